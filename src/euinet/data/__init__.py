@@ -1,0 +1,33 @@
+"""Where images come from, and who may see them.
+
+What enters this folder: a data set's name or a folder of images, and the classes to hold out.
+What leaves it: a `Dataset` (all classes, the data set's own labels) and then a `Split`, whose train,
+validation and calibration parts are disjoint and hold known classes only, and whose test part holds
+everything, unknown classes under negative labels. Images are uint8, (N, C, H, W), 0 … 255.
+
+In the order of the way an image takes: `sources` (where the files are; `ways`, `integrity`, `idx`, `cifar`,
+`digits`, `folders` and `images` help) → `datasets` → `holdout`, which `leaks` checks.
+"""
+
+from __future__ import annotations
+
+from euinet.data.datasets import DATASET_NAMES, fetch_dataset, load_dataset
+from euinet.data.holdout import hold_out_classes, hold_out_known_class, pseudo_dataset
+from euinet.data.images import IMAGE_SUFFIXES, conform, read_image
+from euinet.data.leaks import verify_split
+from euinet.data.sources import Notify, data_root
+
+__all__ = [
+    "DATASET_NAMES",
+    "IMAGE_SUFFIXES",
+    "Notify",
+    "conform",
+    "data_root",
+    "fetch_dataset",
+    "hold_out_classes",
+    "hold_out_known_class",
+    "load_dataset",
+    "pseudo_dataset",
+    "read_image",
+    "verify_split",
+]

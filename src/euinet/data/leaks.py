@@ -1,0 +1,121 @@
+"""Proof that a split leaks nothing: no unknown class outside the test part, no image in two parts.
+
+Judged by the data set's own labels and images, so that a relabelled image is caught as well.
+Two images that look the same but have different positions are two images, not a leak.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import torch
+from torch import Tensor
+
+from euinet.errors import SplitLeakError
+from euinet.records import Dataset, LabelledImages, Split, unknown_label
+
+_REMEDY = "Build the split with hold_out_classes and leave it as it is."
+TRAINING_SIDE = ("train", "validation", "calibration")
+
+
+def verify_split(split: Split, dataset: Dataset) -> None:
+    """Check a split against the data set it came from.
+
+    No unknown class in train, validation or calibration; these three share no image; each image is the
+    data set's at its position, under the label that its class has; unknown test images have negative labels.
+    Raises SplitLeakError saying which part, how many images, which class.
+    """
+    new_label = label_map(split, len(dataset.class_names))
+    for part in TRAINING_SIDE:
+        _check_positions(split, part, dataset.train)
+        _check_no_unknown(split, part, dataset)
+    for first, second in combinations(TRAINING_SIDE, 2):
+        _check_disjoint(split, first, second, dataset)
+    for part in TRAINING_SIDE:
+        _check_content(split, part, dataset.train, new_label, dataset.class_names)
+    _check_positions(split, "test", dataset.test)
+    _check_content(split, "test", dataset.test, new_label, dataset.class_names)
+
+
+def label_map(split: Split, class_count: int) -> Tensor:
+    """Return the split's label of each of the data set's classes, (class_count,) int64; unknown: negative.
+
+    Raises SplitLeakError unless each class is either known or unknown.
+    """
+    if sorted(split.known_classes + split.unknown_classes) != list(range(class_count)):
+        raise SplitLeakError(
+            f"Each of the {class_count} classes must be either known or unknown, but known are "
+            f"{list(split.known_classes)} and unknown are {list(split.unknown_classes)}. {_REMEDY}"
+        )
+    return label_table(split.known_classes, class_count)
+
+
+def label_table(known_classes: tuple[int, ...], class_count: int) -> Tensor:
+    """Return k for the k-th known class, `unknown_label(c)` for any other class c, (class_count,) int64."""
+    table = torch.tensor([unknown_label(number) for number in range(class_count)], dtype=torch.int64)
+    table[list(known_classes)] = torch.arange(len(known_classes))
+    return table
+
+
+def _part(split: Split, part: str) -> tuple[LabelledImages, Tensor]:
+    return getattr(split, part), getattr(split.positions, part)
+
+
+def _check_positions(split: Split, part: str, source: LabelledImages) -> None:
+    images, positions = _part(split, part)
+    if positions.shape != images.labels.shape:
+        raise SplitLeakError(f"{part} has {len(images)} images but {len(positions)} positions. {_REMEDY}")
+    outside = int(((positions < 0) | (positions >= len(source))).sum())
+    if outside:
+        raise SplitLeakError(f"{part} has {_count(outside)} from outside the data set. {_REMEDY}")
+
+
+def _check_no_unknown(split: Split, part: str, dataset: Dataset) -> None:
+    own_labels = dataset.train.labels[_part(split, part)[1]]
+    for number in split.unknown_classes:
+        found = int((own_labels == number).sum())
+        if found:
+            raise SplitLeakError(
+                f"{part} has {_count(found)} of the unknown class '{dataset.class_names[number]}', "
+                f"which may be in the test part only. {_REMEDY}"
+            )
+
+
+def _check_disjoint(split: Split, first: str, second: str, dataset: Dataset) -> None:
+    in_second = torch.isin(_part(split, first)[1], _part(split, second)[1])
+    shared = _part(split, first)[1][in_second]
+    if len(shared):
+        classes = _names(dataset.train.labels[shared], dataset.class_names)
+        raise SplitLeakError(f"{first} and {second} share {_count(len(shared))} of {classes}. {_REMEDY}")
+
+
+def _check_content(
+    split: Split, part: str, source: LabelledImages, new_label: Tensor, class_names: tuple[str, ...]
+) -> None:
+    images, positions = _part(split, part)
+    own_labels = source.labels[positions]
+    relabelled = images.labels != new_label[own_labels]
+    if relabelled.any():
+        classes = _names(own_labels[relabelled], class_names)
+        raise SplitLeakError(
+            f"{part} has {_count(int(relabelled.sum()))} of {classes} under another label. {_REMEDY}"
+        )
+    theirs = source.images[positions]
+    if images.images.shape != theirs.shape:
+        raise SplitLeakError(f"{part} has images of another shape than the data set. {_REMEDY}")
+    if not torch.equal(images.images, theirs):
+        swapped = (images.images != theirs).flatten(1).any(dim=1)
+        classes = _names(own_labels[swapped], class_names)
+        raise SplitLeakError(
+            f"{part} has {_count(int(swapped.sum()))} in the place of {classes} that "
+            f"the data set does not have there. {_REMEDY}"
+        )
+
+
+def _count(images: int) -> str:
+    return f"{images} image{'' if images == 1 else 's'}"
+
+
+def _names(own_labels: Tensor, class_names: tuple[str, ...]) -> str:
+    quoted = [f"'{class_names[number]}'" for number in sorted(set(own_labels.tolist()))]
+    return f"class{'' if len(quoted) == 1 else 'es'} {', '.join(quoted)}"

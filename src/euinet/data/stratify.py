@@ -1,0 +1,49 @@
+"""Dividing images class by class, the same way for the same seed."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from euinet.errors import DataError
+
+
+def stratified_positions(
+    labels: Tensor,
+    classes: Sequence[int],
+    class_names: Sequence[str],
+    fractions: Sequence[float],
+    seed: int,
+) -> tuple[Tensor, ...]:
+    """Return disjoint, ascending positions of the images of `classes`: the rest, then one part a fraction.
+
+    Of each class with n images a part gets round(fraction · n), at least 1; the rest keeps at least 1.
+    `labels`: (N,) int64. Each class is shuffled by its own stream of `seed`, so where an image goes does
+    not depend on which other classes are there. Raises DataError when a class has too few images.
+    """
+    parts: list[list[Tensor]] = [[] for _ in range(1 + len(fractions))]
+    for number in classes:
+        positions = torch.nonzero(labels == number).flatten()
+        sizes = _part_sizes(len(positions), fractions)
+        if sizes is None:
+            found = len(positions)
+            enough = next(n for n in itertools.count(found + 1) if _part_sizes(n, fractions))
+            raise DataError(
+                f"Class '{class_names[number]}' has {found} training images, but at least {enough} are "
+                f"needed to fill {1 + len(fractions)} parts: add images or leave the class out."
+            )
+        generator = np.random.default_rng((seed, number))
+        shuffled = generator.permutation(positions.numpy())
+        for part, chosen in zip(parts, np.split(shuffled, np.cumsum(sizes)[:-1]), strict=True):
+            part.append(torch.from_numpy(chosen))
+    return tuple(torch.cat(part).sort().values for part in parts)
+
+
+def _part_sizes(count: int, fractions: Sequence[float]) -> list[int] | None:
+    sizes = [max(1, round(fraction * count)) for fraction in fractions]
+    rest = count - sum(sizes)
+    return [rest, *sizes] if rest >= 1 else None

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from euinet.data import DATASET_NAMES, datasets, fetch_dataset, load_dataset
+from euinet.errors import DataError, UsageError
+
+
+def test_a_named_idx_set_is_read_from_the_data_root(tmp_path, monkeypatch, small_mnist, idx_files):
+    monkeypatch.setitem(datasets._NAMED_SETS, "mnist", datasets._idx_set(small_mnist, tuple("0123456789")))
+    folder = tmp_path / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    for name, content in idx_files.items():
+        (folder / name).write_bytes(content)
+    found = load_dataset("mnist", tmp_path)
+    assert (found.name, found.class_names[7]) == ("mnist", "7")
+    assert found.train.images.shape == (12, 1, 28, 28)
+    assert found.test.labels.tolist() == [0, 1, 2, 0, 1, 2]
+    assert found.train.images[0].numpy().tobytes() == idx_files["train-images-idx3-ubyte"][16 : 16 + 784]
+    assert fetch_dataset("mnist", tmp_path) == folder
+
+
+def test_digits_need_no_network_and_have_mnists_geometry():
+    digits = load_dataset("digits")
+    assert digits.train.images.shape[1:] == (1, 28, 28)
+    assert len(digits.train) + len(digits.test) == 1797
+    # A fifth of each class, within rounding.
+    for digit in range(10):
+        train, test = (int((part.labels == digit).sum()) for part in (digits.train, digits.test))
+        assert test == round(0.2 * (train + test))
+    # Dark background, bright digit, a margin of 4 as in MNIST: 20 × 20 pixels hold everything.
+    assert int(digits.train.images.max()) == 255
+    assert int(digits.train.images[:, :, 4:24, 4:24].sum(dtype=torch.int64)) == int(
+        digits.train.images.sum(dtype=torch.int64)
+    )
+    again = load_dataset("digits")
+    assert torch.equal(digits.test.images, again.test.images)
+
+
+def test_digits_show_what_scikit_learn_has():
+    from sklearn.datasets import load_digits
+
+    digits = load_dataset("digits")
+    images = torch.cat([digits.train.images, digits.test.images])[:, 0, 4:24, 4:24]
+    labels = torch.cat([digits.train.labels, digits.test.labels])
+    bunch = load_digits()
+    for digit in range(10):
+        ours = images[labels == digit].float().mean()
+        theirs = bunch.images[bunch.target == digit].mean() * 255 / 16
+        assert float(ours) == pytest.approx(float(theirs), rel=0.02)
+
+
+def test_an_unknown_name_gets_a_suggestion_and_the_allowed_names(tmp_path):
+    with pytest.raises(UsageError, match=r"'Mnst'\. Did you mean mnist\?") as caught:
+        load_dataset("Mnst", tmp_path)
+    assert all(name in str(caught.value) for name in DATASET_NAMES)
+    with pytest.raises(UsageError, match="Did you mean cifar10"):
+        fetch_dataset("cifar-10", tmp_path)
+
+
+def test_a_named_set_keeps_its_own_size():
+    with pytest.raises(UsageError, match="64, but digits keeps its own size"):
+        load_dataset("digits", image_size=64)
+
+
+def test_fetching_digits_tells_where_they_are():
+    assert (fetch_dataset("digits") / "digits.csv.gz").is_file()
+
+
+def test_importing_the_data_layer_imports_no_heavy_library_but_torch():
+    code = (
+        "import sys, euinet.data; "
+        "print([m for m in ('torchvision', 'sklearn', 'matplotlib', 'pytorch_ood') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.usefixtures("no_way")
+def test_what_cannot_be_had_is_one_data_error(tmp_path):
+    with pytest.raises(DataError, match="KMNIST is not complete"):
+        load_dataset("kmnist", tmp_path)
+
+
+@pytest.mark.slow
+def test_the_real_mnist():
+    root = os.environ.get("EUINET_DATA")
+    if not root or not (Path(root) / "MNIST" / "raw").is_dir():
+        pytest.skip("EUINET_DATA has no MNIST")
+    mnist = load_dataset("mnist")
+    assert mnist.train.images.shape == (60000, 1, 28, 28)
+    # Class counts as published with the set.
+    assert mnist.train.labels.bincount().tolist() == [
+        5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949
+    ]  # fmt: skip
+    assert mnist.test.labels.bincount().tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert dataclasses.asdict(mnist)["class_names"][0] == "0"
