@@ -14,6 +14,7 @@ F features.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +51,8 @@ class LabelledImages:
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4:
             raise ValueError(
-                f"images must be uint8 of shape (N, C, H, W), not {self.images.dtype} {tuple(self.images.shape)}"
+                f"images must be uint8 of shape (N, C, H, W), not {self.images.dtype} "
+                f"{tuple(self.images.shape)}"
             )
         if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
             raise ValueError(
@@ -109,17 +111,15 @@ class Split:
     positions: SplitPositions
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """One training batch as the networks see it."""
 
     images: Tensor  # (B, C, H, W) float, −1 … 1
-    labels: Tensor  # (B,) int64, 0 … K−1
+    targets: Tensor  # (B, K) float, what share of the image is of which class; rows sum to 1
 
 
-@dataclass(frozen=True)
-class Outputs:
-    """What EuiNet's one forward pass gives."""
+class Outputs(NamedTuple):
+    """What EuiNet's one forward pass gives (a named tuple, so that torch.export and Fabric see into it)."""
 
     class_logits: Tensor  # (B, K), before any temperature
     disc_logits: Tensor  # (B,), h = sigmoid(disc_logits): 0 real … 1 fake
@@ -144,7 +144,8 @@ class Decision:
     @property
     def classifier_labels(self) -> IntArray:
         """The classifier's own choice, without the reject option, (N,)."""
-        return self.scores[:, 1:].argmax(axis=1).astype(np.int64)
+        labels: IntArray = self.scores[:, 1:].argmax(axis=1)
+        return labels
 
 
 @dataclass(frozen=True)

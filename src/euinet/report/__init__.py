@@ -1,0 +1,14 @@
+"""Figures, tables and one self-contained page from a finished evaluation.
+
+Enters: one `euinet.records.EvaluationRecord`, and the report's own numbers (`EUINET_REPORT`) or None.
+Leaves: `figure-01.png`, `figure-06.png` … `figure-21.png` (the report's numbering), `extra-*.png`
+and `report.html`, each written whole or not at all.
+
+Read `write.py` first, then `figures.py` (what is drawn, in order), `tables.py` (every number),
+`remarks.py` (every sentence) and `html.py`.
+"""
+
+from euinet.report.reported import EUINET_REPORT, ReportedValues
+from euinet.report.write import write_report
+
+__all__ = ["EUINET_REPORT", "ReportedValues", "write_report"]

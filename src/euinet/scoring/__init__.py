@@ -1,0 +1,1 @@
+"""A trained EuiNet and images go in; scores, a threshold and decisions come out."""

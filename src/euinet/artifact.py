@@ -1,0 +1,96 @@
+"""A trained model as a folder: `config.json` and `model.safetensors`. Nothing in it is executed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from euinet.errors import StorageError, UsageError
+from euinet.files import write_atomically, write_text
+from euinet.models.euinet import EuiNet
+from euinet.presets import Preset, validate_preset
+
+FORMAT_VERSION = 1
+CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """All about a model except its weights; the contents of config.json."""
+
+    data: str
+    class_names: tuple[str, ...]  # of the K known classes, in label order
+    known_classes: tuple[int, ...]
+    unknown_classes: tuple[int, ...]
+    channels: int
+    image_size: int
+    seed: int
+    logit_gain: float  # brings the class logits to where α and γ lie (scoring/threshold.py)
+    preset: Preset
+    metrics: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Model:
+    """An EuiNet in eval mode and its card."""
+
+    network: nn.Module
+    card: ModelCard
+
+
+def save_model(model: Model, folder: Path) -> None:
+    """Write `model` to `folder`, weights first, each file whole or not at all. Raises StorageError."""
+    from safetensors.torch import save
+
+    weights = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in model.network.state_dict().items()
+    }
+    with write_atomically(folder / WEIGHTS_FILE) as temporary:
+        temporary.write_bytes(save(weights))
+    config = asdict(model.card) | {
+        "format_version": FORMAT_VERSION,
+        "preset": model.card.preset.model_dump(mode="json"),
+    }
+    write_text(folder / CONFIG_FILE, json.dumps(config, indent=2) + "\n")
+
+
+def load_model(folder: Path, device: torch.device | str = "cpu") -> Model:
+    """Read a model that `save_model` wrote. Raises UsageError if there is none, StorageError if damaged."""
+    from safetensors.torch import load_file
+
+    config_path, weights_path = folder / CONFIG_FILE, folder / WEIGHTS_FILE
+    if not (config_path.is_file() and weights_path.is_file()):
+        raise UsageError(
+            f"There is no model in {folder}: it must hold {CONFIG_FILE} and {WEIGHTS_FILE}, as `euinet train` and "
+            "`euinet reproduce` write them (in the folder model of their --out)."
+        )
+    try:
+        card = _card(json.loads(config_path.read_text(encoding="utf-8")))
+        network = EuiNet(card.preset.model, card.channels, card.image_size, len(card.class_names))
+        network.load_state_dict(load_file(weights_path))
+    except StorageError:
+        raise
+    except Exception as error:  # json, safetensors, torch and pydantic each have their own kinds
+        raise StorageError(
+            f"The model in {folder} is damaged or no EuiNet model ({type(error).__name__}: "
+            f"{str(error).splitlines()[0]}); copy it anew or train again."
+        ) from error
+    return Model(network.to(device).eval(), card)
+
+
+def _card(config: dict[str, Any]) -> ModelCard:
+    version = config.pop("format_version")
+    if version != FORMAT_VERSION:
+        raise StorageError(
+            f"The model has format {version}, this version of euinet reads {FORMAT_VERSION}; "
+            "use the version of euinet that wrote it."
+        )
+    config["preset"] = validate_preset(config["preset"])
+    for key in ("class_names", "known_classes", "unknown_classes"):
+        config[key] = tuple(config[key])
+    return ModelCard(**config)

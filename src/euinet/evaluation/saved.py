@@ -1,0 +1,97 @@
+"""A saved model on a data set's test images and on far sets: what `euinet evaluate` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from euinet.artifact import Model, ModelCard, load_model
+from euinet.data import conform, hold_out_classes, load_dataset
+from euinet.devices import DeviceName, make_fabric
+from euinet.errors import UsageError
+from euinet.evaluation.evaluate import decision_metrics, euinet_decision
+from euinet.evaluation.metrics import detection_metrics, ood_accuracy
+from euinet.records import Dataset, Decision, FloatArray
+
+
+def evaluate_saved(
+    folder: Path,
+    data: str,
+    far_sets: tuple[str, ...],
+    device: DeviceName,
+    data_root: Path | None,
+    notify: Callable[[str], None],
+) -> dict[str, Any]:
+    """Return the metrics of the model in `folder` on `data`'s test images and on each far set.
+
+    The classes the model does not know are unknown; all images of a far set are. Raises UsageError when
+    `data` has other classes or images of another shape than the model was trained on.
+    """
+    fabric = make_fabric(device, "32-true")
+    model = load_model(folder, fabric.device)
+    card = model.card
+    dataset = load_dataset(
+        data, data_root, image_size=None if data == card.data else card.image_size, notify=notify
+    )
+    check_fits(dataset, card)
+    unknown = [name for name in dataset.class_names if name not in card.class_names]
+    split = hold_out_classes(dataset, unknown, seed=card.seed)
+
+    notify(f"Scoring {len(split.test)} test images …")
+    labels = split.test.labels.numpy()
+    decision = _decide(model, split.test.images)
+    metrics: dict[str, Any] = {
+        "data": dataset.name,
+        "held_out": list(split.unknown_classes),
+        "preset": card.preset.name,
+        "seed": card.seed,
+        **decision_metrics(decision, labels),
+        "train_seconds": card.metrics.get("train_seconds"),
+        "device": str(fabric.device),
+        "versions": card.metrics.get("versions", {}),
+    }
+    known_scores = decision.ood_score[labels >= 0]
+    metrics["far"] = {
+        name: far_metrics(model, known_scores, _far_images(name, card, data_root, notify))
+        for name in far_sets
+    }
+    return metrics
+
+
+def far_metrics(model: Model, known_scores: FloatArray, images: Tensor) -> dict[str, float]:
+    """Return auroc, fpr95 and the share rejected for far images (M, C, H, W) against known test images."""
+    decision = _decide(model, images)
+    scores = np.concatenate([known_scores, decision.ood_score])
+    labels = np.concatenate([np.zeros(len(known_scores), np.int64), np.full(len(images), -1, np.int64)])
+    measures = detection_metrics(scores, labels)
+    rejected = ood_accuracy(decision.labels, labels[len(known_scores) :])
+    return {"auroc": measures["auroc"], "fpr95": measures["fpr95"], "ood_accuracy": rejected}
+
+
+def check_fits(dataset: Dataset, card: ModelCard) -> None:
+    """Raise UsageError unless `dataset` has the model's classes and images of the model's shape."""
+    missing = [name for name in card.class_names if name not in dataset.class_names]
+    if missing:
+        raise UsageError(
+            f"The data set {dataset.name} lacks the model's classes {', '.join(missing)}; "
+            f"give the data set it was trained on ({card.data}), and other images with --ood."
+        )
+    shape = tuple(dataset.test.images.shape[1:])
+    if shape != (card.channels, card.image_size, card.image_size):
+        raise UsageError(
+            f"The images of {dataset.name} are {shape[0]} × {shape[1]} × {shape[2]}, the model reads "
+            f"{card.channels} × {card.image_size} × {card.image_size} (channels, height, width)."
+        )
+
+
+def _far_images(name: str, card: ModelCard, data_root: Path | None, notify: Callable[[str], None]) -> Tensor:
+    images = load_dataset(name, data_root, notify=notify).test.images
+    return conform(images, card.channels, card.image_size)
+
+
+def _decide(model: Model, images: Tensor) -> Decision:
+    return euinet_decision(model.network, images, model.card.preset.scoring, model.card.logit_gain)

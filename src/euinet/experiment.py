@@ -1,0 +1,188 @@
+"""READ FIRST: one experiment, every stage in order.
+
+load_dataset → hold_out_classes → train (gan_step, joint_step) → fit_logit_gain → decide → evaluate
+→ write_report
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+from euinet.artifact import Model, ModelCard, save_model
+from euinet.data import hold_out_classes, load_dataset
+from euinet.evaluation.evaluate import compare_detectors, decision_metrics, detector_table, euinet_decision
+from euinet.files import write_text
+from euinet.presets import Preset
+from euinet.records import EvaluationRecord, Split
+from euinet.report import EUINET_REPORT, write_report
+from euinet.scoring.inference import raw_scores
+from euinet.scoring.threshold import fit_logit_gain
+from euinet.training.loop import Trained, train
+
+FAKES_SHOWN = 64
+METRICS_FILE, MODEL_FOLDER, TRAINING_FOLDER = "metrics.json", "model", "training"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What decides the result of a run, bit for bit on one machine."""
+
+    data: str  # a data set's name or a folder of images
+    held_out: tuple[int | str, ...]
+    preset: Preset
+    seed: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run leaves behind, besides the files."""
+
+    model: Model
+    split: Split
+    metrics: dict[str, Any]
+    record: EvaluationRecord | None  # None where no class was held out: there is no unknown to show
+
+
+def run_experiment(
+    experiment: Experiment,
+    out: Path,
+    fabric: Fabric,
+    *,
+    data_root: Path | None = None,
+    resume: bool = False,
+    quiet: bool = False,
+    report: bool = True,
+    notify: Callable[[str], None] | None = None,
+) -> Result:
+    """Run one experiment and write model, metrics.json and, if asked for, the report to `out`."""
+    preset, seed = experiment.preset, experiment.seed
+    dataset = load_dataset(experiment.data, data_root, notify=notify)
+    split = hold_out_classes(
+        dataset,
+        experiment.held_out,
+        validation_fraction=preset.data.validation_fraction,
+        calibration_fraction=preset.data.calibration_fraction,
+        seed=seed,
+    )
+    if notify:
+        notify(describe_split(split))
+
+    trained = train(split, preset, seed, out / TRAINING_FOLDER, fabric, resume=resume, quiet=quiet)
+
+    # From here on only known calibration images decide anything; the test images are only counted.
+    calibration = raw_scores(trained.model, split.calibration.images, preset.scoring)
+    logit_gain = fit_logit_gain(calibration, preset.scoring)
+    if notify:
+        notify(f"Scoring {len(split.test)} test images with EuiNet and what it is compared with …")
+    record, metrics = evaluate(trained, split, experiment, logit_gain, fabric)
+
+    card = model_card(split, preset, seed, logit_gain, metrics)
+    model = Model(trained.model, card)
+    save_model(model, out / MODEL_FOLDER)
+    write_text(out / METRICS_FILE, json.dumps(metrics, indent=2) + "\n")
+    if report and record is not None:
+        if notify:
+            notify("Drawing the figures and report.html …")
+        write_report(record, out, reported=EUINET_REPORT)
+    return Result(model, split, metrics, record)
+
+
+def evaluate(
+    trained: Trained, split: Split, experiment: Experiment, logit_gain: float, fabric: Fabric
+) -> tuple[EvaluationRecord | None, dict[str, Any]]:
+    """Judge the trained networks on `split.test`; return what the report draws, and metrics.json."""
+    started = time.monotonic()
+    preset = experiment.preset
+    decision = euinet_decision(trained.model, split.test.images, preset.scoring, logit_gain)
+    labels = split.test.labels.numpy()
+    metrics: dict[str, Any] = {
+        "data": split.dataset,
+        "held_out": list(split.unknown_classes),
+        "preset": preset.name,
+        "seed": experiment.seed,
+        **decision_metrics(decision, labels),
+        "train_seconds": round(trained.seconds, 1),
+        "device": str(fabric.device),
+        "precision": str(fabric.strategy.precision.precision),
+        "logit_gain": logit_gain,
+        "versions": versions(),
+        "far": {},
+    }
+    if not split.unknown_classes:
+        return None, metrics
+    detectors = compare_detectors(
+        trained.model, trained.gan_discriminator, split, preset.scoring, logit_gain, decision
+    )
+    metrics["detectors"] = detector_table(detectors)
+    metrics["evaluate_seconds"] = round(time.monotonic() - started, 1)
+    record = EvaluationRecord(
+        dataset=split.dataset,
+        class_names=split.class_names,
+        known_classes=split.known_classes,
+        unknown_classes=split.unknown_classes,
+        unknown_names=split.unknown_names,
+        images=split.test.images,
+        labels=labels,
+        decision=decision,
+        detectors=detectors,
+        fakes=sample_fakes(trained, preset, experiment.seed),
+        metrics=metrics,
+        history=trained.history,
+        settings=preset.model_dump(mode="json"),
+    )
+    return record, metrics
+
+
+@torch.no_grad()
+def sample_fakes(trained: Trained, preset: Preset, seed: int) -> Any:
+    """Return FAKES_SHOWN fresh fakes, (M, C, H, W) float32 in −1 … 1."""
+    device = next(trained.generator.parameters()).device
+    noise = torch.Generator(device).manual_seed(seed)
+    latents = torch.randn(FAKES_SHOWN, preset.gan.latent_size, generator=noise, device=device)
+    return trained.generator(latents).float().cpu().numpy()
+
+
+def model_card(
+    split: Split, preset: Preset, seed: int, logit_gain: float, metrics: dict[str, Any]
+) -> ModelCard:
+    """Return the card of a model trained on `split`."""
+    _, channels, image_size, _ = split.train.images.shape
+    return ModelCard(
+        data=split.dataset,
+        class_names=split.class_names,
+        known_classes=split.known_classes,
+        unknown_classes=split.unknown_classes,
+        channels=channels,
+        image_size=image_size,
+        seed=seed,
+        logit_gain=logit_gain,
+        preset=preset,
+        metrics=metrics,
+    )
+
+
+def describe_split(split: Split) -> str:
+    """Return one line on who is known, who is not, and how the images were parted."""
+    known = ", ".join(split.class_names)
+    unknown = ", ".join(split.unknown_names) or "none"
+    unknowns = int((split.test.labels < 0).sum())
+    return (
+        f"{split.dataset}: known {known}; unknown {unknown}. {len(split.train)} images to train on, "
+        f"{len(split.validation)} to watch, {len(split.calibration)} to set the threshold, and for the test "
+        f"{len(split.test) - unknowns} known + {unknowns} unknown."
+    )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result may depend on."""
+    packages: Sequence[str] = ("euinet", "torch", "torchvision", "lightning-fabric", "pytorch-ood", "numpy")
+    return {package: version(package) for package in packages}

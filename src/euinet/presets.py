@@ -1,0 +1,205 @@
+"""Presets: validated settings with names. A preset states only its differences from the defaults.
+
+`report` holds every value of section 4.1 of the report, in the units under which they work; what
+each unit is and how it was found stands in docs/reproduction.md.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import json
+from collections.abc import Mapping
+from typing import Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from euinet.errors import UsageError
+
+ClassLoss = Literal["cross_entropy", "sigmoid_binary", "softmax_binary"]
+TemperatureRule = Literal["multiply", "divide"]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataSettings(_Settings):
+    """How the known training images are parted and varied."""
+
+    validation_fraction: float = Field(0.04, gt=0, lt=0.5)
+    calibration_fraction: float = Field(0.08, gt=0, lt=0.5)
+    augmentation: float = Field(0.0, ge=0, le=2)  # 0 none; 1: ±15° rotation, ±15 % scale, … (data/augment.py)
+    stitched: float = Field(0.0, ge=0, le=1)  # share of a batch stitched from two images, labels shared out
+
+
+class ModelSettings(_Settings):
+    """The networks that are kept."""
+
+    trunk_widths: tuple[int, ...] = (32, 64, 128)  # channels of each residual stage
+    blocks_per_stage: int = Field(1, ge=1)
+    disc_input: Literal["pixels", "features", "stages"] = "features"
+    disc_hidden: int = Field(128, ge=1)
+
+    @model_validator(mode="after")
+    def _widths(self) -> ModelSettings:
+        if not self.trunk_widths or min(self.trunk_widths) < 1:
+            raise ValueError("trunk_widths needs at least one positive number of channels")
+        return self
+
+
+class OptimizerSettings(_Settings):
+    """Adam."""
+
+    learning_rate: float = Field(gt=0)
+    beta1: float = Field(ge=0, lt=1)
+    beta2: float = Field(ge=0, lt=1)
+
+
+class TrainingSettings(_Settings):
+    """EuiNet's own objective and optimizer (eq. 2)."""
+
+    epochs: int = Field(ge=1)
+    min_steps: int = Field(1, ge=1)  # small data: as many more epochs as these steps need
+    batch_size: int = Field(128, ge=2)
+    optimizer: OptimizerSettings
+    schedule: Literal["constant", "one_cycle"] = "constant"
+    peak_factor: float = Field(1.0, ge=1)  # one_cycle peaks at learning_rate × this
+    average_decay: float = Field(0.0, ge=0, lt=1)  # of the weights' running average; 0: none
+    class_loss: ClassLoss = "cross_entropy"
+    temperature: float = Field(1.0, gt=0)
+    temperature_rule: TemperatureRule = "multiply"
+    disc_shapes_trunk: bool = True  # False: the discriminator reads the trunk without shaping it
+
+
+class GanSettings(_Settings):
+    """The generator and the discriminator it plays against (eq. 3, section 2.2)."""
+
+    generator: Literal["convolutional", "dense"] = "convolutional"
+    generator_bias: bool = True
+    latent_size: int = Field(64, ge=1)
+    adversarial_weight: float = Field(1.0, ge=0)
+    feature_matching_weight: float = Field(0.0, ge=0)
+    batch_size: int = Field(64, ge=2)
+    generator_optimizer: OptimizerSettings
+    disc_optimizer: OptimizerSettings
+
+    @model_validator(mode="after")
+    def _some_objective(self) -> GanSettings:
+        if self.adversarial_weight == 0 and self.feature_matching_weight == 0:
+            raise ValueError(
+                "the generator needs an objective: adversarial_weight or feature_matching_weight above 0"
+            )
+        return self
+
+
+class ScoringSettings(_Settings):
+    """Temperature, perturbation and eq. 4 at inference."""
+
+    temperature: float = Field(gt=0)
+    temperature_rule: TemperatureRule = "multiply"
+    disc_scale: float = Field(ge=0)  # α of eq. 4
+    disc_shift: float  # γ of eq. 4
+    # "fixed" uses α and γ on the logits as they come. "gain" multiplies the class logits by one number,
+    # set on calibration images, so that α and γ lie where section 3 says: in the logits' own range.
+    threshold: Literal["fixed", "gain"] = "gain"
+    known_rejected: float = Field(0.002, gt=0, lt=1)  # share of calibration images that "gain" rejects
+    epsilon: float = Field(0.0, ge=0)
+    perturbation: Literal["sign", "raw"] = "sign"
+    pixel_range: float = Field(2.0, gt=0)  # ε counts in images whose pixels span this: 255, 2 or 1
+
+
+class Preset(_Settings):
+    """All settings of one run."""
+
+    name: str
+    data: DataSettings = DataSettings()
+    model: ModelSettings = ModelSettings()
+    training: TrainingSettings
+    gan: GanSettings
+    scoring: ScoringSettings
+
+
+_REPORT_GAN_OPTIMIZER = {"learning_rate": 1e-4, "beta1": 0.35, "beta2": 0.699}
+
+_DIFFERENCES: dict[str, dict[str, object]] = {
+    "report": {
+        "training": {
+            "epochs": 20,
+            "optimizer": {"learning_rate": 2e-4, "beta1": 0.5, "beta2": 0.599},
+        },
+        "gan": {"generator_optimizer": _REPORT_GAN_OPTIMIZER, "disc_optimizer": _REPORT_GAN_OPTIMIZER},
+        "scoring": {
+            "temperature": 1e-3,
+            "disc_scale": 0.004,
+            "disc_shift": 0.008,
+            "epsilon": 0.3,
+            "pixel_range": 255,
+        },
+    },
+}
+
+
+def preset_names() -> tuple[str, ...]:
+    """Return the names that `get_preset` knows."""
+    return tuple(_DIFFERENCES)
+
+
+def get_preset(name: str, overrides: Mapping[str, str] | None = None) -> Preset:
+    """Return the preset `name`, with `overrides` such as {"scoring.epsilon": "0"} put in.
+
+    Raises UsageError for an unknown preset or setting, and for a value that is not allowed.
+    """
+    if name not in _DIFFERENCES:
+        close = difflib.get_close_matches(name, _DIFFERENCES, n=1)
+        hint = f" Did you mean '{close[0]}'?" if close else ""
+        raise UsageError(f"There is no preset '{name}'.{hint} Choose one of {', '.join(_DIFFERENCES)}.")
+    values: dict[str, object] = {"name": name, **copy.deepcopy(_DIFFERENCES[name])}
+    for path, text in (overrides or {}).items():
+        _put(values, path, text)
+    return validate_preset(values)
+
+
+def validate_preset(values: Mapping[str, object]) -> Preset:
+    """Return the preset with these nested plain values. Raises UsageError naming the first wrong one."""
+    try:
+        return Preset.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        given = "" if first["type"] in ("missing", "extra_forbidden") else f" (it was {first['input']!r})"
+        if first["type"] == "extra_forbidden":
+            where, given = f"{where}", f"; known settings: {', '.join(setting_paths())}"
+            raise UsageError(f"There is no setting '{where}'{given}.") from error
+        raise UsageError(f"The setting '{where}' is not allowed{given}: {first['msg']}.") from error
+
+
+def setting_paths() -> list[str]:
+    """Return every setting's dotted path, such as "training.epochs"."""
+
+    def walk(model: type[BaseModel], prefix: str) -> list[str]:
+        paths = []
+        for name, field in model.model_fields.items():
+            inner = field.annotation
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                paths += walk(inner, f"{prefix}{name}.")
+            elif prefix:  # the preset's own name is no setting
+                paths.append(prefix + name)
+        return paths
+
+    return walk(Preset, "")
+
+
+def _put(values: dict[str, object], path: str, text: str) -> None:
+    """Set the value at a dotted path; `text` is read as JSON where it is JSON, else as a string."""
+    if path not in setting_paths():
+        close = difflib.get_close_matches(path, setting_paths(), n=1)
+        hint = f" Did you mean '{close[0]}'?" if close else ""
+        raise UsageError(f"There is no setting '{path}'.{hint} Known settings: {', '.join(setting_paths())}.")
+    *parents, last = path.split(".")
+    for parent in parents:
+        values = cast(dict[str, object], values.setdefault(parent, {}))
+    try:
+        values[last] = json.loads(text)
+    except json.JSONDecodeError:
+        values[last] = text

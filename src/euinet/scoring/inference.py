@@ -1,0 +1,65 @@
+"""From stored images to decisions: perturbation, temperature, eq. 4, softmax, in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from euinet.models import to_network_range
+from euinet.presets import ScoringSettings
+from euinet.records import Decision
+from euinet.scoring.joint import active_threshold, apply_temperature, decide, joint_scores
+from euinet.scoring.perturbation import perturb
+
+BATCH = 500  # images a pass; scores do not depend on it
+
+
+@dataclass(frozen=True)
+class RawScores:
+    """What the network says of N images, after perturbation, before gain and eq. 4; float32 on the CPU."""
+
+    class_logits: Tensor  # (N, K), before temperature
+    disc_score: Tensor  # (N,), h in 0 … 1
+
+
+def in_batches(
+    function: Callable[[Tensor], Tensor | tuple[Tensor, ...]], images: Tensor, device: torch.device
+) -> tuple[Tensor, ...]:
+    """Apply `function` to uint8 `images` (N, C, H, W) in network range, BATCH at a time; join on the CPU."""
+    parts = []
+    for start in range(0, len(images), BATCH):
+        inputs = to_network_range(images[start : start + BATCH].to(device))
+        result = function(inputs.contiguous(memory_format=torch.channels_last))
+        result = result if isinstance(result, tuple) else (result,)
+        parts.append([part.detach().float().cpu() for part in result])
+    return tuple(torch.cat(column) for column in zip(*parts, strict=True))
+
+
+def raw_scores(model: nn.Module, images: Tensor, settings: ScoringSettings) -> RawScores:
+    """Score uint8 images (N, C, H, W): perturb each, then read class logits and h from one forward pass.
+
+    `model` is an EuiNet in eval mode. float32 throughout: training's bf16 would move the scores.
+    """
+
+    def scaled_logits(inputs: Tensor) -> Tensor:
+        return apply_temperature(model(inputs).class_logits, settings.temperature, settings.temperature_rule)
+
+    def score(inputs: Tensor) -> tuple[Tensor, ...]:
+        perturbed = perturb(inputs, scaled_logits, settings)
+        with torch.no_grad():
+            outputs = model(perturbed)
+        return outputs.class_logits, outputs.disc_logits.sigmoid()
+
+    device = next(model.parameters()).device
+    class_logits, disc_score = in_batches(score, images, device)
+    return RawScores(class_logits, disc_score)
+
+
+def decide_from_scores(raw: RawScores, settings: ScoringSettings, logit_gain: float) -> Decision:
+    """Apply gain, temperature, eq. 4 and the one softmax to raw scores."""
+    scaled = apply_temperature(raw.class_logits * logit_gain, settings.temperature, settings.temperature_rule)
+    threshold = active_threshold(raw.disc_score, settings.disc_scale, settings.disc_shift)
+    return decide(joint_scores(scaled, threshold), raw.disc_score)

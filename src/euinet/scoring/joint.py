@@ -1,0 +1,55 @@
+"""Temperature, eq. 4 and the one softmax: from logits to a class or "none of these"."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from euinet.presets import TemperatureRule
+from euinet.records import REJECT, Decision
+
+
+def apply_temperature(logits: Tensor, temperature: float, rule: TemperatureRule) -> Tensor:
+    """Return the logits times or divided by T, shape kept.
+
+    The report's T = 10⁻³ *multiplies*: it is ODIN's division by 1000 written the other way round.
+    """
+    return logits * temperature if rule == "multiply" else logits / temperature
+
+
+def active_threshold(disc_score: Tensor, disc_scale: float, disc_shift: float) -> Tensor:
+    """Return h_a = α·h + γ (eq. 4) for discriminator scores h in 0 … 1, any shape.
+
+    h_a runs from γ (surely real) to α + γ (surely fake): the harder the image looks for the model
+    discriminator, the more the classifier has to claim for it.
+    """
+    return disc_scale * disc_score + disc_shift
+
+
+def joint_scores(scaled_logits: Tensor, threshold: Tensor) -> Tensor:
+    """Put the active threshold (B,) before the scaled class logits (B, K): (B, K+1), reject first."""
+    return torch.cat([threshold.unsqueeze(1), scaled_logits], dim=1)
+
+
+def joint_ood_score(scores: Tensor) -> Tensor:
+    """Return h_a − max of the class scores, (B,): positive exactly where the softmax's top is reject.
+
+    `scores` are `joint_scores`. A tie goes to the class.
+    """
+    return scores[:, 0] - scores[:, 1:].amax(dim=1)
+
+
+def decide(scores: Tensor, disc_score: Tensor) -> Decision:
+    """Return the decision for joint scores (N, K+1) and discriminator scores h (N,)."""
+    ood_score = joint_ood_score(scores)
+    labels = scores[:, 1:].argmax(dim=1)
+    labels[ood_score > 0] = REJECT
+    # float64: at T = 10⁻³ the K+1 probabilities differ in their third digit only
+    probabilities = scores.double().softmax(dim=1)
+    return Decision(
+        labels=labels.cpu().numpy(),
+        ood_score=ood_score.float().cpu().numpy(),
+        scores=scores.float().cpu().numpy(),
+        probabilities=probabilities.float().cpu().numpy(),
+        disc_score=disc_score.float().cpu().numpy(),
+    )

@@ -1,0 +1,102 @@
+"""The sentences must follow the numbers, above all where this run falls short of the report."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from euinet.records import REJECT, Decision, EvaluationRecord
+from euinet.report import EUINET_REPORT
+from euinet.report.remarks import accuracy_verdict, extra_remarks, figure_remarks, remark_accuracy
+from euinet.report.remarks_labels import (
+    remark_confusion,
+    remark_disc_scores,
+    remark_max_to_second,
+    remarks_on_labels,
+)
+from euinet.report.tables import AccuracyRow
+
+
+def answered(record: EvaluationRecord, answers: np.ndarray) -> EvaluationRecord:
+    decision: Decision = dataclasses.replace(record.decision, labels=answers.astype(np.int64))
+    return dataclasses.replace(record, decision=decision)
+
+
+@pytest.mark.parametrize(
+    ("right", "total", "expected"),
+    [
+        (
+            800,
+            980,
+            "Below the report’s by 15.30 percentage points; more than the choice of test images explains.",
+        ),
+        (945, 980, "Below the report’s by 0.51 percentage points; the choice of test images alone could"),
+        (980, 980, "Above the report’s by 3.06 percentage points; more than"),
+        (96935, 100000, "The same as the report’s to two decimals."),
+        (0, 0, ""),
+    ],
+)
+def test_verdict(right: int, total: int, expected: str) -> None:
+    verdict = accuracy_verdict(AccuracyRow("0", "rejected", right, total, reported=96.9353))
+
+    assert verdict.startswith(expected)
+    assert bool(verdict) is bool(expected)
+
+
+def test_a_run_below_the_report_says_so(record: EvaluationRecord) -> None:
+    remark = remark_accuracy(record, EUINET_REPORT)
+
+    assert remark.meaning.startswith("Not reached here: the report’s accuracy on 0.")
+
+
+def test_a_run_above_the_report_says_so(record: EvaluationRecord) -> None:
+    perfect = answered(record, np.where(record.labels >= 0, record.labels, REJECT))
+
+    assert remark_accuracy(perfect, EUINET_REPORT).meaning.startswith(
+        "Both of the report’s accuracies are reached"
+    )
+
+
+def test_a_discriminator_that_fails_on_a_label_is_named(record: EvaluationRecord) -> None:
+    assert "tells unknown from known" in remark_disc_scores(record, EUINET_REPORT).meaning
+    scores = np.where(record.labels == 4, np.float32(0.6), record.decision.disc_score)
+    weak = dataclasses.replace(record, decision=dataclasses.replace(record.decision, disc_score=scores))
+
+    meaning = remark_disc_scores(weak, EUINET_REPORT).meaning
+
+    assert "not clean here" in meaning
+    assert meaning.endswith("on label 5.")  # label 4 is class 5: digit 0 is held out
+
+
+def test_max_to_second_is_judged_by_the_medians(record: EvaluationRecord) -> None:
+    assert "smaller lead" in remark_max_to_second(record, None).meaning
+    probabilities = record.decision.probabilities.copy()
+    probabilities[record.labels == 8] = 0.1  # digit 9: no lead at all
+    flat = dataclasses.replace(
+        record, decision=dataclasses.replace(record.decision, probabilities=probabilities)
+    )
+    assert "not the smaller one here" in remark_max_to_second(flat, None).meaning
+
+
+def test_confusion_names_the_lowest_recall_and_precision(six_images: EvaluationRecord) -> None:
+    here = remark_confusion(answered(six_images, np.array([0, 0, 1, 0, -1, -1])), None).here
+
+    assert "label b, 50.00\N{NO-BREAK SPACE}% (1 of 2)" in here
+    assert "answer a, 66.67\N{NO-BREAK SPACE}% (2 of 3)" in here
+
+
+def test_label_whose_entry_does_not_lead_is_told(six_images: EvaluationRecord) -> None:
+    z, a, b = remarks_on_labels(six_images, None)
+
+    assert a.meaning.startswith("The right entry has the highest median")
+    assert z.meaning.startswith("The right entry has not the highest median")  # z: h_a ≈ .0115, b ≈ .012
+    assert b.heading == "Figure 10: label b"
+
+
+def test_without_the_report_nothing_is_attributed_to_it(other_record: EvaluationRecord) -> None:
+    figures = figure_remarks(other_record, None)
+
+    remarks = [*figures.before, *figures.per_label, *figures.after, *extra_remarks(other_record)]
+    assert [remark.report_says for remark in remarks] == [None] * len(remarks)
