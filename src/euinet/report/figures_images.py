@@ -82,16 +82,16 @@ def _draw_strip(axes: Axes, record: EvaluationRecord, positions: npt.NDArray[np.
     if len(positions) == 0:
         axes.set(ylim=(0.35, 0))
         return
-    names = {group.label: drawable(group.name, 7) for group in label_groups(record)}
+    names = {group.label: drawable(group.name, 8) for group in label_groups(record)}
+    short = all(len(name) <= 2 for name in names.values())
     for place, position in enumerate(positions):
         picture = _colours_last(record.images[int(position)].numpy() / 255)
         axes.imshow(picture, cmap="gray", vmin=0, vmax=1, extent=(place + 0.05, place + 0.95, 0.95, 0.05))
-        answer = names.get(int(record.decision.labels[position]), "?")
-        if record.decision.labels[position] < 0:
-            answer = "reject"
+        answer = int(record.decision.labels[position])
+        caption = f"{names[int(record.labels[position])]} → {names[answer] if answer >= 0 else 'reject'}"
         axes.text(
-            place + 0.5, 1.12, f"{names[int(record.labels[position])]} → {answer}",
-            ha="center", va="center", fontsize=8, color=INK,
+            place + 0.5, 1.0, caption if short else caption.replace(" → ", "\n→ "),
+            ha="center", va="top", fontsize=8 if short else 6.5, color=INK,
         )  # fmt: skip
     axes.set(xlim=(0, MOST_SHOWN), ylim=(1.3, 0))
 

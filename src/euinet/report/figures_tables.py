@@ -71,7 +71,8 @@ def draw_confusion(record: EvaluationRecord) -> Drawing:
 
 
 def _print_counts(axes: Axes, table: Confusion, shares: np.ndarray) -> None:
-    size = 9 if table.counts.shape[1] <= 12 else 5
+    columns = table.counts.shape[1]
+    size = 9 if columns <= 12 else 7 if columns <= 20 else 5
     for (row, column), count in np.ndenumerate(table.counts):
         dark = shares[row, column] > 0.05
         axes.text(
@@ -127,7 +128,7 @@ def draw_accuracy_table(record: EvaluationRecord, reported: ReportedValues | Non
     head = ("Label", "Right means", *(("Report",) if reported else ()), "Here", "Images")
     cells = [
         (
-            drawable(row.name),
+            drawable(row.name, 30),
             row.counted,
             *((f"{row.reported:.4f} %",) if row.reported is not None else ()),
             f"{row.percent:.4f} %" if row.total else "–",

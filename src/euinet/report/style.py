@@ -115,7 +115,7 @@ def drawable(name: str, most: int = 16) -> str:
     """Return a class name that fits a figure: too long is cut, what the font lacks becomes □."""
     known = _drawable_characters()
     shown = "".join(letter if letter.isprintable() and ord(letter) in known else "□" for letter in name)
-    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+    return (shown if len(shown) <= most else f"{shown[: most - 1]}…") or "(no name)"
 
 
 def are_slanted(names: Sequence[str]) -> bool:
