@@ -60,7 +60,7 @@ class TrainingSettings(_Settings):
     """EuiNet's own objective and optimizer (eq. 2)."""
 
     epochs: int = Field(ge=1)
-    min_steps: int = Field(1, ge=1)  # small data: as many more epochs as these steps need
+    min_steps: int = Field(600, ge=1)  # small data: as many more epochs as these steps need
     batch_size: int = Field(128, ge=2)
     optimizer: OptimizerSettings
     schedule: Literal["constant", "one_cycle"] = "constant"

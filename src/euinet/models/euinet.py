@@ -31,23 +31,30 @@ class EuiNet(nn.Module):
             read = sum(sizes) if settings.disc_input == "stages" else sizes[-1]
             self.discriminator = FeatureDiscriminator(read, settings.disc_hidden)
 
-    def forward(self, images: Tensor) -> Outputs:
-        """Map (B, C, H, W) images in −1 … 1 to class logits (B, K), fake logits (B,), features (B, F)."""
-        stages = self.trunk(images)
-        return Outputs(self.classifier(stages[-1]), self._discriminate(images, stages), stages[-1])
+    def forward(self, images: Tensor, disc_images: Tensor | None = None) -> Outputs:
+        """Map (B, C, H, W) images in −1 … 1 to class logits (B, K), fake logits (B,), features (B, F).
 
-    def read_only_disc_logits(self, images: Tensor) -> Tensor:
-        """Return the fake logits (B,) from a trunk that is only read: no gradient, BatchNorm as at inference.
+        With `disc_images` (M, C, H, W) the fake logits (M,) are theirs, from a trunk that is only read.
+        """
+        stages = self.trunk(images)
+        if disc_images is None:
+            disc_logits = self._discriminate(images, stages)
+        else:
+            disc_logits = self._discriminate(disc_images, self._read_trunk(disc_images))
+        return Outputs(self.classifier(stages[-1]), disc_logits, stages[-1])
+
+    @torch.no_grad()
+    def _read_trunk(self, images: Tensor) -> list[Tensor]:
+        """Return the trunk's stages without a gradient and with BatchNorm as at inference.
 
         Reals and fakes must share such a pass: were one of them normalised by its own batch, the
         discriminator could tell them apart by that alone.
         """
         training = self.trunk.training
         self.trunk.eval()
-        with torch.no_grad():
-            stages = self.trunk(images)
+        stages: list[Tensor] = self.trunk(images)
         self.trunk.train(training)
-        return self._discriminate(images, stages)
+        return stages
 
     def _discriminate(self, images: Tensor, stages: list[Tensor]) -> Tensor:
         if self.disc_input == "pixels":

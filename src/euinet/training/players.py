@@ -57,13 +57,11 @@ def build_players(split: Split, preset: Preset, seed: int, fabric: Fabric) -> Pl
         model = EuiNet(preset.model, channels, image_size, len(split.known_classes))
         generator = make_generator(preset.gan, channels, image_size)
         gan_discriminator = GanDiscriminator(channels, image_size)
-    players = Players(
+    return Players(
         *_set_up(fabric, model, preset.training.optimizer),
         *_set_up(fabric, generator, preset.gan.generator_optimizer),
         *_set_up(fabric, gan_discriminator, preset.gan.disc_optimizer),
     )
-    players.model.mark_forward_method("read_only_disc_logits")
-    return players
 
 
 def make_generator(settings: GanSettings, channels: int, image_size: int) -> nn.Module:

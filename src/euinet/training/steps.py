@@ -88,15 +88,11 @@ def joint_step(
     discriminator reads the trunk that the classifier alone has shaped.
     """
     model, both = players.model, torch.cat([batch.images, fakes])
-    if settings.disc_shapes_trunk:
-        # One pass over both: under distributed training a second forward before the backward would
-        # overwrite BatchNorm's saved statistics.
-        outputs: Outputs = model(both)
-        class_logits, disc_logits = outputs.class_logits[: len(batch.images)], outputs.disc_logits
-    else:
-        class_logits = model(batch.images).class_logits
-        disc_logits = model.read_only_disc_logits(both)
-    real_disc_logits, fake_disc_logits = disc_logits.split([len(batch.images), len(fakes)])
+    # One pass over both: under distributed training a second forward before the backward would
+    # overwrite BatchNorm's saved statistics.
+    outputs: Outputs = model(both) if settings.disc_shapes_trunk else model(batch.images, both)
+    class_logits = outputs.class_logits[: len(batch.images)]
+    real_disc_logits, fake_disc_logits = outputs.disc_logits.split([len(batch.images), len(fakes)])
     losses = euinet_losses(
         apply_temperature(class_logits, settings.temperature, settings.temperature_rule),
         batch.targets,

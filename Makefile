@@ -1,0 +1,55 @@
+# Each command makes .venv and installs on first use.
+PYTHON ?= python3
+VENV ?= .venv
+OUT ?= runs/reproduce
+SEED ?= 0
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help install reproduce test check check-full readings benchmark constraints clean
+
+help:
+	@echo "make reproduce   the report's experiment on MNIST, into $(OUT) (SEED=$(SEED))"
+	@echo "make test        the tests: no network, no data set needed"
+	@echo "make check       style, types, tests"
+	@echo "make check-full  and the slow tests on real data"
+	@echo "make readings    the reproduction record's measurements (about two hours)"
+	@echo "make benchmark   what a training step costs, and where"
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "EuiNet needs Python 3.11 or newer; name one with PYTHON=…" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+reproduce: $(STAMP)
+	$(BIN)/euinet reproduce --seed $(SEED) --out $(OUT)
+
+test: $(STAMP)
+	$(BIN)/pytest
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+check-full: check
+	$(BIN)/pytest -m slow --timeout 1200
+
+readings: $(STAMP)
+	$(BIN)/python benchmarks/readings.py run
+	$(BIN)/python benchmarks/readings.py table
+
+benchmark: $(STAMP)
+	$(BIN)/python benchmarks/training_step.py
+
+constraints: $(STAMP)
+	{ sed -n '/^#/p' constraints.txt; $(BIN)/pip freeze --exclude-editable; } > constraints.new
+	mv constraints.new constraints.txt
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,259 @@
+"""Measure the readings of the report: one change at a time from the preset `report`, several seeds each.
+
+    python benchmarks/readings.py run --seeds 5 --epochs 5          # digit 0 held out, MNIST's test images
+    python benchmarks/readings.py run --pseudo 2 6 9 --epochs 5     # for choosing: no 0, no test image
+    python benchmarks/readings.py table                             # docs/results/readings.md
+
+Rows go to docs/results/readings.jsonl as they come; a run that was interrupted goes on where it stopped.
+With --pseudo each of the given digits in turn plays the unknown: the split is made of the training
+images of the known digits alone (`hold_out_known_class`), so that what is chosen there has seen no 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RESULTS = Path("docs/results/readings.jsonl")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One way to read the report: settings that differ from the preset, and the question they answer."""
+
+    name: str
+    question: str
+    settings: dict[str, str]
+
+
+TRAINING_READINGS = (
+    Reading(
+        "x_const",
+        "",
+        {
+            "data.augmentation": "0.7",
+            "data.stitched": "0.25",
+            "training.average_decay": "0.998",
+            "training.disc_shapes_trunk": "false",
+        },
+    ),
+    Reading(
+        "x_cycle",
+        "",
+        {
+            "data.augmentation": "0.7",
+            "data.stitched": "0.25",
+            "training.average_decay": "0.998",
+            "training.disc_shapes_trunk": "false",
+            "training.schedule": "one_cycle",
+            "training.peak_factor": "10",
+        },
+    ),
+    Reading(
+        "x_cycle_shape",
+        "",
+        {
+            "data.augmentation": "0.7",
+            "data.stitched": "0.25",
+            "training.average_decay": "0.998",
+            "training.disc_shapes_trunk": "true",
+            "training.schedule": "one_cycle",
+            "training.peak_factor": "10",
+        },
+    ),
+    Reading(
+        "x_cycle_nostitch",
+        "",
+        {
+            "data.augmentation": "0.7",
+            "data.stitched": "0",
+            "training.average_decay": "0.998",
+            "training.disc_shapes_trunk": "false",
+            "training.schedule": "one_cycle",
+            "training.peak_factor": "10",
+        },
+    ),
+)
+
+# Read off the same trained network: nothing here needs another training.
+SCORING_READINGS = (
+    Reading("as preset", "", {}),
+    Reading("no perturbation", "", {"scoring.epsilon": "0"}),
+    Reading("sign, pixels 0…1", "", {"scoring.pixel_range": "1"}),
+    Reading("sign, pixels −1…1", "", {"scoring.pixel_range": "2"}),
+    Reading("raw gradient, pixels 0…1", "", {"scoring.pixel_range": "1", "scoring.perturbation": "raw"}),
+    Reading("raw gradient, pixels −1…1", "", {"scoring.pixel_range": "2", "scoring.perturbation": "raw"}),
+    Reading("α and γ fixed", "", {"scoring.threshold": "fixed"}),
+    Reading(
+        "T divides, α and γ fixed", "", {"scoring.threshold": "fixed", "scoring.temperature_rule": "divide"}
+    ),
+    Reading("α = 0", "", {"scoring.disc_scale": "0"}),
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training: a reading, a seed, and which digit is unknown (None: the 0, for the record)."""
+
+    reading: Reading
+    seed: int
+    pseudo: int | None
+    epochs: int
+    data_root: str | None
+
+    @property
+    def key(self) -> tuple[str, int, int | None, int]:
+        """Identify the cell in the results file."""
+        return self.reading.name, self.seed, self.pseudo, self.epochs
+
+
+def run_cell(cell: Cell) -> dict[str, Any]:
+    """Train and judge one cell; return its row."""
+    import torch
+
+    torch.set_num_threads(1)
+    from euinet.data import hold_out_classes, hold_out_known_class, load_dataset
+    from euinet.devices import make_fabric
+    from euinet.evaluation.evaluate import (
+        compare_detectors,
+        decision_metrics,
+        detector_table,
+        euinet_decision,
+    )
+    from euinet.presets import get_preset
+    from euinet.scoring.inference import raw_scores
+    from euinet.scoring.threshold import fit_logit_gain
+    from euinet.training.loop import train
+
+    settings = {"training.epochs": str(cell.epochs), **cell.reading.settings}
+    preset = get_preset("report", settings)
+    dataset = load_dataset("mnist", Path(cell.data_root) if cell.data_root else None)
+    split = hold_out_classes(dataset, ["0"], seed=cell.seed)
+    if cell.pseudo is not None:
+        split = hold_out_known_class(split, split.class_names.index(str(cell.pseudo)), seed=cell.seed)
+    fabric = make_fabric("auto")
+    with tempfile.TemporaryDirectory() as folder:
+        trained = train(split, preset, cell.seed, Path(folder), fabric, quiet=True)
+    labels = split.test.labels.numpy()
+    row: dict[str, Any] = {
+        "reading": cell.reading.name,
+        "seed": cell.seed,
+        "pseudo": cell.pseudo,
+        "epochs": cell.epochs,
+        "train_seconds": round(trained.seconds, 1),
+        "fake_diversity": trained.history[-1]["fake_diversity"],
+        "scoring": {},
+    }
+    for scoring in SCORING_READINGS:
+        try:
+            changed = get_preset("report", settings | scoring.settings).scoring
+            gain = fit_logit_gain(raw_scores(trained.model, split.calibration.images, changed), changed)
+        except Exception as error:
+            row["scoring"][scoring.name] = {"error": str(error)}
+            continue
+        decision = euinet_decision(trained.model, split.test.images, changed, gain)
+        measures = decision_metrics(decision, labels)
+        row["scoring"][scoring.name] = {
+            k: measures[k] for k in ("id_accuracy", "ood_accuracy", "closed_set_accuracy", "auroc", "oscr")
+        }
+        row["scoring"][scoring.name]["ood_at_id"] = ood_at_id(decision, labels)
+        if scoring.name == "as preset":
+            row["detectors"] = detector_table(
+                compare_detectors(trained.model, trained.gan_discriminator, split, changed, gain, decision)
+            )
+            row |= medians(decision, labels) | {"logit_gain": gain}
+    return row
+
+
+def ood_at_id(decision: Any, labels: Any, target: float = 0.9959) -> float:
+    """Return the share of unknowns rejected at the lowest threshold with id_accuracy ≥ target, 0 if none."""
+    right = np.sort(decision.ood_score[(labels >= 0) & (decision.classifier_labels == labels)])
+    needed = int(np.ceil(target * (labels >= 0).sum()))
+    if needed > len(right):
+        return 0.0
+    return float(np.mean(decision.ood_score[labels < 0] > right[needed - 1]))
+
+
+def medians(decision: Any, labels: Any) -> dict[str, float]:
+    """Return the medians of h and of Max-2-Max on known and on unknown images (figure 19, summed up)."""
+    top = np.sort(decision.probabilities, axis=1)
+    lead = top[:, -1] - top[:, -2]
+    found = {}
+    for name, mask in (("known", labels >= 0), ("unknown", labels < 0)):
+        found[f"h_median_{name}"] = float(np.median(decision.disc_score[mask]))
+        found[f"max_2_max_median_{name}"] = float(np.median(lead[mask]))
+    return found
+
+
+def cells_to_run(arguments: argparse.Namespace, done: set[Any]) -> Iterator[Cell]:
+    """Yield the cells asked for that no row holds yet."""
+    readings = [r for r in TRAINING_READINGS if not arguments.readings or r.name in arguments.readings]
+    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
+        for pseudo in arguments.pseudo or [None]:
+            for reading in readings:
+                cell = Cell(reading, seed, pseudo, arguments.epochs, arguments.data_root)
+                if cell.key not in done:
+                    yield cell
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Return the rows found so far."""
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run the cells, appending each row as it comes."""
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    done = {(r["reading"], r["seed"], r["pseudo"], r["epochs"]) for r in read_rows(arguments.out)}
+    cells = list(cells_to_run(arguments, done))
+    with ProcessPoolExecutor(arguments.workers) as pool, arguments.out.open("a", encoding="utf-8") as out:
+        for count, row in enumerate(pool.map(run_cell, cells), 1):
+            out.write(json.dumps(row) + "\n")
+            out.flush()
+            print(f"{count}/{len(cells)} {summary(row)}", flush=True)
+
+
+def summary(row: dict[str, Any]) -> str:
+    """Return one line on a row."""
+    d = row["detectors"]
+    parts = [
+        f"{k} {v.get('auroc', float('nan')):.4f}/{v.get('ood_at_id', float('nan')):.3f}"
+        for k, v in row["scoring"].items()
+    ]
+    return (
+        f"{row['reading']} seed {row['seed']} unknown {row['pseudo']}: closed {row['scoring']['as preset']['closed_set_accuracy']:.4f} "
+        f"h {d['model discriminator']['auroc']:.3f} ml {d['maximum logit']['auroc']:.4f} odin {d['vanilla ODIN']['auroc']:.4f} "
+        f"gan {d['GAN discriminator']['auroc']:.3f} h-med {row['h_median_known']:.3f}/{row['h_median_unknown']:.3f} | "
+        + " | ".join(parts)
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read the arguments and run."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("action", choices=["run", "table"])
+    parser.add_argument("--readings", nargs="*", help="names; all by default")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--pseudo", type=int, nargs="*", help="known digits that play the unknown, in turn")
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--data-root")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    run(parser.parse_args(argv))
+
+
+if __name__ == "__main__":
+    main()
