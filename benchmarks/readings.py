@@ -15,8 +15,8 @@ import argparse
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +130,7 @@ def run_cell(cell: Cell) -> dict[str, Any]:
     )
     from euinet.presets import get_preset
     from euinet.scoring.inference import raw_scores
-    from euinet.scoring.threshold import fit_logit_gain
+    from euinet.scoring.threshold import fit_logit_range
     from euinet.training.loop import train
 
     settings = {"training.epochs": str(cell.epochs), **cell.reading.settings}
@@ -155,11 +155,13 @@ def run_cell(cell: Cell) -> dict[str, Any]:
     for scoring in SCORING_READINGS:
         try:
             changed = get_preset("report", settings | scoring.settings).scoring
-            gain = fit_logit_gain(raw_scores(trained.model, split.calibration.images, changed), changed)
+            logit_range = fit_logit_range(
+                raw_scores(trained.model, split.calibration.images, changed), changed
+            )
         except Exception as error:
             row["scoring"][scoring.name] = {"error": str(error)}
             continue
-        decision = euinet_decision(trained.model, split.test.images, changed, gain)
+        decision = euinet_decision(trained.model, split.test.images, changed, logit_range)
         measures = decision_metrics(decision, labels)
         row["scoring"][scoring.name] = {
             k: measures[k] for k in ("id_accuracy", "ood_accuracy", "closed_set_accuracy", "auroc", "oscr")
@@ -167,9 +169,11 @@ def run_cell(cell: Cell) -> dict[str, Any]:
         row["scoring"][scoring.name]["ood_at_id"] = ood_at_id(decision, labels)
         if scoring.name == "as preset":
             row["detectors"] = detector_table(
-                compare_detectors(trained.model, trained.gan_discriminator, split, changed, gain, decision)
+                compare_detectors(
+                    trained.model, trained.gan_discriminator, split, changed, logit_range, decision
+                )
             )
-            row |= medians(decision, labels) | {"logit_gain": gain}
+            row |= medians(decision, labels) | {"logit_range": asdict(logit_range)}
     return row
 
 
@@ -217,7 +221,9 @@ def run(arguments: argparse.Namespace) -> None:
     done = {(r["reading"], r["seed"], r["pseudo"], r["epochs"]) for r in read_rows(arguments.out)}
     cells = list(cells_to_run(arguments, done))
     with ProcessPoolExecutor(arguments.workers) as pool, arguments.out.open("a", encoding="utf-8") as out:
-        for count, row in enumerate(pool.map(run_cell, cells), 1):
+        futures = [pool.submit(run_cell, cell) for cell in cells]
+        for count, future in enumerate(as_completed(futures), 1):
+            row = future.result()
             out.write(json.dumps(row) + "\n")
             out.flush()
             print(f"{count}/{len(cells)} {summary(row)}", flush=True)

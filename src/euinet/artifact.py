@@ -14,6 +14,7 @@ from euinet.errors import StorageError, UsageError
 from euinet.files import write_atomically, write_text
 from euinet.models.euinet import EuiNet
 from euinet.presets import Preset, validate_preset
+from euinet.scoring.threshold import LogitRange
 
 FORMAT_VERSION = 1
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
@@ -30,7 +31,7 @@ class ModelCard:
     channels: int
     image_size: int
     seed: int
-    logit_gain: float  # brings the class logits to where α and γ lie (scoring/threshold.py)
+    logit_range: LogitRange  # brings the class logits to where α and γ lie
     preset: Preset
     metrics: dict[str, Any]
 
@@ -91,6 +92,7 @@ def _card(config: dict[str, Any]) -> ModelCard:
             "use the version of euinet that wrote it."
         )
     config["preset"] = validate_preset(config["preset"])
+    config["logit_range"] = LogitRange(**config["logit_range"])
     for key in ("class_names", "known_classes", "unknown_classes"):
         config[key] = tuple(config[key])
     return ModelCard(**config)

@@ -1,6 +1,6 @@
 """READ FIRST: one experiment, every stage in order.
 
-load_dataset → hold_out_classes → train (gan_step, joint_step) → fit_logit_gain → decide → evaluate
+load_dataset → hold_out_classes → train (gan_step, joint_step) → fit_logit_range → decide → evaluate
 → write_report
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from euinet.presets import Preset
 from euinet.records import EvaluationRecord, Split
 from euinet.report import EUINET_REPORT, write_report
 from euinet.scoring.inference import raw_scores
-from euinet.scoring.threshold import fit_logit_gain
+from euinet.scoring.threshold import LogitRange, fit_logit_range
 from euinet.training.loop import Trained, train
 
 FAKES_SHOWN = 64
@@ -80,12 +80,12 @@ def run_experiment(
 
     # From here on only known calibration images decide anything; the test images are only counted.
     calibration = raw_scores(trained.model, split.calibration.images, preset.scoring)
-    logit_gain = fit_logit_gain(calibration, preset.scoring)
+    logit_range = fit_logit_range(calibration, preset.scoring)
     if notify:
         notify(f"Scoring {len(split.test)} test images with EuiNet and what it is compared with …")
-    record, metrics = evaluate(trained, split, experiment, logit_gain, fabric)
+    record, metrics = evaluate(trained, split, experiment, logit_range, fabric)
 
-    card = model_card(split, preset, seed, logit_gain, metrics)
+    card = model_card(split, preset, seed, logit_range, metrics)
     model = Model(trained.model, card)
     save_model(model, out / MODEL_FOLDER)
     write_text(out / METRICS_FILE, json.dumps(metrics, indent=2) + "\n")
@@ -97,12 +97,12 @@ def run_experiment(
 
 
 def evaluate(
-    trained: Trained, split: Split, experiment: Experiment, logit_gain: float, fabric: Fabric
+    trained: Trained, split: Split, experiment: Experiment, logit_range: LogitRange, fabric: Fabric
 ) -> tuple[EvaluationRecord | None, dict[str, Any]]:
     """Judge the trained networks on `split.test`; return what the report draws, and metrics.json."""
     started = time.monotonic()
     preset = experiment.preset
-    decision = euinet_decision(trained.model, split.test.images, preset.scoring, logit_gain)
+    decision = euinet_decision(trained.model, split.test.images, preset.scoring, logit_range)
     labels = split.test.labels.numpy()
     metrics: dict[str, Any] = {
         "data": split.dataset,
@@ -113,14 +113,14 @@ def evaluate(
         "train_seconds": round(trained.seconds, 1),
         "device": str(fabric.device),
         "precision": str(fabric.strategy.precision.precision),
-        "logit_gain": logit_gain,
+        "logit_range": asdict(logit_range),
         "versions": versions(),
         "far": {},
     }
     if not split.unknown_classes:
         return None, metrics
     detectors = compare_detectors(
-        trained.model, trained.gan_discriminator, split, preset.scoring, logit_gain, decision
+        trained.model, trained.gan_discriminator, split, preset.scoring, logit_range, decision
     )
     metrics["detectors"] = detector_table(detectors)
     metrics["evaluate_seconds"] = round(time.monotonic() - started, 1)
@@ -152,7 +152,7 @@ def sample_fakes(trained: Trained, preset: Preset, seed: int) -> Any:
 
 
 def model_card(
-    split: Split, preset: Preset, seed: int, logit_gain: float, metrics: dict[str, Any]
+    split: Split, preset: Preset, seed: int, logit_range: LogitRange, metrics: dict[str, Any]
 ) -> ModelCard:
     """Return the card of a model trained on `split`."""
     _, channels, image_size, _ = split.train.images.shape
@@ -164,7 +164,7 @@ def model_card(
         channels=channels,
         image_size=image_size,
         seed=seed,
-        logit_gain=logit_gain,
+        logit_range=logit_range,
         preset=preset,
         metrics=metrics,
     )

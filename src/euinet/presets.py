@@ -100,10 +100,11 @@ class ScoringSettings(_Settings):
     temperature_rule: TemperatureRule = "multiply"
     disc_scale: float = Field(ge=0)  # α of eq. 4
     disc_shift: float  # γ of eq. 4
-    # "fixed" uses α and γ on the logits as they come. "gain" multiplies the class logits by one number,
-    # set on calibration images, so that α and γ lie where section 3 says: in the logits' own range.
-    threshold: Literal["fixed", "gain"] = "gain"
-    known_rejected: float = Field(0.002, gt=0, lt=1)  # share of calibration images that "gain" rejects
+    # "fixed" uses α and γ on the logits as they come. "fitted" brings the logits to the range that α and γ
+    # are made for, by calibration images (scoring/threshold.py).
+    threshold: Literal["fixed", "fitted"] = "fitted"
+    known_rejected: float = Field(0.002, gt=0, lt=1)  # share of calibration images that "fitted" rejects
+    known_lead: float = Field(0.022, gt=0)  # best score of the median known image, above that threshold
     epsilon: float = Field(0.0, ge=0)
     perturbation: Literal["sign", "raw"] = "sign"
     pixel_range: float = Field(2.0, gt=0)  # ε counts in images whose pixels span this: 255, 2 or 1

@@ -25,6 +25,7 @@ from euinet.scoring.baselines import (
     vanilla_odin_scores,
 )
 from euinet.scoring.inference import decide_from_scores, raw_scores
+from euinet.scoring.threshold import LogitRange
 
 
 def decision_metrics(decision: Decision, labels: np.ndarray) -> dict[str, float | int | None]:
@@ -49,10 +50,10 @@ def decision_metrics(decision: Decision, labels: np.ndarray) -> dict[str, float 
 
 
 def euinet_decision(
-    model: nn.Module, images: Tensor, settings: ScoringSettings, logit_gain: float
+    model: nn.Module, images: Tensor, settings: ScoringSettings, logit_range: LogitRange
 ) -> Decision:
     """Return EuiNet's decision for uint8 images (N, C, H, W)."""
-    return decide_from_scores(raw_scores(model, images, settings), settings, logit_gain)
+    return decide_from_scores(raw_scores(model, images, settings), settings, logit_range)
 
 
 def compare_detectors(
@@ -60,7 +61,7 @@ def compare_detectors(
     gan_discriminator: nn.Module | None,
     split: Split,
     settings: ScoringSettings,
-    logit_gain: float,
+    logit_range: LogitRange,
     decision: Decision,
 ) -> tuple[DetectorResult, ...]:
     """Return EuiNet's result on `split.test`, then its parts' alone, then the baselines'.
@@ -103,7 +104,7 @@ def compare_detectors(
             "EuiNet, no perturbation",
             "The same with ε = 0.",
             lambda images: torch.from_numpy(
-                euinet_decision(model, images, without_perturbation, logit_gain).ood_score
+                euinet_decision(model, images, without_perturbation, logit_range).ood_score
             ),
             same_share,
         ),

@@ -94,4 +94,4 @@ def _far_images(name: str, card: ModelCard, data_root: Path | None, notify: Call
 
 
 def _decide(model: Model, images: Tensor) -> Decision:
-    return euinet_decision(model.network, images, model.card.preset.scoring, model.card.logit_gain)
+    return euinet_decision(model.network, images, model.card.preset.scoring, model.card.logit_range)

@@ -30,7 +30,7 @@ MEASURES = (
     ("oscr", "OSCR: known images right against unknown ones accepted, area"),
     ("closed_set_accuracy", "Accuracy of the classifier alone, on known images"),
 )
-RUN_FACTS = ("preset", "seed", "device", "precision", "logit_gain", "train_seconds", "evaluate_seconds")
+RUN_FACTS = ("preset", "seed", "device", "precision", "train_seconds", "evaluate_seconds")
 
 
 def render_page(

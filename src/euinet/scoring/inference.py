@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -13,16 +12,9 @@ from euinet.presets import ScoringSettings
 from euinet.records import Decision
 from euinet.scoring.joint import active_threshold, apply_temperature, decide, joint_scores
 from euinet.scoring.perturbation import perturb
+from euinet.scoring.threshold import LogitRange, RawScores
 
 BATCH = 500  # images a pass; scores do not depend on it
-
-
-@dataclass(frozen=True)
-class RawScores:
-    """What the network says of N images, after perturbation, before gain and eq. 4; float32 on the CPU."""
-
-    class_logits: Tensor  # (N, K), before temperature
-    disc_score: Tensor  # (N,), h in 0 … 1
 
 
 def in_batches(
@@ -58,8 +50,10 @@ def raw_scores(model: nn.Module, images: Tensor, settings: ScoringSettings) -> R
     return RawScores(class_logits, disc_score)
 
 
-def decide_from_scores(raw: RawScores, settings: ScoringSettings, logit_gain: float) -> Decision:
-    """Apply gain, temperature, eq. 4 and the one softmax to raw scores."""
-    scaled = apply_temperature(raw.class_logits * logit_gain, settings.temperature, settings.temperature_rule)
+def decide_from_scores(raw: RawScores, settings: ScoringSettings, logit_range: LogitRange) -> Decision:
+    """Apply logit range, temperature, eq. 4 and the one softmax to raw scores."""
+    scaled = apply_temperature(
+        logit_range.apply(raw.class_logits), settings.temperature, settings.temperature_rule
+    )
     threshold = active_threshold(raw.disc_score, settings.disc_scale, settings.disc_shift)
     return decide(joint_scores(scaled, threshold), raw.disc_score)
