@@ -113,7 +113,7 @@ def main() -> None:
             rows["default layout, float32"].append(time_steps(other, arguments.steps)["whole step"])
     rows["ratio"] = [a / b for a, b in zip(rows["default layout, float32"], rows["whole step"], strict=True)]
     print(
-        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}; "
+        f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}; "
         f"batch {preset.training.batch_size} + {preset.gan.batch_size} fakes; "
         f"median (min … max) of {arguments.rounds} rounds of {arguments.steps} steps"
     )

@@ -125,9 +125,14 @@ _REPORT_GAN_OPTIMIZER = {"learning_rate": 1e-4, "beta1": 0.35, "beta2": 0.699}
 
 _DIFFERENCES: dict[str, dict[str, object]] = {
     "report": {
+        "data": {"augmentation": 0.7, "stitched": 0.25},
         "training": {
-            "epochs": 20,
+            "epochs": 16,
             "optimizer": {"learning_rate": 2e-4, "beta1": 0.5, "beta2": 0.599},
+            "schedule": "one_cycle",
+            "peak_factor": 10,
+            "average_decay": 0.998,
+            "disc_shapes_trunk": False,
         },
         "gan": {"generator_optimizer": _REPORT_GAN_OPTIMIZER, "disc_optimizer": _REPORT_GAN_OPTIMIZER},
         "scoring": {

@@ -17,15 +17,25 @@ from euinet.evaluation.metrics import (
     oscr,
 )
 from euinet.presets import ScoringSettings
-from euinet.records import Decision, DetectorResult, FloatArray, Split
+from euinet.records import Decision, DetectorResult, Split
 from euinet.scoring.baselines import (
     gan_discriminator_scores,
-    max_logit_scores,
     threshold_accepting,
     vanilla_odin_scores,
 )
 from euinet.scoring.inference import decide_from_scores, raw_scores
-from euinet.scoring.threshold import LogitRange
+from euinet.scoring.threshold import LogitRange, RawScores
+
+DESCRIPTIONS = {
+    "EuiNet": "Eq. 4's active threshold minus the best class score, after the perturbation.",
+    "EuiNet, no perturbation": "The same with ε = 0.",
+    "maximum logit": "The classifier alone: minus its best logit.",
+    "model discriminator": "The model discriminator alone: h.",
+    "vanilla ODIN": "Minus the best softmax probability at T = 1000, ε = 0.0012 (Liang et al. 2018).",
+    "GAN discriminator": "What the GAN's own discriminator holds for fake (Ryu et al. 2018).",
+}
+"""What each detector's score is. The first four reject the same share of known calibration images,
+`known_rejected`; the two baselines 5 %, as ODIN's paper does."""
 
 
 def decision_metrics(decision: Decision, labels: np.ndarray) -> dict[str, float | int | None]:
@@ -70,15 +80,16 @@ def compare_detectors(
     known images as EuiNet's preset asks for, the baselines 5 %, as ODIN's paper does.
     """
     labels = split.test.labels.numpy()
-    same_share = 1 - settings.known_rejected
+    calibration, test = split.calibration.images, split.test.images
 
-    def result(name: str, description: str, ood_score: FloatArray, threshold: float) -> DetectorResult:
-        decided = decide_at(ood_score, threshold, decision.classifier_labels)
-        measures = detection_metrics(ood_score, labels)
+    def result(name: str, description: str, ood_score: Tensor, threshold: float) -> DetectorResult:
+        scores = ood_score.numpy()
+        decided = decide_at(scores, threshold, decision.classifier_labels)
+        measures = detection_metrics(scores, labels)
         return DetectorResult(
             name=name,
             description=description,
-            ood_score=ood_score,
+            ood_score=scores,
             threshold=threshold,
             auroc=measures["auroc"],
             fpr95=measures["fpr95"],
@@ -86,58 +97,30 @@ def compare_detectors(
             ood_accuracy=ood_accuracy(decided, labels),
         )
 
-    def scored(
-        name: str, description: str, score: Callable[[Tensor], Tensor], accepted: float
-    ) -> DetectorResult:
-        threshold = threshold_accepting(score(split.calibration.images), accepted)
-        return result(name, description, score(split.test.images).numpy(), threshold)
+    rows = [result("EuiNet", DESCRIPTIONS["EuiNet"], torch.from_numpy(decision.ood_score), 0.0)]
 
-    without_perturbation = settings.model_copy(update={"epsilon": 0.0})
-    rows = [
-        result(
-            "EuiNet",
-            "Eq. 4's active threshold minus the best class score, after the perturbation.",
-            decision.ood_score,
-            0.0,
+    # EuiNet's parts need no perturbation: one pass serves all three.
+    plain = settings.model_copy(update={"epsilon": 0.0})
+    known_raw, test_raw = raw_scores(model, calibration, plain), raw_scores(model, test, plain)
+    parts: dict[str, Callable[[RawScores], Tensor]] = {
+        "EuiNet, no perturbation": lambda raw: torch.from_numpy(
+            decide_from_scores(raw, plain, logit_range).ood_score
         ),
-        scored(
-            "EuiNet, no perturbation",
-            "The same with ε = 0.",
-            lambda images: torch.from_numpy(
-                euinet_decision(model, images, without_perturbation, logit_range).ood_score
-            ),
-            same_share,
-        ),
-        scored(
-            "maximum logit",
-            "The classifier alone: minus its best logit.",
-            lambda images: max_logit_scores(model, images),
-            same_share,
-        ),
-        scored(
-            "model discriminator",
-            "The model discriminator alone: h.",
-            lambda images: raw_scores(model, images, without_perturbation).disc_score,
-            same_share,
-        ),
-        scored(
-            "vanilla ODIN",
-            "Minus the best softmax probability at T = 1000, ε = 0.0012; accepts 95 % of known images "
-            "(Liang et al. 2018).",
-            lambda images: vanilla_odin_scores(model, images),
-            0.95,
-        ),
-    ]
+        "maximum logit": lambda raw: -raw.class_logits.amax(dim=1),
+        "model discriminator": lambda raw: raw.disc_score,
+    }
+    for name, score in parts.items():
+        threshold = threshold_accepting(score(known_raw), 1 - settings.known_rejected)
+        rows.append(result(name, DESCRIPTIONS[name], score(test_raw), threshold))
+
+    baselines: dict[str, Callable[[Tensor], Tensor]] = {
+        "vanilla ODIN": lambda images: vanilla_odin_scores(model, images)
+    }
     if gan_discriminator is not None:
-        rows.append(
-            scored(
-                "GAN discriminator",
-                "What the GAN's own discriminator holds for fake; accepts 95 % of known images "
-                "(Ryu et al. 2018).",
-                lambda images: gan_discriminator_scores(gan_discriminator, images),
-                0.95,
-            )
-        )
+        baselines["GAN discriminator"] = lambda images: gan_discriminator_scores(gan_discriminator, images)
+    for name, score_images in baselines.items():
+        threshold = threshold_accepting(score_images(calibration))
+        rows.append(result(name, DESCRIPTIONS[name], score_images(test), threshold))
     return tuple(rows)
 
 

@@ -51,16 +51,6 @@ def vanilla_odin_scores(model: nn.Module, images: Tensor) -> Tensor:
     return -(scored.double() / ODIN_TEMPERATURE).softmax(dim=1).amax(dim=1)
 
 
-def max_logit_scores(model: nn.Module, images: Tensor) -> Tensor:
-    """Return −max class logit for uint8 images (N, C, H, W), unperturbed: eq. 4 with α = 0, ε = 0."""
-
-    @torch.no_grad()
-    def best(inputs: Tensor) -> Tensor:
-        return -cast(Tensor, model(inputs).class_logits).amax(dim=1)
-
-    return in_batches(best, images, next(model.parameters()).device)[0]
-
-
 def gan_discriminator_scores(discriminator: nn.Module, images: Tensor) -> Tensor:
     """Return the GAN discriminator's logit of "fake" for uint8 images (N, C, H, W): (N,).
 
