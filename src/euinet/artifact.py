@@ -67,8 +67,8 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> Model:
     config_path, weights_path = folder / CONFIG_FILE, folder / WEIGHTS_FILE
     if not (config_path.is_file() and weights_path.is_file()):
         raise UsageError(
-            f"There is no model in {folder}: it must hold {CONFIG_FILE} and {WEIGHTS_FILE}, as `euinet train` "
-            "and `euinet reproduce` write them (in the folder model of their --out)."
+            f"There is no model in {folder}: it must hold {CONFIG_FILE} and {WEIGHTS_FILE}, as "
+            "`euinet train` and `euinet reproduce` write them (in the folder model of their --out)."
         )
     try:
         card = _card(json.loads(config_path.read_text(encoding="utf-8")))

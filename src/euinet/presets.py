@@ -125,9 +125,9 @@ _REPORT_GAN_OPTIMIZER = {"learning_rate": 1e-4, "beta1": 0.35, "beta2": 0.699}
 
 _DIFFERENCES: dict[str, dict[str, object]] = {
     "report": {
-        "data": {"augmentation": 0.7, "stitched": 0.25},
+        "data": {"augmentation": 1.0, "stitched": 0.12},
         "training": {
-            "epochs": 16,
+            "epochs": 18,
             "optimizer": {"learning_rate": 2e-4, "beta1": 0.5, "beta2": 0.599},
             "schedule": "one_cycle",
             "peak_factor": 10,

@@ -16,6 +16,8 @@ SHIFT = 0.15  # of half the image's width: 2 pixels of 28
 WARP = 0.035  # standard deviation of the elastic field, of half the image's width
 WARP_GRID = 7  # control points a side
 
+CUT = (0.43, 0.57)  # where a stitched image is cut, of the side's length
+
 
 def augment(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     """Return randomly warped copies of (B, C, H, W) images in −1 … 1; −1 fills what comes in from outside.
@@ -54,16 +56,18 @@ def stitch(
 ) -> tuple[Tensor, Tensor]:
     """Return (B, C, H, W) images and (B, K) targets, the first `share` of them stitched from two.
 
-    Each of those keeps one side of a straight cut, upright or level, through the middle third, and gets
-    the other side from another image of the batch; its target is shared out by area, as in CutMix
-    (Yun et al. 2019). A classifier so trained claims less for a shape whose halves do not belong together.
+    Each of those keeps one side of a straight cut, upright or level, near the middle, and gets the other
+    side from another image of the batch; its target is shared out by area, as in CutMix (Yun et al. 2019).
+    A classifier so trained claims less for a shape whose halves do not belong together. Near the middle,
+    because a cut further out can leave one digit whole, with a target that says it is not.
     """
     count = round(share * len(images))
     if count == 0:
         return images, targets
     device, (height, width) = images.device, images.shape[2:]
     partner = torch.randperm(len(images), generator=generator, device=device)[:count]
-    cut = (1 + torch.rand(count, 1, 1, 1, generator=generator, device=device)) / 3  # of the side's length
+    low, high = CUT
+    cut = low + (high - low) * torch.rand(count, 1, 1, 1, generator=generator, device=device)
     first_side, upright = (torch.rand(2, count, 1, 1, 1, generator=generator, device=device) < 0.5).unbind()
     rows = torch.arange(height, device=device).view(1, 1, height, 1) < cut * height
     columns = torch.arange(width, device=device).view(1, 1, 1, width) < cut * width
