@@ -79,6 +79,12 @@ class TrainingLog:
                     self.writer.add_scalar(name, value, int(row["step"]))
         self._show(row)
 
+    def epoch(self, text: str) -> None:
+        """Show an epoch's line; away from a terminal not more often than any other progress."""
+        if self.on_terminal or time.monotonic() - self.last_line >= self.plain_seconds:
+            self.last_line = time.monotonic()
+            self.say(text)
+
     def say(self, text: str) -> None:
         """Show one line of text."""
         if not self.quiet:

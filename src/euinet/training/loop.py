@@ -17,13 +17,13 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from euinet.data.augment import augment, stitch
 from euinet.errors import TrainingError
 from euinet.models import to_network_range
 from euinet.presets import Preset, TrainingSettings
 from euinet.records import Batch, Split
+from euinet.training.average import running_average
 from euinet.training.checkpoint import load_checkpoint, save_checkpoint
 from euinet.training.log import TrainingLog
 from euinet.training.players import Players, build_players
@@ -87,13 +87,7 @@ class TrainingRun:
         self.players = build_players(split, preset, seed, fabric)
         self.schedule = _schedule(self.players, preset.training, self.total_steps)
         decay = preset.training.average_decay
-        self.average = (
-            AveragedModel(
-                self.players.plain_model(), multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True
-            )
-            if decay > 0
-            else None
-        )
+        self.average = running_average(self.players.plain_model(), decay) if decay > 0 else None
         self.noise = torch.Generator(device).manual_seed(seed)
         self.step = 0  # steps done, over all epochs
         self.seconds_before = 0.0  # in earlier sittings
@@ -164,7 +158,7 @@ def fit_loop(
     for epoch in range(run.step // run.steps_per_epoch, run.epochs):
         run_epoch(run, epoch, log, history, stop)
         accuracy = validation_accuracy(run)
-        log.say(f"epoch {epoch + 1}/{run.epochs}: validation accuracy {accuracy:.2%} (no reject)")
+        log.epoch(f"epoch {epoch + 1}/{run.epochs}: validation accuracy {accuracy:.2%} (no reject)")
         run.save()
 
 
