@@ -1,0 +1,91 @@
+"""Four classes of 8 × 8 images that differ in their bright quadrant, and settings small enough for them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+
+from euinet.data import hold_out_classes
+from euinet.devices import make_fabric
+from euinet.presets import Preset, get_preset
+from euinet.records import Dataset, LabelledImages, Split
+
+TINY = {
+    "data.validation_fraction": "0.1",
+    "data.calibration_fraction": "0.3",
+    "data.augmentation": "0",
+    "data.stitched": "0",
+    "model.trunk_widths": "[4, 8]",
+    "model.blocks_per_stage": "1",
+    "model.disc_input": "features",
+    "model.disc_hidden": "8",
+    "training.epochs": "2",
+    "training.min_steps": "1",
+    "training.batch_size": "8",
+    "training.schedule": "constant",
+    "training.average_decay": "0",
+    "training.class_loss": "cross_entropy",
+    "training.temperature": "1",
+    "training.disc_shapes_trunk": "true",
+    "gan.generator": "dense",
+    "gan.generator_bias": "true",
+    "gan.latent_size": "4",
+    "gan.batch_size": "8",
+    "gan.adversarial_weight": "1",
+    "gan.feature_matching_weight": "0",
+}
+
+
+def quadrants(images_a_class: int, generator: torch.Generator) -> LabelledImages:
+    labels = torch.arange(4 * images_a_class) % 4
+    images = torch.randint(0, 90, (len(labels), 1, 8, 8), generator=generator, dtype=torch.uint8)
+    for image, label in zip(images, labels.tolist(), strict=True):
+        row, column = divmod(label, 2)
+        image[:, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4] += 150
+    return LabelledImages(images, labels)
+
+
+@pytest.fixture(scope="session")
+def dataset() -> Dataset:
+    """64 images: 10 a class to train with, 6 a class to test on."""
+    generator = torch.Generator().manual_seed(7)
+    names = ("north-west", "north-east", "south-west", "south-east")
+    return Dataset("quadrants", names, quadrants(10, generator), quadrants(6, generator))
+
+
+@pytest.fixture(scope="session")
+def split(dataset: Dataset) -> Split:
+    """Class 0 unknown; 18 images to train on, 3 to watch, 9 to calibrate with."""
+    return hold_out_classes(dataset, [0], validation_fraction=0.1, calibration_fraction=0.3)
+
+
+@pytest.fixture(scope="session")
+def fabric() -> Fabric:
+    return make_fabric("cpu", "32-true")
+
+
+@pytest.fixture(scope="session")
+def make_preset() -> Callable[..., Preset]:
+    """Tiny settings with some changed: make_preset({"training.epochs": 3})."""
+
+    def make(changes: dict[str, Any] | None = None) -> Preset:
+        texts = {path: v if isinstance(v, str) else json.dumps(v) for path, v in (changes or {}).items()}
+        return get_preset("report", TINY | texts)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def random_images() -> Callable[..., torch.Tensor]:
+    """uint8 images of any shape, the same for the same seed."""
+
+    def make(*shape: int, seed: int = 0) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        return torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
+
+    return make

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from euinet.artifact import (
+    CONFIG_FILE,
+    FORMAT_VERSION,
+    WEIGHTS_FILE,
+    Model,
+    ModelCard,
+    load_model,
+    save_model,
+)
+from euinet.errors import StorageError, UsageError
+from euinet.evaluation.evaluate import euinet_decision
+from euinet.models.euinet import EuiNet
+from euinet.presets import Preset
+from euinet.records import Split
+from euinet.scoring.inference import raw_scores
+from euinet.scoring.threshold import fit_logit_range
+
+
+@pytest.fixture
+def model(split: Split, make_preset: Callable[..., Preset]) -> Model:
+    torch.manual_seed(0)
+    preset = make_preset({"model.disc_input": "stages"})
+    network = EuiNet(preset.model, 1, 8, 3).to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        network.train()(torch.randn(8, 1, 8, 8))  # BatchNorm's statistics are part of a model
+    half = preset.scoring.model_copy(update={"known_rejected": 0.4})
+    logit_range = fit_logit_range(raw_scores(network.eval(), split.test.images, half), half)
+    card = ModelCard(
+        data="quadrants",
+        class_names=split.class_names,
+        known_classes=split.known_classes,
+        unknown_classes=split.unknown_classes,
+        channels=1,
+        image_size=8,
+        seed=4,
+        logit_range=logit_range,
+        preset=preset,
+        metrics={"auroc": 0.5},
+    )
+    return Model(network, card)
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    path = folder / CONFIG_FILE
+    config = json.loads(path.read_text())
+    change(config)
+    path.write_text(json.dumps(config))
+
+
+def test_a_saved_model_decides_the_same(model: Model, split: Split, tmp_path: Path) -> None:
+    save_model(model, tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
+    assert loaded.card == model.card
+    assert not loaded.network.training
+    before, after = (
+        euinet_decision(m.network, split.test.images, m.card.preset.scoring, m.card.logit_range)
+        for m in (model, loaded)
+    )
+    np.testing.assert_array_equal(before.labels, after.labels)
+    assert 0 < (before.labels < 0).sum() < 24
+    np.testing.assert_allclose(before.scores, after.scores, atol=1e-6)
+    assert {path.name for path in (tmp_path / "model").iterdir()} == {CONFIG_FILE, WEIGHTS_FILE}
+
+
+def test_a_folder_without_a_model_is_a_usage_error(model: Model, tmp_path: Path) -> None:
+    for folder in (tmp_path / "nowhere", tmp_path):
+        with pytest.raises(UsageError, match=r"There is no model in .*config\.json and model\.safetensors"):
+            load_model(folder)
+    save_model(model, tmp_path)
+    (tmp_path / WEIGHTS_FILE).unlink()
+    with pytest.raises(UsageError, match="There is no model in"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / WEIGHTS_FILE).write_bytes((folder / WEIGHTS_FILE).read_bytes()[:-100]),
+        lambda folder: (folder / WEIGHTS_FILE).write_bytes(b""),
+        lambda folder: (folder / CONFIG_FILE).write_text('{"data": '),
+        lambda folder: (folder / CONFIG_FILE).write_text(""),
+        lambda folder: (folder / CONFIG_FILE).write_text("[]"),
+        lambda folder: (folder / CONFIG_FILE).write_bytes(b"\xff\xfe\x00"),
+        lambda folder: edit(folder, lambda config: config.pop("format_version")),
+        lambda folder: edit(folder, lambda config: config.pop("logit_range")),
+        lambda folder: edit(folder, lambda config: config.update(class_names=["one", "two"])),
+        lambda folder: edit(folder, lambda config: config.update(channels=3)),
+        lambda folder: edit(folder, lambda config: config["preset"]["model"].update(trunk_widths=[4, 16])),
+        lambda folder: edit(folder, lambda config: config["preset"]["training"].update(epochs=-1)),
+        lambda folder: edit(folder, lambda config: config.update(surprise=1)),
+    ],
+)
+def test_a_damaged_model_is_one_sentence(
+    model: Model, tmp_path: Path, damage: Callable[[Path], object]
+) -> None:
+    save_model(model, tmp_path)
+    damage(tmp_path)
+    with pytest.raises(
+        StorageError, match=r"is damaged or no EuiNet model .*copy it anew or train again\.$"
+    ) as caught:
+        load_model(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_later_format_is_named(model: Model, tmp_path: Path) -> None:
+    save_model(model, tmp_path)
+    edit(tmp_path, lambda config: config.update(format_version=FORMAT_VERSION + 1))
+    with pytest.raises(StorageError, match=rf"has format {FORMAT_VERSION + 1}, this version of euinet reads"):
+        load_model(tmp_path)

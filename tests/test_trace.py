@@ -1,0 +1,165 @@
+"""One batch's way through every stage, as experiment.py runs them; a newcomer's test to read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from euinet import experiment
+from euinet.data import hold_out_classes, verify_split
+from euinet.evaluation.evaluate import euinet_decision
+from euinet.experiment import Experiment, Result, evaluate, run_experiment
+from euinet.presets import Preset
+from euinet.records import Dataset
+from euinet.report import write_report
+from euinet.scoring.inference import raw_scores
+from euinet.scoring.threshold import fit_logit_range
+from euinet.training import loop
+from euinet.training.loop import TrainingRun, train
+
+# DESIGN's contract for metrics.json
+PROMISED = {
+    *("data", "held_out", "preset", "seed", "n_id", "n_ood", "id_accuracy", "ood_accuracy"),
+    *("closed_set_accuracy", "auroc", "fpr95", "aupr_in", "aupr_out", "oscr", "train_seconds"),
+    *("device", "versions", "far"),
+}
+
+
+@pytest.fixture
+def preset(make_preset: Callable[..., Preset]) -> Preset:
+    return make_preset(
+        {
+            "training.epochs": 25,
+            "training.optimizer.learning_rate": 0.01,
+            "scoring.known_rejected": 0.11,  # ⌊0.11·(9 + 1)⌋: one of 9 calibration images
+        }
+    )
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
+    """The labels that every training step was given."""
+    labels: list[Tensor] = []
+    original = loop.train_step
+
+    def spy(run: TrainingRun, chosen: Tensor) -> dict[str, Tensor]:
+        labels.append(run.labels[chosen])
+        return original(run, chosen)
+
+    monkeypatch.setattr(loop, "train_step", spy)
+    return labels
+
+
+def test_64_images_through_all_stages(
+    dataset: Dataset, preset: Preset, fabric: Fabric, seen: list[Tensor], tmp_path: Path
+) -> None:
+    assert len(dataset.train) + len(dataset.test) == 64
+    assert dataset.train.images.shape == (40, 1, 8, 8)
+
+    # Hold out class 0: 30 known images are parted, the 10 unknown ones are used nowhere.
+    split = hold_out_classes(dataset, [0], validation_fraction=0.1, calibration_fraction=0.3)
+    verify_split(split, dataset)
+    assert split.class_names == ("north-east", "south-west", "south-east")
+    assert [len(part) for part in (split.train, split.validation, split.calibration)] == [18, 3, 9]
+    assert split.test.labels.unique().tolist() == [-1, 0, 1, 2]
+
+    # Train: 25 epochs of two steps, each a GAN step and a joint step.
+    trained = train(split, preset, 0, tmp_path / "training", fabric, quiet=True)
+    assert len(seen) == 50
+    assert torch.cat(seen).unique().tolist() == [0, 1, 2]  # no unknown label
+    assert len(trained.history) == 25
+    assert trained.history[-1]["class_loss"] < trained.history[0]["class_loss"]
+
+    # Calibrate: one of the 9 known images falls under the active threshold.
+    calibration = raw_scores(trained.model, split.calibration.images, preset.scoring)
+    assert calibration.class_logits.shape == (9, 3)
+    assert calibration.disc_score.shape == (9,)
+    logit_range = fit_logit_range(calibration, preset.scoring)
+    on_calibration = euinet_decision(trained.model, split.calibration.images, preset.scoring, logit_range)
+    assert (on_calibration.labels < 0).sum() == 1
+
+    # Decide: a class or "none of these" for each of the 24 test images.
+    decision = euinet_decision(trained.model, split.test.images, preset.scoring, logit_range)
+    assert decision.scores.shape == decision.probabilities.shape == (24, 4)
+    assert decision.ood_score.shape == decision.disc_score.shape == decision.labels.shape == (24,)
+    np.testing.assert_allclose(decision.probabilities.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_array_equal(decision.labels < 0, decision.ood_score > 0)
+    # eq. 4 with the report's α and γ
+    np.testing.assert_allclose(decision.scores[:, 0], 0.004 * decision.disc_score + 0.008, rtol=1e-5)
+
+    # Evaluate.
+    record, metrics = evaluate(trained, split, Experiment("quadrants", (0,), preset, 0), logit_range, fabric)
+    assert record is not None
+    assert metrics.keys() >= PROMISED
+    assert (metrics["n_id"], metrics["n_ood"], metrics["held_out"]) == (18, 6, [0])
+    assert metrics["closed_set_accuracy"] > 0.9  # quadrants are easy
+    known = split.test.labels.numpy() >= 0
+    assert metrics["ood_accuracy"] == (decision.labels[~known] == -1).mean()
+    assert record.fakes.shape[1:] == (1, 8, 8)
+    assert np.abs(record.fakes).max() <= 1
+    assert record.detectors[0].name == "EuiNet"
+    np.testing.assert_array_equal(record.detectors[0].ood_score, decision.ood_score)
+
+    # Report.
+    files = write_report(record, tmp_path / "out", reported=None)
+    assert files[0].name == "report.html"
+    assert all(path.stat().st_size > 0 for path in files)
+
+
+def run(
+    dataset: Dataset,
+    preset: Preset,
+    fabric: Fabric,
+    out: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    held_out: tuple[int | str, ...] = ("north-west",),
+    notify: Callable[[str], None] | None = None,
+) -> Result:
+    monkeypatch.setattr(experiment, "load_dataset", lambda *arguments, **options: dataset)
+    plan = Experiment("quadrants", held_out, preset, 3)
+    return run_experiment(plan, out, fabric, quiet=True, report=False, notify=notify)
+
+
+def test_run_experiment_does_the_same_and_keeps_it(
+    dataset: Dataset, preset: Preset, fabric: Fabric, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    result = run(dataset, preset, fabric, tmp_path, monkeypatch, notify=said.append)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics == result.metrics
+    assert metrics.keys() >= PROMISED
+    assert metrics["seed"] == 3
+    assert metrics["device"] == "cpu"
+    assert metrics["far"] == {}
+    fractions = (
+        *("id_accuracy", "ood_accuracy", "closed_set_accuracy", "auroc"),
+        "fpr95",
+        "aupr_in",
+        "aupr_out",
+    )
+    assert all(0 <= metrics[name] <= 1 for name in fractions)
+    assert {"model", "training", "metrics.json"} == {path.name for path in tmp_path.iterdir()}
+    assert said[0] == (
+        "quadrants: known north-east, south-west, south-east; unknown north-west. 18 images to train on, "
+        "3 to watch, 9 to set the threshold, and for the test 18 known + 6 unknown."
+    )
+    assert result.model.card.metrics == metrics
+
+
+def test_with_nothing_held_out_what_needs_unknown_images_is_null(
+    dataset: Dataset, preset: Preset, fabric: Fabric, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = preset.model_copy(update={"training": preset.training.model_copy(update={"epochs": 2})})
+    result = run(dataset, short, fabric, tmp_path, monkeypatch, held_out=())
+    assert result.record is None
+    assert result.metrics.keys() >= PROMISED
+    for name in ("ood_accuracy", "auroc", "fpr95", "aupr_in", "aupr_out", "oscr"):
+        assert result.metrics[name] is None
+    assert (result.metrics["n_id"], result.metrics["n_ood"]) == (24, 0)

@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from euinet.models import to_network_range
+from euinet.presets import Preset
+from euinet.records import Batch, Split
+from euinet.scoring.joint import apply_temperature
+from euinet.training.objectives import (
+    class_losses,
+    feature_matching_loss,
+    gan_discriminator_loss,
+    generator_loss,
+)
+from euinet.training.players import Players, build_players
+from euinet.training.steps import frozen, gan_step, joint_step
+
+MakePreset = Callable[..., Preset]
+LATENTS = torch.randn(6, 4, generator=torch.Generator().manual_seed(3))
+
+
+def weights(network: nn.Module) -> Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in network.parameters()]).clone()
+
+
+def gradients(network: nn.Module) -> list[Tensor | None]:
+    return [None if p.grad is None else p.grad.clone() for p in network.parameters()]
+
+
+def assert_gradients_equal(network: nn.Module, expected: tuple[Tensor, ...]) -> None:
+    for parameter, gradient in zip(network.parameters(), expected, strict=True):
+        assert parameter.grad is not None
+        torch.testing.assert_close(parameter.grad, gradient)
+
+
+@pytest.fixture
+def reals(split: Split) -> Tensor:
+    return to_network_range(split.train.images[:6])
+
+
+@pytest.fixture
+def batch(split: Split, reals: Tensor) -> Batch:
+    return Batch(reals, nn.functional.one_hot(split.train.labels[:6], 3).float())
+
+
+def made(split: Split, fabric: Fabric, preset: Preset) -> Players:
+    players = build_players(split, preset, 0, fabric)
+    players.train()
+    return players
+
+
+def set_rate(optimizer: object, rate: float) -> None:
+    optimizer.param_groups[0]["lr"] = rate  # type: ignore[attr-defined]
+
+
+# --- the GAN -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("generator", ["dense", "convolutional"])
+def test_each_player_gets_the_gradient_of_its_own_loss_alone(
+    split: Split, fabric: Fabric, make_preset: MakePreset, reals: Tensor, generator: str
+) -> None:
+    preset = make_preset({"gan.generator": generator})
+    players = made(split, fabric, preset)
+    old_generator = copy.deepcopy(players.generator.module)
+    old_discriminator = copy.deepcopy(players.gan_discriminator.module)
+    step = gan_step(fabric, players, reals, LATENTS, preset.gan)
+
+    fakes = old_generator(LATENTS)
+    torch.testing.assert_close(step.fakes, fakes.detach())
+    disc_loss = gan_discriminator_loss(
+        old_discriminator(reals).real_logits, old_discriminator(fakes).real_logits
+    )
+    expected = torch.autograd.grad(disc_loss, list(old_discriminator.parameters()), retain_graph=True)
+    # nothing of the generator's backward is left in D
+    assert_gradients_equal(players.gan_discriminator, expected)
+
+    # the generator plays against D as it is after D's update, and gets nothing of D's own loss
+    loss = generator_loss(players.gan_discriminator.module(fakes).real_logits)
+    assert_gradients_equal(players.generator, torch.autograd.grad(loss, list(old_generator.parameters())))
+    assert step.disc_loss.item() == pytest.approx(disc_loss.item(), rel=1e-5)
+    assert step.generator_loss.item() == pytest.approx(loss.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(("moving", "still"), [("generator", "gan_disc"), ("gan_disc", "generator")])
+def test_each_optimizer_moves_its_own_player(
+    split: Split, fabric: Fabric, make_preset: MakePreset, reals: Tensor, moving: str, still: str
+) -> None:
+    preset = make_preset()
+    players = made(split, fabric, preset)
+    set_rate(getattr(players, f"{still}_optimizer"), 0.0)
+    network = {"generator": players.generator, "gan_disc": players.gan_discriminator}
+    before = {name: weights(player) for name, player in network.items()}
+    model = weights(players.model)
+    gan_step(fabric, players, reals, LATENTS, preset.gan)
+    assert torch.equal(weights(network[still]), before[still])
+    assert not torch.equal(weights(network[moving]), before[moving])
+    assert torch.equal(weights(players.model), model)
+
+
+def test_fakes_are_detached_and_in_range(
+    split: Split, fabric: Fabric, make_preset: MakePreset, reals: Tensor
+) -> None:
+    preset = make_preset()
+    step = gan_step(fabric, made(split, fabric, preset), reals, 100 * LATENTS, preset.gan)
+    assert not any(part.requires_grad for part in step)
+    assert step.fakes.shape == reals.shape
+    assert step.fakes.min() < -0.9
+    assert step.fakes.max() > 0.9
+    assert step.fakes.abs().max() <= 1
+
+
+def test_d_learns_to_tell_and_g_to_deceive(
+    split: Split, fabric: Fabric, make_preset: MakePreset, reals: Tensor
+) -> None:
+    preset = make_preset()
+    players = made(split, fabric, preset)
+
+    def held_for_real() -> tuple[float, float]:
+        with torch.no_grad():
+            said = players.gan_discriminator.module(torch.cat([reals, players.generator.module(LATENTS)]))
+        real, fake = said.real_logits.sigmoid().split([6, 6])
+        return real.mean().item(), fake.mean().item()
+
+    set_rate(players.generator_optimizer, 0.0)
+    set_rate(players.gan_disc_optimizer, 1e-3)
+    for _ in range(25):
+        gan_step(fabric, players, reals, LATENTS, preset.gan)
+    real, fake = held_for_real()
+    assert real > 0.7
+    assert fake < 0.3
+
+    set_rate(players.gan_disc_optimizer, 0.0)
+    set_rate(players.generator_optimizer, 1e-3)
+    for _ in range(25):
+        gan_step(fabric, players, reals, LATENTS, preset.gan)
+    assert held_for_real()[1] > fake + 0.2
+
+
+def test_feature_matching_brings_the_features_means_together(
+    split: Split, fabric: Fabric, make_preset: MakePreset, reals: Tensor
+) -> None:
+    preset = make_preset({"gan.adversarial_weight": 0, "gan.feature_matching_weight": 3})
+    players = made(split, fabric, preset)
+    set_rate(players.gan_disc_optimizer, 0.0)
+    set_rate(players.generator_optimizer, 1e-3)
+    discriminator = players.gan_discriminator.module
+    losses = []
+    for _ in range(5):
+        step = gan_step(fabric, players, reals, LATENTS, preset.gan)
+        with torch.no_grad():
+            apart = feature_matching_loss(discriminator(reals).features, discriminator(step.fakes).features)
+        assert step.generator_loss.item() == pytest.approx(3 * apart.item(), rel=1e-4)
+        losses.append(apart.item())
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_frozen_gives_back_what_it_took_even_after_an_error() -> None:
+    module = nn.Linear(2, 2)
+    module.bias.requires_grad_(False)
+
+    def fail_while_frozen() -> None:
+        with frozen(module):
+            assert not module.weight.requires_grad
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        fail_while_frozen()
+    assert module.weight.requires_grad
+    assert not module.bias.requires_grad
+
+
+# --- EuiNet --------------------------------------------------------------------------------------
+
+
+def after_one_step(
+    split: Split, fabric: Fabric, preset: Preset, batch: Batch, fakes: Tensor
+) -> tuple[Players, list[Tensor | None]]:
+    players = made(split, fabric, preset)
+    joint_step(fabric, players, batch, fakes, preset.training)
+    return players, gradients(players.model.module.trunk)
+
+
+@pytest.mark.parametrize("disc_input", ["features", "stages", "pixels"])
+def test_without_disc_shapes_trunk_the_fakes_leave_no_trace_in_it(
+    split: Split, fabric: Fabric, make_preset: MakePreset, batch: Batch, disc_input: str
+) -> None:
+    preset = make_preset({"training.disc_shapes_trunk": False, "model.disc_input": disc_input})
+    one, its_gradients = after_one_step(split, fabric, preset, batch, torch.zeros_like(batch.images))
+    two, others = after_one_step(split, fabric, preset, batch, torch.ones_like(batch.images))
+    for mine, theirs in zip(its_gradients, others, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=0)
+    for part in ("trunk", "classifier"):
+        mine, theirs = (getattr(players.model.module, part).state_dict() for players in (one, two))
+        assert all(torch.equal(mine[name], theirs[name]) for name in mine), part  # BatchNorm's buffers too
+    assert not torch.equal(weights(one.model.module.discriminator), weights(two.model.module.discriminator))
+
+    # what the trunk gets is the gradient of the class loss alone
+    plain = made(split, fabric, preset).model.module
+    loss = class_losses(plain(batch.images).class_logits, batch.targets, "cross_entropy")
+    assert_gradients_equal(one.model.module.trunk, torch.autograd.grad(loss, list(plain.trunk.parameters())))
+
+
+def test_with_disc_shapes_trunk_the_fakes_shape_it(
+    split: Split, fabric: Fabric, make_preset: MakePreset, batch: Batch
+) -> None:
+    preset = make_preset({"training.disc_shapes_trunk": True})
+    one, _ = after_one_step(split, fabric, preset, batch, torch.zeros_like(batch.images))
+    two, _ = after_one_step(split, fabric, preset, batch, torch.ones_like(batch.images))
+    assert not torch.equal(weights(one.model.module.trunk), weights(two.model.module.trunk))
+    means = [players.model.module.trunk.stem[1].running_mean for players in (one, two)]
+    assert not torch.equal(*means)
+
+    # with the class loss silenced, the discriminator alone still moves the trunk
+    players = made(split, fabric, preset)
+    with torch.no_grad():
+        players.model.module.classifier.weight.zero_()
+    before = weights(players.model.module.trunk)
+    joint_step(fabric, players, batch, torch.zeros_like(batch.images), preset.training)
+    assert not torch.equal(weights(players.model.module.trunk), before)
+
+
+@pytest.mark.parametrize("disc_shapes_trunk", [True, False])
+def test_joint_steps_teach_the_classifier_and_the_discriminator(
+    split: Split, fabric: Fabric, make_preset: MakePreset, batch: Batch, disc_shapes_trunk: bool
+) -> None:
+    preset = make_preset({"training.disc_shapes_trunk": disc_shapes_trunk})
+    players = made(split, fabric, preset)
+    set_rate(players.model_optimizer, 0.02)
+    gan = weights(players.generator), weights(players.gan_discriminator)
+    fakes = torch.zeros_like(batch.images)
+    losses = [joint_step(fabric, players, batch, fakes, preset.training) for _ in range(40)]
+    for name in ("class_loss", "disc_real_loss", "disc_fake_loss"):
+        first, last = getattr(losses[0], name), getattr(losses[-1], name)
+        assert last < 0.5 * first, name
+        assert not first.requires_grad
+    assert torch.equal(weights(players.generator), gan[0])
+    assert torch.equal(weights(players.gan_discriminator), gan[1])
+
+
+def test_the_training_temperature_scales_the_class_logits(
+    split: Split, fabric: Fabric, make_preset: MakePreset, batch: Batch
+) -> None:
+    preset = make_preset({"training.temperature": 1e-3})
+    cool = joint_step(fabric, made(split, fabric, preset), batch, batch.images, preset.training)
+    assert cool.class_loss.item() == pytest.approx(math.log(3), abs=2e-3)  # near-equal logits: K = 3
+    sharp = make_preset({"training.temperature": 1e-2, "training.temperature_rule": "divide"})
+    players = made(split, fabric, sharp)
+    logits = apply_temperature(
+        copy.deepcopy(players.model.module)(torch.cat([batch.images] * 2)).class_logits[:6], 100, "multiply"
+    )
+    loss = joint_step(fabric, players, batch, batch.images, sharp.training).class_loss
+    assert loss.item() == pytest.approx(class_losses(logits, batch.targets, "cross_entropy").item(), rel=1e-4)
+
+
+def test_one_adam_holds_all_of_euinet_and_nothing_else(
+    split: Split, fabric: Fabric, make_preset: MakePreset
+) -> None:
+    players = made(split, fabric, make_preset())
+
+    def held(optimizer: object) -> list[int]:
+        groups = optimizer.param_groups  # type: ignore[attr-defined]
+        return sorted(id(parameter) for group in groups for parameter in group["params"])
+
+    for network, optimizer in (
+        (players.model, players.model_optimizer),
+        (players.generator, players.generator_optimizer),
+        (players.gan_discriminator, players.gan_disc_optimizer),
+    ):
+        assert held(optimizer) == sorted(map(id, network.parameters()))
+    # section 4.1
+    for optimizer, rate, betas in (
+        (players.model_optimizer, 2e-4, (0.5, 0.599)),
+        (players.generator_optimizer, 1e-4, (0.35, 0.699)),
+        (players.gan_disc_optimizer, 1e-4, (0.35, 0.699)),
+    ):
+        assert isinstance(optimizer.optimizer, torch.optim.Adam)
+        assert optimizer.param_groups[0]["lr"] == rate
+        assert optimizer.param_groups[0]["betas"] == betas
+
+
+def test_the_seed_decides_the_first_weights_and_the_global_generator_is_left_alone(
+    split: Split, fabric: Fabric, make_preset: MakePreset
+) -> None:
+    before = torch.get_rng_state()
+    first, again, other = (build_players(split, make_preset(), seed, fabric) for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), before)
+    for name in ("model", "generator", "gan_discriminator"):
+        assert torch.equal(weights(getattr(first, name)), weights(getattr(again, name)))
+        assert not torch.equal(weights(getattr(first, name)), weights(getattr(other, name)))
