@@ -125,7 +125,7 @@ def test_stdout_is_one_json_document(trained: tuple[Path, Ended]) -> None:
     assert metrics == json.loads((out / "metrics.json").read_text())
     assert (metrics["data"], metrics["held_out"], metrics["seed"]) == ("digits", [0], 0)
     assert (metrics["n_id"], metrics["n_ood"]) == (323, 36)
-    assert "epoch 3/3: validation accuracy" in ended.err
+    assert "· epoch 1 · class " in ended.err
     assert ended.err.splitlines()[-1].endswith(f"are in {out}.")
     assert metrics["closed_set_accuracy"] > 0.2
     assert {path.name for path in out.iterdir()} == {"model", "training", "metrics.json"}
@@ -303,12 +303,13 @@ def test_ctrl_c_ends_with_130_and_a_checkpoint(tmp_path: Path) -> None:
         *("-m", "euinet", "train", "--data", "digits", "--out", tmp_path, "--json", *SMALL),
         *("--set", "training.epochs=5000"),
     )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("epoch 1/"):
-            os.kill(process.pid, signal.SIGINT)
-            break
-    output, errors = process.communicate(timeout=60)
+    try:
+        assert process.stderr is not None
+        next(line for line in process.stderr if line.startswith("step "))
+        os.kill(process.pid, signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert output == ""
     assert "Interrupted at step" in errors

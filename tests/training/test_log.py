@@ -48,6 +48,15 @@ def test_rows_are_shown_on_stderr_at_most_every_so_often(
         assert captured.out == ""
 
 
+def test_an_epoch_s_line_is_shown_as_seldom(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for plain_seconds, shown in ((0, ["one", "two"]), (1000, ["one"])):
+        with TrainingLog(tmp_path, 10, plain_seconds=plain_seconds) as log:
+            log.last_line = -1e9
+            log.epoch("one")
+            log.epoch("two")
+        assert capsys.readouterr().err.split() == shown
+
+
 def test_resume_keeps_the_rows_up_to_its_step(tmp_path: Path) -> None:
     path = tmp_path / METRICS_FILE
     path.write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n{"st')
