@@ -290,8 +290,8 @@ def table(arguments: argparse.Namespace) -> None:
         if row["pseudo"] is None:
             by_reading.setdefault(row["reading"], []).append(row)
     lines = [
-        "| reading | seeds | closed-set accuracy | AUROC EuiNet | AUROC maximum logit | AUROC h | h, median known "
-        "/ unknown | AUROC GAN's D | `id_accuracy` | `ood_accuracy` |",
+        "| reading | seeds | closed-set accuracy | AUROC EuiNet | AUROC max logit | AUROC h | h median, known"
+        " / unknown | AUROC GAN's D | `id_accuracy` | `ood_accuracy` |",
         "| --- " * 10 + "|",
     ]
     for reading in TRAINING_READINGS:

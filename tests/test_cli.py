@@ -177,7 +177,6 @@ def test_evaluate_judges_far_sets(
     assert all(0 <= value <= 1 for value in measures[str(far)].values())
 
 
-@pytest.mark.xfail(strict=True, reason="another named set is asked for in a size, which only folders take")
 def test_evaluate_takes_another_set_of_the_same_classes(
     run: Callable[..., Ended], trained: tuple[Path, Ended], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,7 +186,6 @@ def test_evaluate_takes_another_set_of_the_same_classes(
     assert json.loads(ended.out)["data"] == "mnist"
 
 
-@pytest.mark.xfail(strict=True, reason="label numbers of another order of classes are not mapped")
 def test_evaluate_goes_by_the_classes_names_not_their_places(
     run: Callable[..., Ended], trained: tuple[Path, Ended], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,7 +284,6 @@ def test_wrong_options_exit_2(run: Callable[..., Ended], arguments: list[str], n
     assert named in ended.err
 
 
-@pytest.mark.xfail(strict=True, raises=FileExistsError, reason="train() lets mkdir's own error through")
 def test_an_out_that_is_a_file_is_one_sentence(run: Callable[..., Ended], tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "training").write_text("")

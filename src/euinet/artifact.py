@@ -77,9 +77,9 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> Model:
     except StorageError:
         raise
     except Exception as error:  # json, safetensors, torch and pydantic each have their own kinds
+        what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise StorageError(
-            f"The model in {folder} is damaged or no EuiNet model ({type(error).__name__}: "
-            f"{str(error).splitlines()[0]}); copy it anew or train again."
+            f"The model in {folder} is damaged or no EuiNet model ({what}); copy it anew or train again."
         ) from error
     return Model(network.to(device).eval(), card)
 
@@ -92,7 +92,7 @@ def _card(config: dict[str, Any]) -> ModelCard:
             "use the version of euinet that wrote it."
         )
     config["preset"] = validate_preset(config["preset"])
-    config["logit_range"] = LogitRange(**config["logit_range"])
+    config["logit_range"] = LogitRange(**{key: float(value) for key, value in config["logit_range"].items()})
     for key in ("class_names", "known_classes", "unknown_classes"):
         config[key] = tuple(config[key])
     return ModelCard(**config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Literal, get_args
 
 import torch
@@ -29,6 +30,7 @@ def make_fabric(device: DeviceName = "auto", precision: Precision = "auto") -> F
         raise UsageError("This machine has no CUDA GPU that torch can use; choose --device auto or cpu.")
     elif device == "mps" and not torch.backends.mps.is_available():
         raise UsageError("This machine has no Apple GPU that torch can use; choose --device auto or cpu.")
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision on stderr
     if precision == "auto":
         precision = "bf16-mixed" if computes_in_bf16(device) else "32-true"
     return Fabric(accelerator=device, devices=1, precision=precision)

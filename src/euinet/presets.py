@@ -103,7 +103,7 @@ class ScoringSettings(_Settings):
     # "fixed" uses α and γ on the logits as they come. "fitted" brings the logits to the range that α and γ
     # are made for, by calibration images (scoring/threshold.py).
     threshold: Literal["fixed", "fitted"] = "fitted"
-    known_rejected: float = Field(0.002, gt=0, lt=1)  # share of calibration images that "fitted" rejects
+    known_rejected: float = Field(0.002, gt=0, lt=0.5)  # share of calibration images that "fitted" rejects
     known_lead: float = Field(0.022, gt=0)  # best score of the median known image, above that threshold
     epsilon: float = Field(0.0, ge=0)
     perturbation: Literal["sign", "raw"] = "sign"
@@ -134,7 +134,10 @@ _DIFFERENCES: dict[str, dict[str, object]] = {
             "average_decay": 0.998,
             "disc_shapes_trunk": False,
         },
-        "gan": {"generator_optimizer": _REPORT_GAN_OPTIMIZER, "disc_optimizer": _REPORT_GAN_OPTIMIZER},
+        "gan": {
+            "generator_optimizer": dict(_REPORT_GAN_OPTIMIZER),
+            "disc_optimizer": dict(_REPORT_GAN_OPTIMIZER),
+        },
         "scoring": {
             "temperature": 1e-3,
             "disc_scale": 0.004,
@@ -173,10 +176,11 @@ def validate_preset(values: Mapping[str, object]) -> Preset:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        given = "" if first["type"] in ("missing", "extra_forbidden") else f" (it was {first['input']!r})"
         if first["type"] == "extra_forbidden":
-            where, given = f"{where}", f"; known settings: {', '.join(setting_paths())}"
-            raise UsageError(f"There is no setting '{where}'{given}.") from error
+            raise UsageError(
+                f"There is no setting '{where}'. Known settings: {', '.join(setting_paths())}."
+            ) from error
+        given = f" (it was {first['input']!r})" if isinstance(first["input"], str | int | float) else ""
         raise UsageError(f"The setting '{where}' is not allowed{given}: {first['msg']}.") from error
 
 

@@ -48,12 +48,15 @@ def test_rows_are_shown_on_stderr_at_most_every_so_often(
         assert captured.out == ""
 
 
-def test_an_epoch_s_line_is_shown_as_seldom(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for plain_seconds, shown in ((0, ["one", "two"]), (1000, ["one"])):
+def test_an_epoch_s_line_is_shown_as_seldom_but_the_last_always(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for plain_seconds, shown in ((0, ["one", "two", "three"]), (1000, ["one", "three"])):
         with TrainingLog(tmp_path, 10, plain_seconds=plain_seconds) as log:
             log.last_line = -1e9
-            log.epoch("one")
-            log.epoch("two")
+            log.epoch("one", last=False)
+            log.epoch("two", last=False)
+            log.epoch("three", last=True)
         assert capsys.readouterr().err.split() == shown
 
 

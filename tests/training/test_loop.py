@@ -191,22 +191,12 @@ def test_ctrl_c_and_resume_give_the_same_bits(
         with pytest.raises(KeyboardInterrupt):
             fit(preset, "parted")
     assert signal.getsignal(signal.SIGINT) is handler
-    assert [json.loads(line)["step"] for line in rows_text(tmp_path / "parted")][-1] == stopped_after
     monkeypatch.undo()
     resumed = fit(preset, "parted", resume=True)
     assert same_bits(whole, resumed)
 
-    # Whole epochs have the same rows; the interrupted one has two, which average to the one row.
-    rows, expected = list(resumed.history), list(whole.history)
-    if stopped_after % 2:
-        parts = [row for row in rows if row["epoch"] == stopped_after // 2 + 1]
-        (one,) = [row for row in expected if row["epoch"] == stopped_after // 2 + 1]
-        assert [row["step"] for row in parts] == [stopped_after, stopped_after + 1]
-        for name in one.keys() - {"step", "epoch"}:
-            assert (parts[0][name] + parts[1][name]) / 2 == pytest.approx(one[name], rel=1e-5)
-        rows = [row for row in rows if row not in parts]
-        expected.remove(one)
-    assert rows == expected
+    assert resumed.history == whole.history
+    assert rows_text(tmp_path / "parted") == rows_text(tmp_path / "whole")
 
 
 def test_a_second_ctrl_c_stops_at_once(
@@ -360,7 +350,6 @@ def test_rows_are_means_over_the_steps_since_the_last(
     assert [(row["step"], row["class_loss"]) for row in history] == [(3, 10), (4, 30), (6, 45), (8, 65)]
 
 
-@pytest.mark.xfail(strict=True, raises=NotADirectoryError, reason="train() lets mkdir's own error through")
 def test_a_folder_that_cannot_be_made_is_a_storage_error(
     fit: Callable[..., Trained], make_preset: MakePreset, tmp_path: Path
 ) -> None:

@@ -10,12 +10,12 @@ import numpy as np
 from torch import Tensor
 
 from euinet.artifact import Model, ModelCard, load_model
-from euinet.data import conform, hold_out_classes, load_dataset
+from euinet.data import DATASET_NAMES, conform, hold_out_classes, load_dataset
 from euinet.devices import DeviceName, make_fabric
 from euinet.errors import UsageError
 from euinet.evaluation.evaluate import decision_metrics, euinet_decision
 from euinet.evaluation.metrics import detection_metrics, ood_accuracy
-from euinet.records import Dataset, Decision, FloatArray
+from euinet.records import Dataset, Decision, FloatArray, IntArray, Split
 
 
 def evaluate_saved(
@@ -34,15 +34,14 @@ def evaluate_saved(
     fabric = make_fabric(device, "32-true")
     model = load_model(folder, fabric.device)
     card = model.card
-    dataset = load_dataset(
-        data, data_root, image_size=None if data == card.data else card.image_size, notify=notify
-    )
+    image_size = None if data in DATASET_NAMES else card.image_size  # named sets keep their own
+    dataset = load_dataset(data, data_root, image_size=image_size, notify=notify)
     check_fits(dataset, card)
     unknown = [name for name in dataset.class_names if name not in card.class_names]
     split = hold_out_classes(dataset, unknown, seed=card.seed)
 
     notify(f"Scoring {len(split.test)} test images …")
-    labels = split.test.labels.numpy()
+    labels = in_model_order(split, card)
     decision = _decide(model, split.test.images)
     metrics: dict[str, Any] = {
         "data": dataset.name,
@@ -70,6 +69,13 @@ def far_metrics(model: Model, known_scores: FloatArray, images: Tensor) -> dict[
     measures = detection_metrics(scores, labels)
     rejected = ood_accuracy(decision.labels, labels[len(known_scores) :])
     return {"auroc": measures["auroc"], "fpr95": measures["fpr95"], "ood_accuracy": rejected}
+
+
+def in_model_order(split: Split, card: ModelCard) -> IntArray:
+    """Return the test labels (N,) in the model's order of classes, which may not be the data set's."""
+    labels = split.test.labels.numpy()
+    order = np.array([card.class_names.index(name) for name in split.class_names], dtype=np.int64)
+    return np.where(labels >= 0, order[np.maximum(labels, 0)], labels)
 
 
 def check_fits(dataset: Dataset, card: ModelCard) -> None:

@@ -9,7 +9,7 @@ class ConvolutionalGenerator(nn.Module):
     """DCGAN-style: a linear map to (H/4, W/4), then two transposed convolutions.
 
     `bias=False` leaves every bias out, BatchNorm's shift too, which section 2.2 of the report names
-    as a remedy against mode collapse: without biases an image can only come from the latent vector.
+    as a remedy against mode collapse: in training, an image can then only come from the latent vector.
     """
 
     def __init__(

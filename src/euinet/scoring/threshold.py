@@ -35,6 +35,10 @@ class LogitRange:
     gain: float = 1.0
     shift: float = 0.0
 
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.gain) and self.gain > 0 and math.isfinite(self.shift)):
+            raise ValueError(f"a logit range needs a finite gain above 0 and a finite shift, not {self}")
+
     def apply(self, logits: Tensor) -> Tensor:
         """Return g·z + c, shape kept."""
         return self.gain * logits + self.shift
@@ -74,6 +78,7 @@ def low_quantile(values: Tensor, share: float) -> float:
     ordered = torch.sort(values.double()).values
     below = math.floor(share * (len(ordered) + 1))
     if below == 0:
-        return float(ordered[0]) - 1e-9 * max(1.0, abs(float(ordered[0])))
+        # far enough below to survive the scores' float32
+        return float(ordered[0]) - 1e-4 * float(ordered[-1] - ordered[0])
     # the image ranked `below` is the last to be rejected: the border runs halfway to the next
     return float(ordered[below - 1] + ordered[min(below, len(ordered) - 1)]) / 2

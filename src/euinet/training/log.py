@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from euinet.files import storage_error
+from euinet.files import storage_error, write_text
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -62,7 +62,7 @@ class TrainingLog:
             return []
         rows = read_rows(path)
         kept = [row for row in rows if row["step"] <= step]
-        path.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+        write_text(path, "".join(json.dumps(row) + "\n" for row in kept))
         return kept
 
     def row(self, row: Mapping[str, float]) -> None:
@@ -79,9 +79,9 @@ class TrainingLog:
                     self.writer.add_scalar(name, value, int(row["step"]))
         self._show(row)
 
-    def epoch(self, text: str) -> None:
-        """Show an epoch's line; away from a terminal not more often than any other progress."""
-        if self.on_terminal or time.monotonic() - self.last_line >= self.plain_seconds:
+    def epoch(self, text: str, *, last: bool) -> None:
+        """Show an epoch's line; away from a terminal not more often than other progress, but the last one."""
+        if self.on_terminal or last or time.monotonic() - self.last_line >= self.plain_seconds:
             self.last_line = time.monotonic()
             self.say(text)
 

@@ -20,6 +20,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from euinet.data.augment import augment, stitch
 from euinet.errors import TrainingError
+from euinet.files import storage_error
 from euinet.models import to_network_range
 from euinet.presets import Preset, TrainingSettings
 from euinet.records import Batch, Split
@@ -62,7 +63,10 @@ def train(
     the checkpoint written first.
     """
     run = TrainingRun(split, preset, seed, folder, fabric)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(folder, error) from error
     if resume:
         run.restore(load_checkpoint(folder, run.identity))
     with TrainingLog(folder, run.total_steps, quiet=quiet) as log, _stop_on_interrupt() as stop:
@@ -93,12 +97,15 @@ class TrainingRun:
         self.seconds_before = 0.0  # in earlier sittings
         self.started = time.monotonic()
         self.collapse_reported = False
+        self.sums: dict[str, Tensor] = {}  # of the losses since the last row of the log
+        self.summed = 0  # steps in them
         self.identity: dict[str, Any] = {
             "data": split.dataset,
             "held_out": list(split.unknown_classes),
             "preset": preset.model_dump(mode="json"),
             "seed": seed,
             "images": len(self.labels),
+            "precision": str(fabric.strategy.precision.precision),
         }
 
     def epoch_order(self, epoch: int) -> Tensor:
@@ -116,6 +123,9 @@ class TrainingRun:
             "average": self.average.state_dict() if self.average is not None else None,
             "schedule": self.schedule.state_dict(),
             "noise": self.noise.get_state(),
+            "collapse_reported": self.collapse_reported,
+            "sums": self.sums,
+            "summed": self.summed,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -126,6 +136,9 @@ class TrainingRun:
             self.average.load_state_dict(state["average"])
         self.schedule.load_state_dict(state["schedule"])
         self.noise.set_state(state["noise"])
+        self.collapse_reported = state["collapse_reported"]
+        self.sums = {name: value.to(self.labels.device) for name, value in state["sums"].items()}
+        self.summed = state["summed"]
 
     def save(self) -> Path:
         """Write the checkpoint."""
@@ -158,7 +171,8 @@ def fit_loop(
     for epoch in range(run.step // run.steps_per_epoch, run.epochs):
         run_epoch(run, epoch, log, history, stop)
         accuracy = validation_accuracy(run)
-        log.epoch(f"epoch {epoch + 1}/{run.epochs}: validation accuracy {accuracy:.2%} (no reject)")
+        text = f"epoch {epoch + 1}/{run.epochs}: validation accuracy {accuracy:.2%} (no reject)"
+        log.epoch(text, last=epoch + 1 == run.epochs)
         run.save()
 
 
@@ -168,22 +182,20 @@ def run_epoch(
     """Run the steps of `epoch` that are left, logging their mean losses every LOG_EVERY steps."""
     order = run.epoch_order(epoch)
     first = run.step - epoch * run.steps_per_epoch
-    sums: dict[str, Tensor] = {}
-    summed = 0
     for index in range(first, run.steps_per_epoch):
         chosen = order[index * run.batch_size : (index + 1) * run.batch_size]
         for name, value in train_step(run, chosen).items():
-            sums[name] = sums[name] + value if name in sums else value
-        summed += 1
+            run.sums[name] = run.sums[name] + value if name in run.sums else value
+        run.summed += 1
         run.step += 1
-        last = index + 1 == run.steps_per_epoch
-        if run.step % LOG_EVERY == 0 or last or stop.is_set():
-            row = {"step": run.step, "epoch": epoch + 1, **{k: float(v) / summed for k, v in sums.items()}}
+        if run.step % LOG_EVERY == 0 or index + 1 == run.steps_per_epoch:
+            means = {name: float(total) / run.summed for name, total in run.sums.items()}
+            row = {"step": run.step, "epoch": epoch + 1, **means}
+            run.sums, run.summed = {}, 0
             _check_finite(row)
             _warn_of_collapse(run, row, log)
             history.append(row)
             log.row(row)
-            sums, summed = {}, 0
         if stop.is_set():
             log.say(
                 f"Interrupted at step {run.step}; {run.save()} holds the state: --resume goes on from it."
@@ -214,7 +226,7 @@ def train_step(run: TrainingRun, chosen: Tensor) -> dict[str, Tensor]:
         **losses._asdict(),
         "gan_disc_loss": game.disc_loss,
         "gan_gen_loss": game.generator_loss,
-        "fake_diversity": _diversity(game.fakes) / _diversity(gan_reals),
+        "fake_diversity": _diversity(game.fakes) / _diversity(gan_reals).clamp(min=1e-6),
     }
 
 
