@@ -1,12 +1,13 @@
 """Measure the readings of the report: one change at a time from the preset `report`, several seeds each.
 
-    python benchmarks/readings.py run --seeds 5 --epochs 5          # digit 0 held out, MNIST's test images
-    python benchmarks/readings.py run --pseudo 2 6 9 --epochs 5     # for choosing: no 0, no test image
-    python benchmarks/readings.py table                             # docs/results/readings.md
+    python benchmarks/readings.py run                     # digit 0 held out, MNIST's test images
+    python benchmarks/readings.py run --pseudo 2 6        # for choosing: no 0, no test image
+    python benchmarks/readings.py scoring runs/seed-*     # readings of the inference stage, on saved models
+    python benchmarks/readings.py table                   # docs/results/readings.md
 
-Rows go to docs/results/readings.jsonl as they come; a run that was interrupted goes on where it stopped.
-With --pseudo each of the given digits in turn plays the unknown: the split is made of the training
-images of the known digits alone (`hold_out_known_class`), so that what is chosen there has seen no 0.
+Rows go to docs/results/ as they come; a run that was interrupted goes on where it stopped. With --pseudo
+each of the given digits in turn plays the unknown: the split is made of the training images of the known
+digits alone (`hold_out_known_class`), so that what is chosen there has seen no 0.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
     from euinet.records import Split
     from euinet.training.loop import Trained
 
-MEASURES = ("id_accuracy", "ood_accuracy", "closed_set_accuracy", "auroc", "oscr")
+MEASURES = ("id_accuracy", "ood_accuracy", "closed_set_accuracy")
 RESULTS = Path("docs/results/readings.jsonl")
+SCORING_RESULTS = Path("docs/results/scoring.jsonl")
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ TRAINING_READINGS = (
         "T = 10⁻³ divides in training",
         "ODIN's formula divides by T.",
         {"training.temperature": "0.001", "training.temperature_rule": "divide"},
-        seeds=2,
+        seeds=1,
     ),
     Reading(
         "eq. 2 on softmax probabilities",
@@ -62,20 +64,20 @@ TRAINING_READINGS = (
         "eq. 2 with T = 10⁻³, by the letter",
         "Both at once.",
         {"training.class_loss": "softmax_binary", "training.temperature": "0.001"},
-        seeds=2,
+        seeds=1,
     ),
     Reading(
         "eq. 2 on sigmoids",
         "One binary classifier a label, as section 3 says of the discriminator.",
         {"training.class_loss": "sigmoid_binary"},
-        seeds=2,
+        seeds=1,
     ),
     Reading(
         "discriminator reads pixels",
         "Figure 4 draws it beside the classifier.",
         {"model.disc_input": "pixels"},
     ),
-    Reading("discriminator reads all stages", "Low features too.", {"model.disc_input": "stages"}, seeds=2),
+    Reading("discriminator reads all stages", "Low features too.", {"model.disc_input": "stages"}, seeds=1),
     Reading(
         "discriminator shapes the trunk",
         "One objective, and its whole gradient.",
@@ -85,18 +87,18 @@ TRAINING_READINGS = (
         "constant learning rate, no average",
         "Section 4.1's rate, and nothing else.",
         {"training.schedule": "constant", "training.average_decay": "0"},
-        seeds=2,
+        seeds=1,
     ),
     Reading(
         "no augmentation, no stitching",
         "The report names neither.",
         {"data.augmentation": "0", "data.stitched": "0"},
-        seeds=2,
+        seeds=1,
     ),
     Reading("no stitching", "What stitching brings.", {"data.stitched": "0"}),
-    Reading("dense generator", "A coarser GAN.", {"gan.generator": "dense"}, seeds=2),
+    Reading("dense generator", "A coarser GAN.", {"gan.generator": "dense"}, seeds=1),
     Reading(
-        "generator without biases", "Section 2.2's first remedy.", {"gan.generator_bias": "false"}, seeds=2
+        "generator without biases", "Section 2.2's first remedy.", {"gan.generator_bias": "false"}, seeds=1
     ),
     Reading(
         "feature matching",
@@ -180,52 +182,68 @@ def run_cell(cell: Cell) -> dict[str, Any]:
         return row | {"error": str(error)}
     row["train_seconds"] = round(trained.seconds, 1)
     row["fake_diversity"] = trained.history[-1]["fake_diversity"]
-    return row | judge(cell, trained, split, settings)
+    return row | judge(trained, split, settings)
 
 
-def judge(cell: Cell, trained: Trained, split: Split, settings: dict[str, str]) -> dict[str, Any]:
-    """Return the measures of one trained cell, for each scoring reading and each detector."""
+def judge(trained: Trained, split: Split, settings: dict[str, str]) -> dict[str, Any]:
+    """Return the measures of one trained cell without perturbation, and each detector's AUROC."""
     from euinet.evaluation.evaluate import decision_metrics
     from euinet.evaluation.metrics import detection_metrics
     from euinet.presets import get_preset
-    from euinet.scoring.baselines import gan_discriminator_scores, vanilla_odin_scores
+    from euinet.scoring.baselines import gan_discriminator_scores
     from euinet.scoring.inference import decide_from_scores, raw_scores
     from euinet.scoring.threshold import fit_logit_range
 
     labels = split.test.labels.numpy()
-    whole = cell.reading.name == "report"
-    row: dict[str, Any] = {"scoring": {}}
-    # A perturbation costs more than all else here: each is measured on the preset's own network alone.
-    for scoring in SCORING_READINGS if whole else SCORING_READINGS[:2]:
-        changed = get_preset("report", settings | scoring.settings).scoring
-        known_raw = raw_scores(trained.model, split.calibration.images, changed)
-        logit_range = fit_logit_range(known_raw, changed)
-        test_raw = raw_scores(trained.model, split.test.images, changed)
-        decision = decide_from_scores(test_raw, changed, logit_range)
-        measures = decision_metrics(decision, labels)
-        row["scoring"][scoring.name] = {key: measures[key] for key in MEASURES} | {
-            "ood_at_id": ood_at_id(decision, labels)
-        }
-        if scoring.name == "no perturbation":
-            row |= medians(decision, labels) | {"logit_range": asdict(logit_range)}
-            scores = {
-                "maximum logit": -test_raw.class_logits.amax(dim=1),
-                "model discriminator": test_raw.disc_score,
-                "GAN discriminator": gan_discriminator_scores(trained.gan_discriminator, split.test.images),
-            }
-            if whole:
-                scores["vanilla ODIN"] = vanilla_odin_scores(trained.model, split.test.images)
-            row["auroc"] = {n: detection_metrics(s.numpy(), labels)["auroc"] for n, s in scores.items()}
-    return row
+    scoring = get_preset("report", settings | NO_PERTURBATION).scoring
+    logit_range = fit_logit_range(raw_scores(trained.model, split.calibration.images, scoring), scoring)
+    raw = raw_scores(trained.model, split.test.images, scoring)
+    decision = decide_from_scores(raw, scoring, logit_range)
+    measures = decision_metrics(decision, labels)
+    scores = {
+        "EuiNet": decision.ood_score,
+        "maximum logit": -raw.class_logits.amax(dim=1).numpy(),
+        "model discriminator": raw.disc_score.numpy(),
+        "GAN discriminator": gan_discriminator_scores(trained.gan_discriminator, split.test.images).numpy(),
+    }
+    return {
+        **{key: measures[key] for key in MEASURES},
+        **medians(decision, labels),
+        "auroc": {name: detection_metrics(score, labels)["auroc"] for name, score in scores.items()},
+    }
 
 
-def ood_at_id(decision: Any, labels: Any, target: float = 0.9959) -> float:
-    """Return the share of unknowns rejected at the lowest threshold with id_accuracy ≥ target, 0 if none."""
-    right = np.sort(decision.ood_score[(labels >= 0) & (decision.classifier_labels == labels)])
-    needed = int(np.ceil(target * (labels >= 0).sum()))
-    if needed > len(right):
-        return 0.0
-    return float(np.mean(decision.ood_score[labels < 0] > right[needed - 1]))
+def score_models(arguments: argparse.Namespace) -> None:
+    """Measure the scoring readings on saved models, each on the split it was trained on."""
+    from euinet.artifact import load_model
+    from euinet.data import hold_out_classes, load_dataset
+    from euinet.evaluation.evaluate import decision_metrics
+    from euinet.evaluation.metrics import detection_metrics
+    from euinet.presets import get_preset
+    from euinet.scoring.baselines import vanilla_odin_scores
+    from euinet.scoring.inference import decide_from_scores, raw_scores
+    from euinet.scoring.threshold import fit_logit_range
+
+    data_root = Path(arguments.data_root) if arguments.data_root else None
+    dataset = load_dataset("mnist", data_root)
+    with SCORING_RESULTS.open("w", encoding="utf-8") as out:
+        for folder in arguments.models:
+            model = load_model(Path(folder) / "model")
+            split = hold_out_classes(dataset, list(model.card.unknown_classes), seed=model.card.seed)
+            labels = split.test.labels.numpy()
+            row: dict[str, Any] = {"seed": model.card.seed, "scoring": {}}
+            for reading in SCORING_READINGS:
+                scoring = get_preset("report", reading.settings).scoring
+                known = raw_scores(model.network, split.calibration.images, scoring)
+                logit_range = fit_logit_range(known, scoring)
+                raw = raw_scores(model.network, split.test.images, scoring)
+                measures = decision_metrics(decide_from_scores(raw, scoring, logit_range), labels)
+                row["scoring"][reading.name] = {key: measures[key] for key in (*MEASURES, "auroc")}
+            odin = vanilla_odin_scores(model.network, split.test.images).numpy()
+            row["vanilla ODIN"] = detection_metrics(odin, labels)["auroc"]
+            out.write(json.dumps(row) + "\n")
+            out.flush()
+            print(json.dumps(row), flush=True)
 
 
 def medians(decision: Any, labels: Any) -> dict[str, float]:
@@ -276,10 +294,8 @@ def summary(row: dict[str, Any]) -> str:
     where = f"{row['reading']}, seed {row['seed']}, unknown {row['pseudo'] or 0}"
     if "error" in row:
         return f"{where}: {row['error']}"
-    shown = ", ".join(f"{k} {v['auroc']:.4f}/{v['ood_at_id']:.3f}" for k, v in row["scoring"].items())
     parts = ", ".join(f"{name} {value:.4f}" for name, value in row["auroc"].items())
-    closed = row["scoring"]["no perturbation"]["closed_set_accuracy"]
-    return f"{where}: {closed:.4f} | {shown} | {parts}"
+    return f"{where}: closed-set {row['closed_set_accuracy']:.4f}; AUROC {parts}"
 
 
 def table(arguments: argparse.Namespace) -> None:
@@ -301,30 +317,31 @@ def table(arguments: argparse.Namespace) -> None:
             if found:
                 lines.append(f"| {reading.name} | {len(found)} | {found[0]['error']} |" + " |" * 7)
             continue
-        plain = [row["scoring"]["no perturbation"] for row in good]
         h_medians = " / ".join(
             f"{np.median([row[f'h_median_{who}'] for row in good]):.3f}" for who in ("known", "unknown")
         )
         cells = [
             reading.name,
             str(len(good)),
-            spread([r["closed_set_accuracy"] for r in plain]),
-            spread([r["auroc"] for r in plain]),
+            spread([r["closed_set_accuracy"] for r in good]),
+            spread([r["auroc"]["EuiNet"] for r in good]),
             spread([r["auroc"]["maximum logit"] for r in good]),
             spread([r["auroc"]["model discriminator"] for r in good]),
             h_medians,
             spread([r["auroc"]["GAN discriminator"] for r in good]),
-            spread([r["id_accuracy"] for r in plain]),
-            spread([r["ood_accuracy"] for r in plain]),
+            spread([r["id_accuracy"] for r in good]),
+            spread([r["ood_accuracy"] for r in good]),
         ]
         lines.append("| " + " | ".join(cells) + " |")
-    lines += ["", *scoring_table([row for row in by_reading.get("report", []) if "error" not in row])]
+    lines += ["", *scoring_table(read_rows(SCORING_RESULTS))]
     arguments.out.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
 
 
 def scoring_table(rows: list[dict[str, Any]]) -> list[str]:
-    """Return the table of scoring readings, all read off the same networks."""
+    """Return the table of scoring readings, all read off the same saved networks."""
+    if not rows:
+        return []
     lines = [
         "| scoring of the preset's networks | closed-set accuracy | AUROC | `id_accuracy` | `ood_accuracy` |"
     ]
@@ -335,7 +352,7 @@ def scoring_table(rows: list[dict[str, Any]]) -> list[str]:
         lines.append(
             f"| {scoring.name} | " + " | ".join(spread([f[c] for f in found]) for c in columns) + " |"
         )
-    odin = spread([row["auroc"]["vanilla ODIN"] for row in rows])
+    odin = spread([row["vanilla ODIN"] for row in rows])
     return [*lines, f"| vanilla ODIN (T = 1000, ε = 0.0012) | | {odin} | | |"]
 
 
@@ -350,7 +367,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("action", choices=["run", "table"])
+    parser.add_argument("action", choices=["run", "scoring", "table"])
+    parser.add_argument("models", nargs="*", help="folders that `euinet reproduce` wrote")
     parser.add_argument("--readings", nargs="*", help="names; all by default")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=0)
@@ -360,7 +378,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--data-root")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args(argv)
-    {"run": run, "table": table}[arguments.action](arguments)
+    {"run": run, "scoring": score_models, "table": table}[arguments.action](arguments)
 
 
 if __name__ == "__main__":
