@@ -64,7 +64,7 @@ class TrainingSettings(_Settings):
     batch_size: int = Field(128, ge=2)
     optimizer: OptimizerSettings
     schedule: Literal["constant", "one_cycle"] = "constant"
-    peak_factor: float = Field(1.0, ge=1)  # one_cycle peaks at learning_rate × this
+    rate_factor: float = Field(1.0, gt=0)  # the rate is the optimizer's times this; one_cycle's peak
     average_decay: float = Field(0.0, ge=0, lt=1)  # of the weights' running average; 0: none
     class_loss: ClassLoss = "cross_entropy"
     temperature: float = Field(1.0, gt=0)
@@ -127,11 +127,10 @@ _DIFFERENCES: dict[str, dict[str, object]] = {
     "report": {
         "data": {"augmentation": 1.0, "stitched": 0.12},
         "training": {
-            "epochs": 18,
+            "epochs": 5,
             "optimizer": {"learning_rate": 2e-4, "beta1": 0.5, "beta2": 0.599},
-            "schedule": "one_cycle",
-            "peak_factor": 10,
-            "average_decay": 0.998,
+            "rate_factor": 10,
+            "average_decay": 0.999,
             "disc_shapes_trunk": False,
         },
         "gan": {

@@ -24,7 +24,7 @@ MakePreset = Callable[..., Preset]
 EVERYTHING = {
     "training.epochs": 3,
     "training.schedule": "one_cycle",
-    "training.peak_factor": 10,
+    "training.rate_factor": 10,
     "training.average_decay": 0.5,
     "data.augmentation": 1,
     "data.stitched": 0.5,
@@ -154,7 +154,7 @@ def test_one_cycle_rises_to_its_peak_and_falls_to_nothing(
     split: Split, fabric: Fabric, make_preset: MakePreset, tmp_path: Path
 ) -> None:
     # 10 epochs of 2 steps: the peak is at 15 % of 20 = step 3
-    preset = make_preset({"training.epochs": 10, "training.schedule": "one_cycle", "training.peak_factor": 5})
+    preset = make_preset({"training.epochs": 10, "training.schedule": "one_cycle", "training.rate_factor": 5})
     run = TrainingRun(split, preset, 0, tmp_path, fabric)
     rates = []
     for _ in range(21):

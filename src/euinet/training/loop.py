@@ -267,16 +267,16 @@ def _warn_of_collapse(run: TrainingRun, row: dict[str, float], log: TrainingLog)
 
 
 def _schedule(players: Players, settings: TrainingSettings, total_steps: int) -> LRScheduler:
-    """Constant, or one cycle: up to the peak over the first 15 % of the steps, then a cosine to 0."""
+    """A constant factor, or one cycle: up to it over the first 15 % of the steps, then a cosine to 0."""
 
     def factor(step: int) -> float:
         if settings.schedule == "constant":
-            return 1.0
+            return settings.rate_factor
         warm = max(1, round(0.15 * total_steps))
         if step < warm:
-            return settings.peak_factor * (0.04 + 0.96 * step / warm)
+            return settings.rate_factor * (0.04 + 0.96 * step / warm)
         done = min(1.0, (step - warm) / max(1, total_steps - warm))
-        return settings.peak_factor * 0.5 * (1 + math.cos(math.pi * done))
+        return settings.rate_factor * 0.5 * (1 + math.cos(math.pi * done))
 
     return LambdaLR(players.model_optimizer.optimizer, factor)
 
