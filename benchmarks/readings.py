@@ -120,16 +120,19 @@ TRAINING_READINGS = (
 NO_PERTURBATION = {"scoring.epsilon": "0"}
 SCORING_READINGS = (
     Reading("no perturbation", "", NO_PERTURBATION),
+    Reading(
+        "no perturbation, one range for all classes", "", NO_PERTURBATION | {"scoring.logit_range": "shared"}
+    ),
     Reading("no perturbation, α = 0", "", NO_PERTURBATION | {"scoring.disc_scale": "0"}),
     Reading(
         "no perturbation, α and γ on the logits as they are",
         "",
-        NO_PERTURBATION | {"scoring.threshold": "fixed"},
+        NO_PERTURBATION | {"scoring.logit_range": "fixed"},
     ),
     Reading(
         "no perturbation, T divides, α and γ on the logits as they are",
         "",
-        NO_PERTURBATION | {"scoring.threshold": "fixed", "scoring.temperature_rule": "divide"},
+        NO_PERTURBATION | {"scoring.logit_range": "fixed", "scoring.temperature_rule": "divide"},
     ),
     Reading("ε = 0.3 of pixels 0…255, sign (preset)", "", {}),
     Reading("ε = 0.3 of pixels 0…1, sign", "", {"scoring.pixel_range": "1"}),

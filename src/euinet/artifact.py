@@ -92,7 +92,10 @@ def _card(config: dict[str, Any]) -> ModelCard:
             "use the version of euinet that wrote it."
         )
     config["preset"] = validate_preset(config["preset"])
-    config["logit_range"] = LogitRange(**{key: float(value) for key, value in config["logit_range"].items()})
+    gain, shift = (tuple(float(n) for n in config["logit_range"][key]) for key in ("gain", "shift"))
+    if len(gain) != len(config["class_names"]):
+        raise ValueError(f"logit_range has {len(gain)} gains for {len(config['class_names'])} classes")
+    config["logit_range"] = LogitRange(gain, shift)
     for key in ("class_names", "known_classes", "unknown_classes"):
         config[key] = tuple(config[key])
     return ModelCard(**config)

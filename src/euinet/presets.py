@@ -100,10 +100,10 @@ class ScoringSettings(_Settings):
     temperature_rule: TemperatureRule = "multiply"
     disc_scale: float = Field(ge=0)  # α of eq. 4
     disc_shift: float  # γ of eq. 4
-    # "fixed" uses α and γ on the logits as they come. "fitted" brings the logits to the range that α and γ
-    # are made for, by calibration images (scoring/threshold.py).
-    threshold: Literal["fixed", "fitted"] = "fitted"
-    known_rejected: float = Field(0.002, gt=0, lt=0.5)  # share of calibration images that "fitted" rejects
+    # "fixed" uses α and γ on the logits as they come. The others bring the logits to the range that α and γ
+    # are made for, by calibration images: one range for all classes, or one a class (scoring/threshold.py).
+    logit_range: Literal["fixed", "shared", "per_class"] = "per_class"
+    known_rejected: float = Field(0.002, gt=0, lt=0.5)  # share of calibration images to reject
     known_lead: float = Field(0.022, gt=0)  # best score of the median known image, above that threshold
     epsilon: float = Field(0.0, ge=0)
     perturbation: Literal["sign", "raw"] = "sign"

@@ -22,7 +22,7 @@ def settings() -> MakeSettings:
         "disc_scale": 0.004,
         "disc_shift": 0.008,
         "epsilon": 0,
-        "threshold": "fitted",
+        "logit_range": "shared",
         "known_lead": 0.022,
     }
     return lambda **changes: ScoringSettings.model_validate(values | changes)
@@ -48,8 +48,8 @@ def test_a_range_by_hand(settings: MakeSettings) -> None:
     # score 0.022 above it: g·10⁻³·(7 − 5.5) = 0.022; and 5.5 is to score 0.008: 10⁻³·(g·5.5 + c) = 0.008.
     chosen = settings(known_rejected=0.2)
     logit_range = fit_logit_range(raw_of(BEST), chosen)
-    assert logit_range.gain == pytest.approx(22 / 1.5)
-    assert logit_range.shift == pytest.approx(8 - 5.5 * 22 / 1.5)
+    assert logit_range.gain == pytest.approx((22 / 1.5,) * 2)
+    assert logit_range.shift == pytest.approx((8 - 5.5 * 22 / 1.5,) * 2)
     assert rejected(raw_of(BEST), chosen, logit_range) == [1]
     scores = decide_from_scores(raw_of(BEST), chosen, logit_range).scores
     assert scores[2].max() == pytest.approx(0.008 + 0.022, abs=1e-6)
@@ -62,14 +62,17 @@ def test_the_discriminator_takes_part(settings: MakeSettings) -> None:
     assert rejected(raw, chosen, fit_logit_range(raw, chosen)) == [3]
 
 
+@pytest.mark.parametrize("logit_range", ["shared", "per_class"])
 @pytest.mark.parametrize("share", [0.01, 0.05, 0.1, 0.3])
 @pytest.mark.parametrize("count", [9, 99, 640])
 @pytest.mark.parametrize(("rule", "temperature"), [("multiply", 1e-3), ("divide", 1000)])
 def test_exactly_the_promised_share_is_rejected(
-    settings: MakeSettings, share: float, count: int, rule: str, temperature: float
+    settings: MakeSettings, share: float, count: int, rule: str, temperature: float, logit_range: str
 ) -> None:
     raw = made_up(count)
-    chosen = settings(known_rejected=share, temperature_rule=rule, temperature=temperature)
+    chosen = settings(
+        known_rejected=share, temperature_rule=rule, temperature=temperature, logit_range=logit_range
+    )
     assert len(rejected(raw, chosen, fit_logit_range(raw, chosen))) == int(share * (count + 1))
 
 
@@ -93,23 +96,60 @@ def test_a_larger_share_rejects_the_same_images_and_more(settings: MakeSettings)
 def test_the_map_says_the_same_as_another_alpha_and_gamma(settings: MakeSettings) -> None:
     raw, chosen = made_up(200), settings(known_rejected=0.2)
     fitted = fit_logit_range(raw, chosen)
-    alpha, gamma = 0.004 / fitted.gain, (0.008 - 1e-3 * fitted.shift) / fitted.gain
-    other = settings(disc_scale=alpha, disc_shift=gamma)
-    assert rejected(raw, chosen, fitted) == rejected(raw, other, LogitRange())
+    gain, shift = fitted.gain[0], fitted.shift[0]
+    other = settings(disc_scale=0.004 / gain, disc_shift=(0.008 - 1e-3 * shift) / gain)
+    assert rejected(raw, chosen, fitted) == rejected(raw, other, LogitRange((1.0,) * 3, (0.0,) * 3))
 
 
 def test_logits_in_another_unit_make_no_difference(settings: MakeSettings) -> None:
     raw, chosen = made_up(200), settings(known_rejected=0.1)
     other = RawScores(3 * raw.class_logits + 20, raw.disc_score)
     first, second = fit_logit_range(raw, chosen), fit_logit_range(other, chosen)
-    assert second.gain == pytest.approx(first.gain / 3, rel=1e-4)
+    assert second.gain[0] == pytest.approx(first.gain[0] / 3, rel=1e-4)
     assert rejected(raw, chosen, first) == rejected(other, chosen, second)
 
 
 def test_fixed_leaves_the_logits_as_they_come(settings: MakeSettings) -> None:
-    fixed = fit_logit_range(raw_of(BEST), settings(threshold="fixed"))
-    assert (fixed.gain, fixed.shift) == (1, 0)
-    assert LogitRange(2, -1).apply(torch.tensor([3.0, 0.0])).tolist() == [5, -1]
+    fixed = fit_logit_range(raw_of(BEST), settings(logit_range="fixed"))
+    assert (fixed.gain, fixed.shift) == ((1, 1), (0, 0))
+
+
+def test_an_image_s_logits_are_all_mapped_by_its_best_class() -> None:
+    mapped = LogitRange((2.0, 10.0), (-1.0, 0.5)).apply(torch.tensor([[3.0, 0.0], [1.0, 4.0]]))
+    assert mapped.tolist() == [[5, -1], [10.5, 40.5]]
+
+
+def test_each_class_is_measured_by_its_own_images(settings: MakeSettings) -> None:
+    # Class 1 scores ten times as high and as widely as class 0: by one range for both, the lowest of class
+    # 0 would go first; by a range each, the outlier of either class does.
+    low, high = torch.linspace(1, 2, 20), torch.linspace(10, 20, 20)
+    low[0], high[0] = 0.5, 2.5
+    nothing = torch.full((20,), -1.0)
+    logits = torch.cat([torch.stack([low, nothing], 1), torch.stack([nothing, high], 1)])
+    raw = RawScores(logits, torch.zeros(40))
+    shared, own = settings(known_rejected=0.05), settings(known_rejected=0.05, logit_range="per_class")
+    assert rejected(raw, shared, fit_logit_range(raw, shared)) == [0, 1]
+    assert rejected(raw, own, fit_logit_range(raw, own)) == [0, 20]
+    fitted = fit_logit_range(raw, own)
+    assert fitted.gain[0] == pytest.approx(fitted.gain[1] * float(high.std() / low.std()), rel=1e-5)
+
+
+def test_a_class_with_few_images_takes_the_range_of_all(settings: MakeSettings) -> None:
+    raw = made_up(30)
+    few = RawScores(torch.cat([raw.class_logits[:, :2], torch.full((30, 1), -9.0)], 1), raw.disc_score)
+    few.class_logits[0, 2] = 9.0
+    fitted = fit_logit_range(few, settings(known_rejected=0.2, logit_range="per_class"))
+    best = few.class_logits.amax(dim=1)
+    own = best[few.class_logits.argmax(dim=1) == 0]
+    assert fitted.gain[0] / fitted.gain[2] == pytest.approx(float(best.std() / own.std()), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("gain", "shift"), [((1.0,), (0.0, 0.0)), ((0.0,), (0.0,)), ((float("nan"),), (0.0,)), ((-1.0,), (0.0,))]
+)
+def test_a_range_that_is_none_is_refused(gain: tuple[float, ...], shift: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="finite gains above 0"):
+        LogitRange(gain, shift)
 
 
 def test_images_that_all_score_alike_leave_no_room_for_a_threshold(settings: MakeSettings) -> None:

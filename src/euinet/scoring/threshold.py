@@ -3,8 +3,8 @@
 Section 3 of the report: α and γ "depend on the range and distribution of the classifier's scores". Its
 0.004 and 0.008 suit its own classifier, whose scores it shows: figure 19's Max-2-Max medians say that the
 best score of a typical known image lies about 0.022 above the threshold. Instead of another α and γ for
-each classifier, the class logits are brought to that range by one affine map z → g·z + c. The decision is
-the same as with the logits left alone and α/g, (γ − T·c)/g in place of α, γ.
+each classifier, the class logits are brought to that range by an affine map, one for each class: what is a
+low logit for one class is an ordinary one for another.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from euinet.errors import TrainingError
 from euinet.presets import ScoringSettings
 from euinet.scoring.joint import apply_temperature
 
+FEWEST = 10  # calibration images a class needs to be given a range of its own
+
 
 @dataclass(frozen=True)
 class RawScores:
@@ -30,33 +32,50 @@ class RawScores:
 
 @dataclass(frozen=True)
 class LogitRange:
-    """The affine map g·z + c that brings class logits to where α and γ lie."""
+    """The affine maps z → g_k·z + c_k that bring class logits to where α and γ lie, one a class."""
 
-    gain: float = 1.0
-    shift: float = 0.0
+    gain: tuple[float, ...]  # K numbers above 0
+    shift: tuple[float, ...]  # K numbers
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.gain) and self.gain > 0 and math.isfinite(self.shift)):
-            raise ValueError(f"a logit range needs a finite gain above 0 and a finite shift, not {self}")
+        numbers = (*self.gain, *self.shift)
+        if (
+            len(self.gain) != len(self.shift)
+            or not all(math.isfinite(n) for n in numbers)
+            or min(self.gain) <= 0
+        ):
+            raise ValueError(f"a logit range needs as many finite gains above 0 as finite shifts, not {self}")
 
     def apply(self, logits: Tensor) -> Tensor:
-        """Return g·z + c, shape kept."""
-        return self.gain * logits + self.shift
+        """Map all logits of an image, (N, K), by the range of its best class k; shape kept.
+
+        One map for the whole row leaves the order of its classes as it is: the answer, if there is one, is
+        the classifier's own.
+        """
+        best = logits.argmax(dim=1)
+        gain, shift = (
+            torch.tensor(v, dtype=logits.dtype, device=logits.device) for v in (self.gain, self.shift)
+        )
+        return gain[best].unsqueeze(1) * logits + shift[best].unsqueeze(1)
 
 
 def fit_logit_range(raw: RawScores, settings: ScoringSettings) -> LogitRange:
     """Return the map under which `settings.known_rejected` of the known images in `raw` are rejected.
 
-    With best = max z of each image, the gain g makes the best score of the median image lie
-    `settings.known_lead` above that of the image at the rejected share; the shift c then puts exactly that
-    share under the active threshold, h included. With `settings.threshold` "fixed" the logits stay as they
-    are. Raises TrainingError when the best logits of half the images are all the same.
+    The best logit of each image is standardised by mean and standard deviation of those with the same
+    best class (of all images with `settings.logit_range` "shared", and for classes with fewer than FEWEST
+    images). A gain then makes the median image lie `settings.known_lead` above that at the rejected share,
+    and a shift puts exactly that share under the active threshold, h included. "fixed" leaves the logits as
+    they are. Raises TrainingError when the best logits are all the same.
     """
-    if settings.threshold == "fixed":
-        return LogitRange()
-    best = raw.class_logits.double().amax(dim=1)
-    spread = float(best.median()) - low_quantile(best, settings.known_rejected)
-    if not spread > 0:
+    classes = raw.class_logits.shape[1]
+    if settings.logit_range == "fixed":
+        return LogitRange((1.0,) * classes, (0.0,) * classes)
+    best, predicted = raw.class_logits.double().max(dim=1)
+    mean, deviation = _moments(best, predicted, classes, per_class=settings.logit_range == "per_class")
+    standardised = (best - mean[predicted]) / deviation[predicted]
+    spread = float(standardised.median()) - low_quantile(standardised, settings.known_rejected)
+    if not spread > 0:  # NaN too: all best logits are the same
         raise TrainingError(
             "The classifier gives known calibration images all the same best logit, so no threshold can be "
             "set among them; train longer."
@@ -64,10 +83,22 @@ def fit_logit_range(raw: RawScores, settings: ScoringSettings) -> LogitRange:
     unit = float(
         apply_temperature(torch.tensor(1.0).double(), settings.temperature, settings.temperature_rule)
     )
-    gain = settings.known_lead / (unit * spread)
-    # Rejected: unit·(g·best + c) < α·h + γ, that is unit·g·best − α·h < γ − unit·c.
-    lead = unit * gain * best - settings.disc_scale * raw.disc_score.double()
-    return LogitRange(gain, (settings.disc_shift - low_quantile(lead, settings.known_rejected)) / unit)
+    scale = settings.known_lead / (unit * spread)
+    # Rejected: unit·(scale·standardised + c) < α·h + γ, that is unit·scale·standardised − α·h < γ − unit·c.
+    lead = unit * scale * standardised - settings.disc_scale * raw.disc_score.double()
+    common = (settings.disc_shift - low_quantile(lead, settings.known_rejected)) / unit
+    gain = scale / deviation
+    return LogitRange(tuple(gain.tolist()), tuple((common - gain * mean).tolist()))
+
+
+def _moments(best: Tensor, predicted: Tensor, classes: int, *, per_class: bool) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation (K,) of the best logits (N,) by best class."""
+    mean, deviation = best.mean().repeat(classes), best.std().repeat(classes)
+    for k in range(classes if per_class else 0):
+        own = best[predicted == k]
+        if len(own) >= FEWEST and own.std() > 0:
+            mean[k], deviation[k] = own.mean(), own.std()
+    return mean, deviation
 
 
 def low_quantile(values: Tensor, share: float) -> float:
