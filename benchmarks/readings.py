@@ -313,41 +313,50 @@ def summary(row: dict[str, Any]) -> str:
 def table(arguments: argparse.Namespace) -> None:
     """Write the tables of the record from the rows, as Markdown beside them."""
     rows = read_rows(arguments.out)
-    by_reading: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        if row["pseudo"] is None:
-            by_reading.setdefault(row["reading"], []).append(row)
+    parts = {
+        "readings": readings_table([row for row in rows if row["pseudo"] is None]),
+        "pseudo": readings_table([row for row in rows if row["pseudo"] is not None]),
+        "scoring": scoring_table(read_rows(SCORING_RESULTS)),
+    }
+    for name, lines in parts.items():
+        arguments.out.with_name(f"{name}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        print("\n".join(lines) + "\n")
+
+
+def readings_table(rows: list[dict[str, Any]]) -> list[str]:
+    """Return one line a reading, over its seeds (and pseudo-unknown digits)."""
     lines = [
-        "| reading | seeds | closed-set accuracy | AUROC EuiNet | AUROC max logit | AUROC h | h median, known"
+        "| reading | runs | closed-set accuracy | AUROC EuiNet | AUROC max logit | AUROC h | h median, known"
         " / unknown | AUROC GAN's D | `id_accuracy` | `ood_accuracy` |",
         "| --- " * 10 + "|",
     ]
     for reading in TRAINING_READINGS:
-        found = by_reading.get(reading.name, [])
+        found = [row for row in rows if row["reading"] == reading.name]
         good = [row for row in found if "error" not in row]
-        if not good:
-            if found:
-                lines.append(f"| {reading.name} | {len(found)} | {found[0]['error']} |" + " |" * 7)
-            continue
-        h_medians = " / ".join(
-            f"{np.median([row[f'h_median_{who}'] for row in good]):.3f}" for who in ("known", "unknown")
-        )
-        cells = [
-            reading.name,
-            str(len(good)),
-            spread([r["closed_set_accuracy"] for r in good]),
-            spread([r["auroc"]["EuiNet"] for r in good]),
-            spread([r["auroc"]["maximum logit"] for r in good]),
-            spread([r["auroc"]["model discriminator"] for r in good]),
-            h_medians,
-            spread([r["auroc"]["GAN discriminator"] for r in good]),
-            spread([r["id_accuracy"] for r in good]),
-            spread([r["ood_accuracy"] for r in good]),
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    lines += ["", *scoring_table(read_rows(SCORING_RESULTS))]
-    arguments.out.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print("\n".join(lines))
+        if found and not good:
+            lines.append(f"| {reading.name} | {len(found)} | {found[0]['error']} |" + " |" * 7)
+        if good:
+            lines.append("| " + " | ".join(reading_cells(reading.name, good)) + " |")
+    return lines
+
+
+def reading_cells(name: str, rows: list[dict[str, Any]]) -> list[str]:
+    """Return the cells of one reading's line."""
+    aurocs = {d: spread([row["auroc"][d] for row in rows]) for d in rows[0]["auroc"]}
+    measures = {m: spread([row[m] for row in rows]) for m in MEASURES}
+    h_medians = (f"{np.median([row[f'h_median_{who}'] for row in rows]):.1g}" for who in ("known", "unknown"))
+    return [
+        name,
+        str(len(rows)),
+        measures["closed_set_accuracy"],
+        aurocs["EuiNet"],
+        aurocs["maximum logit"],
+        aurocs["model discriminator"],
+        " / ".join(h_medians),
+        aurocs["GAN discriminator"],
+        measures["id_accuracy"],
+        measures["ood_accuracy"],
+    ]
 
 
 def scoring_table(rows: list[dict[str, Any]]) -> list[str]:

@@ -126,7 +126,7 @@ def test_stdout_is_one_json_document(trained: tuple[Path, Ended]) -> None:
     assert (metrics["data"], metrics["held_out"], metrics["seed"]) == ("digits", [0], 0)
     assert (metrics["n_id"], metrics["n_ood"]) == (323, 36)
     assert "· epoch 1 · class " in ended.err
-    assert ended.err.splitlines()[-1].endswith(f"are in {out}.")
+    assert ended.err.splitlines()[-1].endswith(f" to {out}.")
     assert metrics["closed_set_accuracy"] > 0.2
     assert {path.name for path in out.iterdir()} == {"model", "training", "metrics.json"}
 

@@ -190,7 +190,7 @@ def _run(
         if report and result.record
         else "metrics.json and the model"
     )
-    _say(f"{wrote[0].upper()}{wrote[1:]} are in {out}.")
+    _say(f"Wrote {wrote} to {out}.")
 
 
 def _overrides(pairs: list[str] | None) -> dict[str, str]:
