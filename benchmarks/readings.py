@@ -25,7 +25,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from euinet.records import Split
-    from euinet.training.loop import Trained
+    from euinet.training.run import Trained
 
 MEASURES = ("id_accuracy", "ood_accuracy", "closed_set_accuracy")
 RESULTS = Path("docs/results/readings.jsonl")

@@ -25,7 +25,8 @@ from euinet.devices import make_fabric
 from euinet.presets import get_preset
 from euinet.records import LabelledImages, Split, SplitPositions
 from euinet.training import loop
-from euinet.training.loop import TrainingRun, train_step
+from euinet.training.loop import train_step
+from euinet.training.run import TrainingRun
 
 CLASSES = 9
 PARTS = ("augment", "stitch", "gan_step", "joint_step")

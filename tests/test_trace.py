@@ -22,7 +22,8 @@ from euinet.report import write_report
 from euinet.scoring.inference import raw_scores
 from euinet.scoring.threshold import fit_logit_range
 from euinet.training import loop
-from euinet.training.loop import TrainingRun, train
+from euinet.training.loop import train
+from euinet.training.run import TrainingRun
 
 # DESIGN's contract for metrics.json
 PROMISED = {

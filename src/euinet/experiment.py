@@ -26,7 +26,8 @@ from euinet.records import EvaluationRecord, Split
 from euinet.report import EUINET_REPORT, write_report
 from euinet.scoring.inference import raw_scores
 from euinet.scoring.threshold import LogitRange, fit_logit_range
-from euinet.training.loop import Trained, train
+from euinet.training.loop import train
+from euinet.training.run import Trained
 
 FAKES_SHOWN = 64
 METRICS_FILE, MODEL_FOLDER, TRAINING_FOLDER = "metrics.json", "model", "training"

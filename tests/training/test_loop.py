@@ -15,9 +15,11 @@ from euinet.errors import StorageError, TrainingError
 from euinet.presets import Preset
 from euinet.records import Split
 from euinet.training import loop
+from euinet.training import run as training_run
 from euinet.training.checkpoint import FILE_NAME
 from euinet.training.log import METRICS_FILE
-from euinet.training.loop import Trained, TrainingRun, train
+from euinet.training.loop import train
+from euinet.training.run import Trained, TrainingRun
 
 MakePreset = Callable[..., Preset]
 # 18 images, 8 a step: 2 steps an epoch
@@ -299,7 +301,7 @@ def test_a_collapsed_gan_is_told_once(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    build = loop.build_players
+    build = training_run.build_players
 
     def dead_generator(*arguments: Any) -> Any:
         players = build(*arguments)
@@ -308,7 +310,7 @@ def test_a_collapsed_gan_is_told_once(
                 parameter.zero_()
         return players
 
-    monkeypatch.setattr(loop, "build_players", dead_generator)
+    monkeypatch.setattr(training_run, "build_players", dead_generator)
     preset = make_preset({"training.epochs": 4, "gan.generator_bias": False})
     history = fit(preset, quiet=False).history
     assert [row["fake_diversity"] for row in history] == [0, 0, 0, 0]
