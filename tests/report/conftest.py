@@ -75,7 +75,6 @@ def made_up_record(held_out: int, count: int = 2000, seed: int = 0) -> Evaluatio
         metrics={
             "preset": "report", "seed": 3, "n_id": count - n_ood, "n_ood": n_ood, "auroc": 0.9934,
             "fpr95": 0.021, "closed_set_accuracy": 0.9961, "train_seconds": 812.4, "device": "cpu",
-            "logit_gain": 0.01234,
             "versions": {"python": "3.11.7", "torch": "2.15.0"},
             "far": {"fashion-mnist": {"auroc": 0.981, "fpr95": 0.06}},
         },

@@ -80,6 +80,7 @@ EUINET_REPORT = ReportedValues(
     ),
     settings=(
         ReportedSetting("EuiNet: learning rate", 2e-4, "training.optimizer.learning_rate"),
+        ReportedSetting("EuiNet: factor on that learning rate", 1.0, "training.rate_factor"),
         ReportedSetting("EuiNet: Adam β₁", 0.5, "training.optimizer.beta1"),
         ReportedSetting("EuiNet: Adam β₂", 0.599, "training.optimizer.beta2"),
         ReportedSetting("Generator: learning rate", 1e-4, "gan.generator_optimizer.learning_rate"),
