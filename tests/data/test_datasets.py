@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -91,9 +89,6 @@ def test_what_cannot_be_had_is_one_data_error(tmp_path):
 
 @pytest.mark.slow
 def test_the_real_mnist():
-    root = os.environ.get("EUINET_DATA")
-    if not root or not (Path(root) / "MNIST" / "raw").is_dir():
-        pytest.skip("EUINET_DATA has no MNIST")
     mnist = load_dataset("mnist")
     assert mnist.train.images.shape == (60000, 1, 28, 28)
     # Class counts as published with the set.
