@@ -122,21 +122,21 @@ def test_an_image_s_logits_are_all_mapped_by_its_best_class() -> None:
 def test_each_class_is_measured_by_its_own_images(settings: MakeSettings) -> None:
     # Class 1 scores ten times as high and as widely as class 0: by one range for both, the lowest of class
     # 0 would go first; by a range each, the outlier of either class does.
-    low, high = torch.linspace(1, 2, 20), torch.linspace(10, 20, 20)
+    low, high = torch.linspace(1, 2, 40), torch.linspace(10, 20, 40)
     low[0], high[0] = 0.5, 2.5
-    nothing = torch.full((20,), -1.0)
+    nothing = torch.full((40,), -1.0)
     logits = torch.cat([torch.stack([low, nothing], 1), torch.stack([nothing, high], 1)])
-    raw = RawScores(logits, torch.zeros(40))
-    shared, own = settings(known_rejected=0.05), settings(known_rejected=0.05, logit_range="per_class")
+    raw = RawScores(logits, torch.zeros(80))
+    shared, own = settings(known_rejected=0.025), settings(known_rejected=0.025, logit_range="per_class")
     assert rejected(raw, shared, fit_logit_range(raw, shared)) == [0, 1]
-    assert rejected(raw, own, fit_logit_range(raw, own)) == [0, 20]
+    assert rejected(raw, own, fit_logit_range(raw, own)) == [0, 40]
     fitted = fit_logit_range(raw, own)
     assert fitted.gain[0] == pytest.approx(fitted.gain[1] * float(high.std() / low.std()), rel=1e-5)
 
 
 def test_a_class_with_few_images_takes_the_range_of_all(settings: MakeSettings) -> None:
-    raw = made_up(30)
-    few = RawScores(torch.cat([raw.class_logits[:, :2], torch.full((30, 1), -9.0)], 1), raw.disc_score)
+    raw = made_up(90)
+    few = RawScores(torch.cat([raw.class_logits[:, :2], torch.full((90, 1), -9.0)], 1), raw.disc_score)
     few.class_logits[0, 2] = 9.0
     fitted = fit_logit_range(few, settings(known_rejected=0.2, logit_range="per_class"))
     best = few.class_logits.amax(dim=1)
