@@ -90,7 +90,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ended]:
 def test_help_lists_the_commands(run: Callable[..., Ended]) -> None:
     ended = run("--help")
     assert (ended.code, ended.err) == (0, "")
-    for command in ("reproduce", "train", "evaluate", "data"):
+    for command in ("reproduce", "train", "evaluate", "models", "data"):
         assert command in ended.out
     assert "Judge a trained model" in run("evaluate", "-h").out
     assert "fetch" in run("data", "--help").out
@@ -173,8 +173,11 @@ def test_evaluate_judges_far_sets(
     ended = run("evaluate", trained[0] / "model", "--data", "digits", "--ood", far, "--json")
     measures = json.loads(ended.out)["far"]
     assert list(measures) == [str(far)]
-    assert {"auroc", "fpr95"} <= measures[str(far)].keys()
-    assert all(0 <= value <= 1 for value in measures[str(far)].values())
+    assert measures[str(far)].keys() == {"auroc", "fpr95", "ood_accuracy", "n_ood", "remark"}
+    assert all(0 <= measures[str(far)][name] <= 1 for name in ("auroc", "fpr95", "ood_accuracy"))
+    assert measures[str(far)]["n_ood"] == 16
+    assert measures[str(far)]["remark"].startswith("16 of 16 images were brought to 1 × 28 × 28")
+    assert ended.err.count(f"{far}: {measures[str(far)]['remark']}.\n") == 1
 
 
 def test_evaluate_takes_another_set_of_the_same_classes(

@@ -47,6 +47,10 @@ class Precision(StrEnum):
     float32 = "32-true"
 
 
+ModelArgument = Annotated[
+    str,
+    typer.Argument(help="A model's folder, as train and reproduce write it, or a name that models lists."),
+]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Decides everything that is drawn at random.")]
 DeviceOption = Annotated[Device, typer.Option("--device", help="auto takes a GPU where there is one.")]
 PrecisionOption = Annotated[
@@ -134,11 +138,16 @@ def train(
 
 @app.command()
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A model's folder, as train and reproduce write it.")],
+    model: ModelArgument,
     data: Annotated[str, typer.Option("--data", help="The data set whose test images are judged.")],
     ood: Annotated[
         list[str] | None,
-        typer.Option("--ood", help="A further set of unknown images (name or folder); may be repeated."),
+        typer.Option(
+            "--ood",
+            help="A far set, whose images are all unknown: a data set's name, noise-uniform, noise-gaussian, "
+            "letters, or a path to an idx file, a .npy array, an image or a folder of images "
+            "(PATH:transpose turns rows into columns); may be repeated.",
+        ),
     ] = None,
     device: DeviceOption = Device.auto,
     data_root: DataRootOption = None,
@@ -146,9 +155,21 @@ def evaluate(
 ) -> None:
     """Judge a trained model on the test images of a data set, and on far sets."""
     from euinet.evaluation.saved import evaluate_saved
+    from euinet.pretrained import resolve_model
 
-    metrics = evaluate_saved(model, data, tuple(ood or ()), device.value, data_root, _say)
+    metrics = evaluate_saved(resolve_model(model), data, tuple(ood or ()), device.value, data_root, _say)
     _print(metrics, json_, _metrics_table)
+
+
+@app.command()
+def models(json_: JsonOption = False) -> None:
+    """List the models that come with euinet; evaluate takes their names."""
+    from dataclasses import asdict
+
+    from euinet.pretrained.listing import models_table, summarize_models
+
+    found = summarize_models()
+    _print({"models": [asdict(model) for model in found]}, json_, lambda _: models_table(found))
 
 
 @data_app.command("fetch")

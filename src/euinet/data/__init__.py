@@ -7,26 +7,35 @@ everything, unknown classes under negative labels. Images are uint8, (N, C, H, W
 
 In the order of the way an image takes: `sources` (where the files are; `ways`, `integrity`, `idx`, `cifar`,
 `digits`, `folders` and `images` help) → `datasets` → `holdout`, which `leaks` checks.
+
+Beside that way, for evaluation alone: `far` gets a far set, images of which none is known (`noise`,
+`letters`, `far_files` and `far_idx` help), and `overlap` takes out what a model knows after all.
 """
 
 from __future__ import annotations
 
 from euinet.data.datasets import DATASET_NAMES, fetch_dataset, load_dataset
+from euinet.data.far import FAR_NAMES, FarSet, load_far
 from euinet.data.holdout import hold_out_classes, hold_out_known_class, pseudo_dataset
 from euinet.data.images import IMAGE_SUFFIXES, conform, read_image
 from euinet.data.leaks import verify_split
+from euinet.data.overlap import leave_out_known
 from euinet.data.sources import Notify, data_root
 
 __all__ = [
     "DATASET_NAMES",
+    "FAR_NAMES",
     "IMAGE_SUFFIXES",
+    "FarSet",
     "Notify",
     "conform",
     "data_root",
     "fetch_dataset",
     "hold_out_classes",
     "hold_out_known_class",
+    "leave_out_known",
     "load_dataset",
+    "load_far",
     "pseudo_dataset",
     "read_image",
     "verify_split",

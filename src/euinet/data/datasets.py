@@ -73,6 +73,11 @@ DATASET_NAMES = tuple(_NAMED_SETS)
 """The names that `load_dataset` knows."""
 
 
+def class_names(name: str) -> tuple[str, ...]:
+    """Return the class names of the named data set `name`, in the order of its labels."""
+    return _NAMED_SETS[name].class_names
+
+
 def load_dataset(
     name_or_folder: str,
     data_root: Path | None = None,

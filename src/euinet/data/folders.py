@@ -57,7 +57,7 @@ def _load_train_and_test(folder: Path, size: int) -> Dataset:
 
 
 def _class_names(folder: Path) -> tuple[str, ...]:
-    names = tuple(sorted(path.name for path in _visible(folder) if path.is_dir()))
+    names = tuple(sorted(path.name for path in visible(folder) if path.is_dir()))
     if len(names) < 2:
         raise DataError(
             f"{folder} has {len(names)} class folder{'' if len(names) == 1 else 's'}, but at least 2 are "
@@ -70,7 +70,7 @@ def _load_part(folder: Path, names: tuple[str, ...], size: int) -> LabelledImage
     images: list[Tensor] = []
     labels: list[int] = []
     for label, name in enumerate(names):
-        files = sorted(path for path in _visible(folder / name, deep=True) if _is_image(path))
+        files = sorted(path for path in visible(folder / name, deep=True) if is_image(path))
         if not files:
             raise DataError(
                 f"The class folder {folder / name} has no images ({', '.join(sorted(IMAGE_SUFFIXES))}): "
@@ -87,11 +87,15 @@ def _with_channels(part: LabelledImages, channels: int) -> LabelledImages:
     return LabelledImages(part.images.expand(-1, channels, -1, -1).contiguous(), part.labels)
 
 
-def _visible(folder: Path, *, deep: bool = False) -> list[Path]:
-    # Names with a leading dot are other programs' leftovers (.ipynb_checkpoints, ._photo.jpg).
+def visible(folder: Path, *, deep: bool = False) -> list[Path]:
+    """Return what lies in a folder, with `deep` at any depth, but nothing under a name with a leading dot.
+
+    Such names are other programs' leftovers (.ipynb_checkpoints, ._photo.jpg).
+    """
     found = folder.rglob("*") if deep else folder.iterdir()
-    return [path for path in found if not path.name.startswith(".")]
+    return [path for path in found if not any(n.startswith(".") for n in path.relative_to(folder).parts)]
 
 
-def _is_image(path: Path) -> bool:
+def is_image(path: Path) -> bool:
+    """Return whether this is a file with the name of an image."""
     return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()

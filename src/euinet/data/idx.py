@@ -17,7 +17,7 @@ from euinet.data.integrity import GZIP_MAGIC, DamagedFileError, unpacked
 from euinet.errors import DataError
 from euinet.records import LabelledImages
 
-_UNSIGNED_BYTE = 8
+UNSIGNED_BYTE = 8
 
 
 def parse_idx(content: bytes, dimensions: int) -> Tensor:
@@ -25,7 +25,7 @@ def parse_idx(content: bytes, dimensions: int) -> Tensor:
 
     Raises DamagedFileError when the header or the length is wrong.
     """
-    magic = bytes([0, 0, _UNSIGNED_BYTE, dimensions])
+    magic = bytes([0, 0, UNSIGNED_BYTE, dimensions])
     header_length = 4 + 4 * dimensions
     if content[:4] != magic:
         raise DamagedFileError(f"does not begin with {magic.hex()} but with {content[:4].hex() or 'nothing'}")

@@ -46,6 +46,12 @@ def read_image(file: Path | BinaryIO, image_size: int, channels: int | None = No
     return pixels.unsqueeze(0) if grey else pixels.permute(2, 0, 1).contiguous()
 
 
+def stored_shape(path: Path) -> tuple[int, int, int]:
+    """Return the (channels, height, width) with which a readable image file is stored; channels 1 or 3."""
+    with Image.open(path) as opened:
+        return (1 if opened.mode in _GREY_MODES else 3), opened.height, opened.width
+
+
 def conform(images: Tensor, channels: int, image_size: int) -> Tensor:
     """Return another data set's images in a model's geometry: (N, channels, image_size, image_size) uint8.
 

@@ -19,13 +19,13 @@ class DamagedFileError(Exception):
     """A file's content is not what it must be; the message says how, without the file's name."""
 
 
-def unpacked(content: bytes) -> bytes:
-    """Return gzip content unpacked.
+def unpacked(content: bytes, limit: int = MAX_UNPACKED_BYTES) -> bytes:
+    """Return gzip content unpacked, at most its first `limit` bytes.
 
     Raises DamagedFileError when it is not gzip, is cut short, or does not fit its own checksum.
     """
     try:
-        return gzip.GzipFile(fileobj=io.BytesIO(content)).read(MAX_UNPACKED_BYTES)
+        return gzip.GzipFile(fileobj=io.BytesIO(content)).read(limit)
     except EOFError as error:
         raise DamagedFileError("is truncated") from error
     except (OSError, zlib.error) as error:

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from euinet.artifact import Model, ModelCard, load_model
-from euinet.data import DATASET_NAMES, conform, hold_out_classes, load_dataset
+from euinet.data import DATASET_NAMES, FarSet, hold_out_classes, leave_out_known, load_dataset, load_far
 from euinet.devices import DeviceName, make_fabric
 from euinet.errors import UsageError
 from euinet.evaluation.evaluate import decision_metrics, euinet_decision
@@ -28,8 +28,9 @@ def evaluate_saved(
 ) -> dict[str, Any]:
     """Return the metrics of the model in `folder` on `data`'s test images and on each far set.
 
-    The classes the model does not know are unknown; all images of a far set are. Raises UsageError when
-    `data` has other classes or images of another shape than the model was trained on.
+    The classes the model does not know are unknown; all images of a far set are, and those that are not are
+    left out of it. Raises UsageError when `data` has other classes or images of another shape than the
+    model was trained on, or when nothing is left of a far set.
     """
     fabric = make_fabric(device, "32-true")
     model = load_model(folder, fabric.device)
@@ -37,6 +38,8 @@ def evaluate_saved(
     image_size = None if data in DATASET_NAMES else card.image_size  # named sets keep their own
     dataset = load_dataset(data, data_root, image_size=image_size, notify=notify)
     check_fits(dataset, card)
+    # before anything is scored: a wrong path must not cost minutes
+    far = [load_far_set(name, dataset, card, data_root, notify) for name in far_sets]
     unknown = [name for name in dataset.class_names if name not in card.class_names]
     split = hold_out_classes(dataset, unknown, seed=card.seed)
 
@@ -54,21 +57,40 @@ def evaluate_saved(
         "versions": card.metrics.get("versions", {}),
     }
     known_scores = decision.ood_score[labels >= 0]
-    metrics["far"] = {
-        name: far_metrics(model, known_scores, _far_images(name, card, data_root, notify))
-        for name in far_sets
-    }
+    metrics["far"] = {}
+    for far_set in far:
+        notify(f"Scoring {len(far_set.images)} images of {far_set.name} …")
+        metrics["far"][far_set.name] = far_metrics(model, known_scores, far_set)
     return metrics
 
 
-def far_metrics(model: Model, known_scores: FloatArray, images: Tensor) -> dict[str, float]:
-    """Return auroc, fpr95 and the share rejected for far images (M, C, H, W) against known test images."""
-    decision = _decide(model, images)
+def load_far_set(
+    name: str, dataset: Dataset, card: ModelCard, data_root: Path | None, notify: Callable[[str], None]
+) -> FarSet:
+    """Return the far set `name` without what the model knows; `notify` gets its remark."""
+    far = load_far(name, card.channels, card.image_size, data_root, notify=notify)
+    far = leave_out_known(far, dataset, card.class_names)
+    if far.remark:
+        notify(f"{name}: {far.remark}.")
+    return far
+
+
+def far_metrics(model: Model, known_scores: FloatArray, far: FarSet) -> dict[str, float | int | str]:
+    """Return auroc, fpr95, the share rejected, the count and, if there is one, the remark of a far set.
+
+    `known_scores`: the `ood_score` (N,) of the known test images that it is told apart from.
+    """
+    decision = _decide(model, far.images)
     scores = np.concatenate([known_scores, decision.ood_score])
-    labels = np.concatenate([np.zeros(len(known_scores), np.int64), np.full(len(images), -1, np.int64)])
+    labels = np.concatenate([np.zeros(len(known_scores), np.int64), np.full(len(far.images), -1, np.int64)])
     measures = detection_metrics(scores, labels)
-    rejected = ood_accuracy(decision.labels, labels[len(known_scores) :])
-    return {"auroc": measures["auroc"], "fpr95": measures["fpr95"], "ood_accuracy": rejected}
+    found: dict[str, float | int | str] = {
+        "auroc": measures["auroc"],
+        "fpr95": measures["fpr95"],
+        "ood_accuracy": ood_accuracy(decision.labels, labels[len(known_scores) :]),
+        "n_ood": len(far.images),
+    }
+    return found | ({"remark": far.remark} if far.remark else {})
 
 
 def in_model_order(split: Split, card: ModelCard) -> IntArray:
@@ -92,11 +114,6 @@ def check_fits(dataset: Dataset, card: ModelCard) -> None:
             f"The images of {dataset.name} are {shape[0]} × {shape[1]} × {shape[2]}, the model reads "
             f"{card.channels} × {card.image_size} × {card.image_size} (channels, height, width)."
         )
-
-
-def _far_images(name: str, card: ModelCard, data_root: Path | None, notify: Callable[[str], None]) -> Tensor:
-    images = load_dataset(name, data_root, notify=notify).test.images
-    return conform(images, card.channels, card.image_size)
 
 
 def _decide(model: Model, images: Tensor) -> Decision:

@@ -1,0 +1,73 @@
+"""What `euinet models` shows of each bundled model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from euinet.artifact import WEIGHTS_FILE, load_model
+from euinet.pretrained import bundled_folder, pretrained_names
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """One bundled model; fractions, as in its own metrics."""
+
+    name: str
+    data: str
+    held_out: tuple[int, ...]  # the data set's own class numbers
+    parameters: int
+    closed_set_accuracy: float | None
+    auroc: float | None  # None where no class was held out
+    file_bytes: int  # of the weights
+    command: str | None  # that made the model
+
+
+def summarize_models() -> tuple[ModelSummary, ...]:
+    """Return a summary of each bundled model. Raises StorageError if one is damaged."""
+    return tuple(_summary(name) for name in pretrained_names())
+
+
+def models_table(models: Sequence[ModelSummary]) -> str:
+    """Return the summaries as a table for a terminal."""
+    if not models:
+        return "No models come with this copy of euinet; `euinet train` makes one."
+    rows = [("name", "data", "held out", "parameters", "accuracy", "AUROC", "size"), *map(_row, models)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    texts = 3  # columns set flush left; numbers are set flush right
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column < texts else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )
+
+
+def _summary(name: str) -> ModelSummary:
+    folder = bundled_folder(name)
+    model = load_model(folder)
+    card = model.card
+    return ModelSummary(
+        name=name,
+        data=card.data,
+        held_out=card.unknown_classes,
+        parameters=sum(parameter.numel() for parameter in model.network.parameters()),
+        closed_set_accuracy=card.metrics.get("closed_set_accuracy"),
+        auroc=card.metrics.get("auroc"),
+        file_bytes=(folder / WEIGHTS_FILE).stat().st_size,
+        command=card.command,
+    )
+
+
+def _row(model: ModelSummary) -> tuple[str, ...]:
+    accuracy = "–" if model.closed_set_accuracy is None else f"{100 * model.closed_set_accuracy:.2f} %"
+    return (
+        model.name,
+        model.data,
+        ", ".join(map(str, model.held_out)) or "none",
+        f"{model.parameters:,}",
+        accuracy,
+        "–" if model.auroc is None else f"{model.auroc:.4f}",
+        f"{model.file_bytes / 1000:,.0f} kB",
+    )
