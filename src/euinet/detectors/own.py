@@ -1,0 +1,175 @@
+"""EuiNet's own scores as pytorch-ood detectors, whole and in parts, to run wherever that library's run.
+
+`fit` on a loader of known images sets the logit range where there is one; `predict` maps (B, C, H, W) images
+in −1 … 1 to (B,) scores, higher = more out-of-distribution, each image on its own.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+
+import torch
+from pytorch_ood.api import Detector, DetectorInfo, Paper, RequiresFittingException, Task
+from torch import Tensor, nn
+
+from euinet.presets import ScoringSettings
+from euinet.records import Outputs
+from euinet.scoring.joint import active_threshold, apply_temperature, joint_ood_score, joint_scores
+from euinet.scoring.perturbation import perturb
+from euinet.scoring.threshold import LogitRange, RawScores, fit_logit_range
+
+
+class HeadsDetector(Detector):  # type: ignore[misc]  # pytorch-ood comes without types
+    """A score made of what an EuiNet's two heads say: class logits and h. `model` is in eval mode."""
+
+    info = DetectorInfo(tasks={Task.CLASSIFICATION})
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+
+    def predict(self, x: Tensor) -> Tensor:
+        """Return the scores (B,). Raises RequiresFittingException where `fit` is missing."""
+        return self.score(self.read(x))
+
+    def read(self, images: Tensor) -> RawScores:
+        """Return what the heads say of (B, C, H, W) images in −1 … 1."""
+        images = self.perturbed(images.to(self.device))
+        with torch.no_grad():
+            return self.heads(images, self.model(images))
+
+    def perturbed(self, images: Tensor) -> Tensor:
+        """Return the images as the heads are to see them; here as they are."""
+        return images
+
+    def heads(self, images: Tensor, outputs: Outputs) -> RawScores:
+        """Return class logits (B, K) and h (B,) from what the network says of `perturbed` images."""
+        return RawScores(outputs.class_logits, outputs.disc_logits.sigmoid())
+
+    @abstractmethod
+    def score(self, raw: RawScores) -> Tensor:
+        """Return the scores (B,) from class logits (B, K) and h (B,)."""
+
+
+class MaximumLogit(HeadsDetector):
+    """Minus the classifier's best logit."""
+
+    def score(self, raw: RawScores) -> Tensor:
+        """Return −max z_k."""
+        return -raw.class_logits.amax(dim=1)
+
+
+class ModelDiscriminator(HeadsDetector):
+    """What the model discriminator holds for fake."""
+
+    def score(self, raw: RawScores) -> Tensor:
+        """Return h, 0 … 1."""
+        return raw.disc_score
+
+
+class EuiNetDetector(HeadsDetector):
+    """EuiNet's own score: h_a = α·h + γ minus the best class score (eq. 4), after the perturbation.
+
+    Positive exactly where EuiNet answers "none of these".
+    """
+
+    requires_fit = True
+
+    def __init__(
+        self, model: nn.Module, settings: ScoringSettings, logit_range: LogitRange | None = None
+    ) -> None:
+        super().__init__(model)
+        self.settings, self.logit_range = settings, logit_range
+
+    def fit(self, data_loader: Iterable[tuple[Tensor, Tensor]]) -> EuiNetDetector:
+        """Set the logit range on the known images (label ≥ 0) of a loader of (x, y), x in −1 … 1.
+
+        Raises TrainingError when all best logits are the same.
+        """
+        read = [self.read(images[labels >= 0]) for images, labels in data_loader]
+        raw = RawScores(
+            torch.cat([part.class_logits for part in read]).cpu(),
+            torch.cat([part.disc_score for part in read]).cpu(),
+        )
+        self.logit_range = fit_logit_range(raw, self.settings)
+        return self
+
+    def perturbed(self, images: Tensor) -> Tensor:
+        """Return the images after the settings' perturbation, shape kept."""
+
+        def scaled_logits(inputs: Tensor) -> Tensor:
+            logits: Tensor = self.model(inputs).class_logits
+            return apply_temperature(logits, self.settings.temperature, self.settings.temperature_rule)
+
+        return perturb(images, scaled_logits, self.settings)
+
+    def score(self, raw: RawScores) -> Tensor:
+        """Return h_a minus the best class score. Raises RequiresFittingException without a logit range."""
+        if self.logit_range is None:
+            raise RequiresFittingException()
+        settings = self.settings
+        scaled = apply_temperature(
+            self.logit_range.apply(raw.class_logits), settings.temperature, settings.temperature_rule
+        )
+        threshold = active_threshold(raw.disc_score, settings.disc_scale, settings.disc_shift)
+        return joint_ood_score(joint_scores(scaled, threshold))
+
+
+class EuiNetWithoutPerturbation(EuiNetDetector):
+    """Eq. 4 with ε = 0: one pass and no gradient."""
+
+    def __init__(
+        self, model: nn.Module, settings: ScoringSettings, logit_range: LogitRange | None = None
+    ) -> None:
+        super().__init__(model, settings.model_copy(update={"epsilon": 0.0}), logit_range)
+
+
+class StandardisedLogit(EuiNetDetector):
+    """Eq. 4 with α = 0 and ε = 0: the best logit, measured by its own class's range, and no discriminator."""
+
+    def __init__(
+        self, model: nn.Module, settings: ScoringSettings, logit_range: LogitRange | None = None
+    ) -> None:
+        alone = {"epsilon": 0.0, "disc_scale": 0.0, "logit_range": "per_class"}
+        super().__init__(model, settings.model_copy(update=alone), logit_range)
+
+
+class OneDiscriminator(EuiNetDetector):
+    """Eq. 4 with the GAN's own discriminator in the model discriminator's place: h = 1 − D(x)."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        gan_discriminator: nn.Module,
+        settings: ScoringSettings,
+        logit_range: LogitRange | None = None,
+    ) -> None:
+        super().__init__(model, settings, logit_range)
+        self.gan_discriminator = gan_discriminator
+
+    def heads(self, images: Tensor, outputs: Outputs) -> RawScores:
+        """Return class logits (B, K) and 1 − D(x) (B,)."""
+        return RawScores(outputs.class_logits, (-self.gan_discriminator(images).real_logits).sigmoid())
+
+
+class GanDiscriminator(Detector):  # type: ignore[misc]  # pytorch-ood comes without types
+    """What the GAN's own discriminator holds for fake, as a logit (Ryu et al. 2018)."""
+
+    info = DetectorInfo(
+        tasks={Task.CLASSIFICATION},
+        paper=Paper(
+            title="Out-of-domain Detection based on Generative Adversarial Network",
+            venue="EMNLP",
+            year=2018,
+            url="https://aclanthology.org/D18-1077/",
+        ),
+    )
+
+    def __init__(self, gan_discriminator: nn.Module) -> None:
+        self.gan_discriminator = gan_discriminator
+
+    @torch.no_grad()
+    def predict(self, x: Tensor) -> Tensor:
+        """Return the logit of "fake" (B,)."""
+        fake: Tensor = -self.gan_discriminator(x.to(self.device)).real_logits
+        return fake

@@ -1,0 +1,120 @@
+"""A subject taken apart, as pytorch-ood's detectors want it: encoder, backbone, layers, head."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import cast
+
+from torch import Tensor, nn
+
+from euinet.detectors.subject import Subject
+from euinet.errors import UsageError
+from euinet.models.euinet import EuiNet
+from euinet.scoring.baselines import ClassifierOnly
+
+
+class Encoder(nn.Module):
+    """Images (B, C, H, W) → the pooled last stage (B, F)."""
+
+    def __init__(self, trunk: nn.Module) -> None:
+        super().__init__()
+        self.trunk = trunk
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the features that the classifier reads."""
+        features: Tensor = self.trunk(images)[-1]
+        return features
+
+
+class PooledHead(nn.Module):
+    """Feature maps (B, F, H, W) → class logits (B, K)."""
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Pool and classify."""
+        logits: Tensor = self.head(maps.mean(dim=(2, 3)))
+        return logits
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The networks of a subject in float32 and eval mode, and their parts, which share the weights.
+
+    They are copies: some of pytorch-ood's detectors move networks or leave gradients in them.
+    """
+
+    subject: Subject
+    model: EuiNet
+
+    @staticmethod
+    def of(subject: Subject) -> Parts:
+        """Take a subject apart."""
+        return Parts(subject, cast(EuiNet, copy.deepcopy(subject.model).float().eval()))
+
+    @property
+    def gan_discriminator(self) -> nn.Module:
+        """The GAN's own discriminator. Raises UsageError where the subject has none."""
+        if self.subject.gan_discriminator is None:
+            raise UsageError(
+                "The GAN's discriminator is not there, and saved models do not keep it: leave out the "
+                "detectors that need it, or train the model anew."
+            )
+        return copy.deepcopy(self.subject.gan_discriminator).float().eval()
+
+    @property
+    def classifier(self) -> nn.Module:
+        """Images → class logits (B, K)."""
+        return ClassifierOnly(self.model)
+
+    @property
+    def head(self) -> nn.Linear:
+        """Features (B, F) → class logits (B, K)."""
+        return self.model.classifier
+
+    @property
+    def encoder(self) -> nn.Module:
+        """Images → pooled features (B, F)."""
+        return Encoder(self.model.trunk)
+
+    @property
+    def frozen_encoder(self) -> nn.Module:
+        """A copy of `encoder` whose weights take no gradient: only the images' is wanted."""
+        return copy.deepcopy(self.encoder).requires_grad_(False)
+
+    @property
+    def layers(self) -> list[nn.Module]:
+        """The stages one after the other, the stem before the first: images → maps → … → maps."""
+        first, *others = self.model.trunk.stages
+        return [nn.Sequential(self.model.trunk.stem, first), *others]
+
+    @property
+    def backbone(self) -> nn.Module:
+        """Images → the last stage's feature maps (B, F, H, W), one memory layout whatever the images'."""
+        return nn.Sequential(*self.layers, Contiguous())
+
+    @property
+    def pooled_backbone(self) -> nn.Module:
+        """Images → pooled features as maps of one pixel, (B, F, 1, 1)."""
+        return nn.Sequential(self.encoder, nn.Unflatten(1, (-1, 1, 1)))
+
+    @property
+    def map_head(self) -> nn.Module:
+        """Feature maps (B, F, H, W) → class logits (B, K)."""
+        return PooledHead(self.head)
+
+    @property
+    def features(self) -> int:
+        """F."""
+        return self.head.in_features
+
+
+class Contiguous(nn.Module):
+    """The same numbers, in rows: several of pytorch-ood's detectors flatten maps by `view`."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return `maps` contiguous in memory."""
+        return maps.contiguous()
