@@ -162,6 +162,76 @@ def evaluate(
 
 
 @app.command()
+def benchmark(
+    data: Annotated[
+        str, typer.Option("--data", help="A data set's name, or a folder with one subfolder a class.")
+    ],
+    hold_out: Annotated[
+        str,
+        typer.Option(
+            "--hold-out",
+            help="Which classes are unknown in turn: each; six-four (the literature's five MNIST splits); or "
+            'splits of your own, "4;9" one class each, "4,9;0" 4 and 9 together and then 0.',
+        ),
+    ] = "each",
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="How many: 0, 1, … One gives no interval.")
+    ] = 3,
+    preset: Annotated[str, typer.Option("--preset", help="Settings to start from.")] = "report",
+    set_: SetOption = None,
+    detectors: Annotated[
+        str, typer.Option("--detectors", help="all, own, posthoc, or names separated by commas.")
+    ] = "all",
+    far: Annotated[
+        list[str] | None, typer.Option("--far", help="A far set, as evaluate's --ood; may be repeated.")
+    ] = None,
+    pseudo_unknowns: Annotated[
+        bool,
+        typer.Option(
+            "--pseudo-unknowns",
+            help="To choose settings: the next known class plays the unknown one; no test image is used, and "
+            "none of the class held out.",
+        ),
+    ] = False,
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for models, results and tables; what is done there is kept.")
+    ] = Path("runs/benchmark"),
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes that share the cores.")] = 1,
+    device: DeviceOption = Device.auto,
+    precision: PrecisionOption = Precision.auto,
+    data_root: DataRootOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Train and judge a model for every class held out and every seed, beside other detectors.
+
+    The same command again goes on where it was interrupted.
+    """
+    from euinet.benchmark.run import Asked, run_benchmark
+    from euinet.benchmark.summary import as_text
+    from euinet.presets import get_preset
+
+    asked = Asked(
+        data=data,
+        hold_out=hold_out,
+        seeds=seeds,
+        preset=get_preset(preset, _overrides(set_)),
+        detectors=detectors,
+        far=tuple(far or ()),
+        pseudo=pseudo_unknowns,
+        out=out,
+        jobs=jobs,
+        device=device.value,
+        precision=precision.value,
+        data_root=data_root,
+    )
+    ended = run_benchmark(asked, _say)
+    if summary := ended.summary:
+        _print(summary.plain, json_, lambda _: as_text(summary))
+        _say(f"Wrote results.csv, results.json, summary.md, summary.json and most_wrong.png to {out}.")
+    ended.raise_failures()
+
+
+@app.command()
 def models(json_: JsonOption = False) -> None:
     """List the models that come with euinet; evaluate takes their names."""
     from dataclasses import asdict

@@ -1,0 +1,90 @@
+"""A cell's networks: trained, gone on with, or read back; what is scored is what is kept."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightning_fabric import Fabric
+from torch import nn
+
+from euinet.artifact import CONFIG_FILE, Model, load_model, save_model
+from euinet.benchmark.plan import Cell
+from euinet.errors import StorageError
+from euinet.experiment import model_card, versions
+from euinet.files import write_atomically
+from euinet.models.discriminators import GanDiscriminator
+from euinet.records import Split
+from euinet.scoring.inference import raw_scores
+from euinet.scoring.threshold import fit_logit_range
+from euinet.training.checkpoint import FILE_NAME as CHECKPOINT_FILE
+from euinet.training.loop import train
+from euinet.training.run import Trained
+
+MODEL_FOLDER, GAN_FILE, TRAINING_FOLDER = "model", "gan.safetensors", "training"
+
+
+@dataclass(frozen=True)
+class CellNetworks:
+    """What is judged, in eval mode."""
+
+    model: Model
+    gan_discriminator: nn.Module
+
+
+def cell_networks(cell: Cell, split: Split, folder: Path, fabric: Fabric, *, quiet: bool) -> CellNetworks:
+    """Return the networks of a cell from `folder`, trained first where they are not there yet.
+
+    An interrupted training goes on from its checkpoint. The networks are always read back from their
+    files, so that a later sitting scores bit for bit the same ones.
+    """
+    if not (folder / MODEL_FOLDER / CONFIG_FILE).is_file():
+        training = folder / TRAINING_FOLDER
+        resume = (training / CHECKPOINT_FILE).is_file()
+        trained = train(split, cell.preset, cell.seed, training, fabric, resume=resume, quiet=quiet)
+        _keep(trained, cell, split, folder, fabric)
+    model = load_model(folder / MODEL_FOLDER, fabric.device)
+    return CellNetworks(model, _load_gan(folder / GAN_FILE, split, fabric))
+
+
+def drop_checkpoint(folder: Path) -> None:
+    """Remove what only an interrupted training needs; the log stays."""
+    (folder / TRAINING_FOLDER / CHECKPOINT_FILE).unlink(missing_ok=True)
+    shutil.rmtree(folder / TRAINING_FOLDER / "tensorboard", ignore_errors=True)
+
+
+def _keep(trained: Trained, cell: Cell, split: Split, folder: Path, fabric: Fabric) -> None:
+    """Write both networks, the model last: once it is there, the training is over."""
+    from safetensors.torch import save
+
+    weights = {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in trained.gan_discriminator.state_dict().items()
+    }
+    with write_atomically(folder / GAN_FILE) as temporary:
+        temporary.write_bytes(save(weights))
+    calibration = raw_scores(trained.model, split.calibration.images, cell.preset.scoring)
+    logit_range = fit_logit_range(calibration, cell.preset.scoring)
+    facts = {
+        "train_seconds": round(trained.seconds, 1),
+        "device": str(fabric.device),
+        "versions": versions(),
+    }
+    card = model_card(split, cell.preset, cell.seed, logit_range, facts)
+    save_model(Model(trained.model, card), folder / MODEL_FOLDER)
+
+
+def _load_gan(path: Path, split: Split, fabric: Fabric) -> nn.Module:
+    from safetensors.torch import load_file
+
+    _, channels, image_size, _ = split.train.images.shape
+    discriminator = GanDiscriminator(channels, image_size)
+    try:
+        discriminator.load_state_dict(load_file(path))
+    except Exception as error:  # safetensors and torch each have their own kinds
+        raise StorageError(
+            f"The GAN discriminator {path} is missing or damaged ({type(error).__name__}); delete the folder "
+            f"{path.parent} and run again."
+        ) from error
+    return discriminator.to(fabric.device).eval()

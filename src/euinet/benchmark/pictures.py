@@ -1,0 +1,91 @@
+"""The images that EuiNet judged most wrongly, for the weakest splits: what a number does not show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from torch import Tensor
+
+from euinet.benchmark.results import CellResult
+from euinet.files import write_atomically
+from euinet.records import FloatArray, IntArray
+from euinet.report.style import (
+    INK,
+    KNOWN,
+    UNKNOWN_TEXT,
+    Drawing,
+    drawable,
+    house_style,
+    new_figure,
+    to_png,
+)
+
+SHOWN = 8  # images a row
+PICTURE_FILE = "most_wrong.png"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The test images of one cell with EuiNet's scores."""
+
+    result: CellResult
+    images: Tensor  # (N, C, H, W) uint8
+    ood_score: FloatArray  # (N,), positive: rejected
+    labels: IntArray  # (N,), negative = unknown
+    class_names: Sequence[str]  # by label ≥ 0
+    unknown_names: dict[int, str]  # by label < 0
+
+
+def write_most_wrong(data: str, cells: Sequence[Judged], path: Path) -> None:
+    """Write the figure of `cells` to `path`."""
+    with house_style():
+        content = to_png(draw_most_wrong(data, cells).figure)
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def draw_most_wrong(data: str, cells: Sequence[Judged]) -> Drawing:
+    """Draw for each cell the known images with the highest `ood_score` and the unknown with the lowest."""
+    title = f"What EuiNet got most wrong on {drawable(data, 40)}: the weakest splits, first seed"
+    note = (
+        "Under each image: its class and its ood_score in thousandths. EuiNet rejects above 0: a known image "
+        "should lie below, an unknown one above. The most wrong is on the left."
+    )
+    figure = new_figure(0.75 + 2.45 * len(cells), title, note)
+    rows = figure.subplots(2 * len(cells), 1, squeeze=False)[:, 0]
+    for at, judged in enumerate(cells):
+        known, unknown = most_wrong(judged.ood_score, judged.labels)
+        head = f"Without {drawable(judged.result.split, 40)}"
+        _draw_row(rows[2 * at], judged, known, f"{head} · known, highest score", KNOWN)
+        _draw_row(rows[2 * at + 1], judged, unknown, f"{head} · unknown, lowest score", UNKNOWN_TEXT)
+    alt = f"Known images of highest and unknown images of lowest score in {len(cells)} cells of {data}."
+    return Drawing(PICTURE_FILE, alt, figure)
+
+
+def most_wrong(
+    ood_score: FloatArray, labels: IntArray
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return positions of SHOWN known images of highest and unknown of lowest score, worst first."""
+    known, unknown = np.flatnonzero(labels >= 0), np.flatnonzero(labels < 0)
+    highest = known[np.argsort(-ood_score[known], kind="stable")][:SHOWN]
+    lowest = unknown[np.argsort(ood_score[unknown], kind="stable")][:SHOWN]
+    return highest.astype(np.int64), lowest.astype(np.int64)
+
+
+def _draw_row(axes: Axes, judged: Judged, positions: npt.NDArray[np.int64], title: str, colour: str) -> None:
+    axes.set_title(title, loc="left", fontsize=9, color=colour)
+    axes.set_axis_off()
+    for place, position in enumerate(positions):
+        picture = judged.images[int(position)].numpy().transpose(1, 2, 0) / 255  # (H, W, C)
+        picture = picture if picture.shape[2] == 3 else picture[:, :, 0]
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=1, extent=(place + 0.05, place + 0.95, 0.95, 0.05))
+        label = int(judged.labels[position])
+        name = judged.class_names[label] if label >= 0 else judged.unknown_names[label]
+        caption = f"{drawable(name, 12)}\n{1000 * judged.ood_score[position]:+.1f}".replace("-", "−")
+        axes.text(place + 0.5, 1.0, caption, ha="center", va="top", fontsize=7.5, color=INK, linespacing=1.1)
+    axes.set(xlim=(0, SHOWN), ylim=(1.45, 0), aspect="equal")

@@ -1,0 +1,200 @@
+"""A whole benchmark: what is left to do, done; then the tables from everything that is there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from euinet.benchmark.cell import read_scores, split_of
+from euinet.benchmark.pictures import PICTURE_FILE, Judged, write_most_wrong
+from euinet.benchmark.plan import Cell, plan_cells
+from euinet.benchmark.results import OWN, TEST, CellResult
+from euinet.benchmark.store import cell_folder, claim, make_identity, read_result, write_collected
+from euinet.benchmark.summary import Summary, summarise, write_summary
+from euinet.benchmark.tables import Study, class_rows
+from euinet.benchmark.work import Materials, Work, load_materials, with_own
+from euinet.benchmark.workers import Failed, Finished, Outcome, in_processes, in_this_process
+from euinet.detectors import POSTHOC, choose_detectors
+from euinet.devices import DeviceName, Precision, make_fabric
+from euinet.errors import TrainingError, UsageError
+from euinet.presets import Preset
+from euinet.records import unknown_label
+from euinet.training.log import clock
+
+PICTURED = 3  # splits in most_wrong.png
+RIVALS = frozenset(detector.name for detector in POSTHOC)
+"""Others' methods, as pytorch-ood has them; the rest are EuiNet and its parts."""
+
+Notify = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The command's options."""
+
+    data: str
+    hold_out: str
+    seeds: int
+    preset: Preset
+    detectors: str
+    far: tuple[str, ...]
+    pseudo: bool
+    out: Path
+    jobs: int
+    device: DeviceName
+    precision: Precision
+    data_root: Path | None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a benchmark came to."""
+
+    summary: Summary | None  # None where no cell is finished
+    failures: tuple[Failed, ...]
+
+    def raise_failures(self) -> None:
+        """Raise TrainingError naming each cell that failed, if any did."""
+        if self.failures:
+            told = "".join(f"\n  {failure.cell}: {failure.error}" for failure in self.failures)
+            raise TrainingError(
+                f"{len(self.failures)} cells failed; error.txt in the folder of each says more, and the same "
+                f"command tries them again.{told}"
+            )
+
+
+def run_benchmark(asked: Asked, notify: Notify) -> Ended:
+    """Run what is left of a benchmark; return the summary of all of it, and what failed.
+
+    Raises UsageError for a wrong option and for an --out of another benchmark, before anything is trained.
+    """
+    if asked.jobs < 1:
+        raise UsageError(f"--jobs is {asked.jobs}, but must be at least 1.")
+    detectors = with_own(choose_detectors(asked.detectors))
+    materials = load_materials(asked.data, asked.far, asked.data_root, notify)
+    cells = plan_cells(
+        asked.data, materials.dataset, asked.hold_out, asked.seeds, asked.preset, pseudo=asked.pseudo
+    )
+    for cell in {(cell.held_out, cell.pseudo): cell for cell in cells}.values():
+        for name in materials.far_sets:
+            materials.far_for(cell, name)  # refuses a set of which nothing is left
+    work = _work(asked, detectors, materials)
+    claim(asked.out, work.identity, work.far_fingerprints)
+    done = _finished_before(cells, work)
+    todo = tuple(cell for cell in cells if cell.id not in done)
+    if done:
+        notify(f"{len(done)} of {len(cells)} cells are finished already and are not run again.")
+    jobs = min(asked.jobs, max(1, len(todo)))
+    with closing(
+        in_this_process(todo, work, materials) if jobs == 1 else in_processes(todo, work, jobs)
+    ) as ended:
+        failures = _follow(ended, work, cells, len(todo), done, notify)
+    return _conclude(work, materials, cells, done, failures)
+
+
+def _work(asked: Asked, detectors: tuple[str, ...], materials: Materials) -> Work:
+    fabric = make_fabric(asked.device, asked.precision)
+    precision = str(fabric.strategy.precision.precision)
+    return Work(
+        data=asked.data,
+        detectors=detectors,
+        far=asked.far,
+        class_names=materials.dataset.class_names,
+        unknown_sets=(TEST, *materials.far_sets),
+        identity=make_identity(materials.dataset, asked.preset, precision, pseudo=asked.pseudo),
+        far_fingerprints=materials.far_fingerprints(),
+        out=asked.out,
+        device=asked.device,
+        precision=asked.precision,
+        data_root=asked.data_root,
+    )
+
+
+def _finished_before(cells: tuple[Cell, ...], work: Work) -> dict[str, CellResult]:
+    """Return the results that have everything asked for, by cell."""
+    found = {cell.id: read_result(work.out, cell.id) for cell in cells}
+    return {
+        name: result
+        for name, result in found.items()
+        if result is not None and work.wanted <= {row.key for row in result.rows}
+    }
+
+
+def _follow(
+    ended: Iterable[Outcome],
+    work: Work,
+    cells: tuple[Cell, ...],
+    todo: int,
+    done: dict[str, CellResult],
+    notify: Notify,
+) -> list[Failed]:
+    """Put each result into `done` and the collected files as it comes; return failures."""
+    failures: list[Failed] = []
+    started = time.monotonic()
+    for count, outcome in enumerate(ended, start=1):
+        if isinstance(outcome, Finished):
+            done[outcome.result.cell] = outcome.result
+            _collect(work, cells, done)
+        else:
+            failures.append(outcome)
+        left = (time.monotonic() - started) / count * (todo - count)
+        time_left = f"; about {clock(left)} left" if count < todo else ""
+        notify(f"{len(done)}/{len(cells)} cells done. {_told(outcome)}{time_left}")
+    return failures
+
+
+def _told(outcome: Outcome) -> str:
+    if isinstance(outcome, Failed):
+        return f"{outcome.cell} FAILED: {outcome.error}"
+    row = outcome.result.row(OWN, TEST)
+    return f"{outcome.result.cell}: EuiNet AUROC {row.auroc:.4f}, trained in {clock(outcome.result.train_seconds)}"
+
+
+def _collect(work: Work, cells: tuple[Cell, ...], done: Mapping[str, CellResult]) -> None:
+    results = [done[cell.id] for cell in cells if cell.id in done]
+    write_collected(work.out, results, work.detectors, work.unknown_sets)
+
+
+def _conclude(
+    work: Work,
+    materials: Materials,
+    cells: tuple[Cell, ...],
+    done: Mapping[str, CellResult],
+    failures: Sequence[Failed],
+) -> Ended:
+    """Write the collected results, tables and pictures of what is done."""
+    if not done:
+        return Ended(None, tuple(failures))
+    _collect(work, cells, done)
+    study = make_study(work, cells, done)
+    summary = summarise(study, work.identity)
+    write_summary(summary, work.out)
+    write_most_wrong(materials.dataset.name, _weakest(study, cells, work, materials), work.out / PICTURE_FILE)
+    return Ended(summary, tuple(failures))
+
+
+def make_study(work: Work, cells: Sequence[Cell], done: Mapping[str, CellResult]) -> Study:
+    """Return what the tables are made from: the finished cells, in the order of the plan."""
+    return Study(
+        results=tuple(done[cell.id] for cell in cells if cell.id in done),
+        planned=tuple((cell.id, cell.seed) for cell in cells),
+        detectors=work.detectors,
+        rivals=tuple(name for name in work.detectors if name in RIVALS),
+        far_sets=tuple(name for name in work.unknown_sets if name != TEST),
+    )
+
+
+def _weakest(study: Study, cells: Sequence[Cell], work: Work, materials: Materials) -> list[Judged]:
+    """Return the first seed's cell of each of the PICTURED weakest splits, to look at."""
+    by_id = {cell.id: cell for cell in cells}
+    judged = []
+    for row in class_rows(study)[:PICTURED]:
+        result = next(result for result in study.results if result.split == row.split)
+        split, _ = split_of(by_id[result.cell], materials.dataset)
+        ood_score, labels = read_scores(cell_folder(work.out, result.cell))
+        unknown = dict(zip(map(unknown_label, split.unknown_classes), split.unknown_names, strict=True))
+        judged.append(Judged(result, split.test.images, ood_score, labels, split.class_names, unknown))
+    return judged
