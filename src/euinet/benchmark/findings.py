@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from euinet.benchmark.intervals import Interval, paired_difference
 from euinet.benchmark.results import OWN, TEST
 from euinet.benchmark.tables import ClassRow, DetectorRow, FarRow, Study, of_row, over_seeds
 
-WITHOUT_DISCRIMINATOR = ("standardised logit", "maximum logit")
-"""Detectors that are EuiNet's classifier without the model discriminator."""
-
 CHANCE = 0.5
+
+
+@dataclass(frozen=True)
+class Addition:
+    """A part of EuiNet, measured by leaving it out."""
+
+    what: str
+    whole: str  # the detector with the part
+    rest: str  # the detector without it
+
+
+ADDITIONS = (
+    Addition("the model discriminator", "EuiNet without perturbation", "standardised logit"),
+    Addition("the perturbation", OWN, "EuiNet without perturbation"),
+    Addition("all of EuiNet beyond its classifier", OWN, "maximum logit"),
+)
 
 
 def findings(
@@ -19,8 +33,12 @@ def findings(
 ) -> tuple[str, ...]:
     """Return the findings, one to three sentences each, from the rows of the tables."""
     said = [*_below_chance(study), *_weakest(classes), *_best_rival(detectors, study.rivals)]
-    plain = [name for name in WITHOUT_DISCRIMINATOR if name in study.detectors]
-    return (*said, *(_discriminator(study, classes, name) for name in plain), *_far(far))
+    said += [
+        _adds(study, classes, addition)
+        for addition in ADDITIONS
+        if {addition.whole, addition.rest} <= set(study.detectors)
+    ]
+    return (*said, *_far(far))
 
 
 def number(value: Interval | float) -> str:
@@ -37,19 +55,14 @@ def signed(value: Interval) -> str:
 
 def _below_chance(study: Study) -> list[str]:
     """EuiNet's scores the wrong way round, or a model that learned nothing: nobody may overlook it."""
-    below = [
-        f"{result.cell} ({auroc:.4f})"
-        for result in study.results
-        if (auroc := result.row(OWN, TEST).auroc) < CHANCE
+    aurocs = {result.cell: result.row(OWN, TEST).auroc for result in study.results}
+    below = [f"{cell} ({auroc:.4f})" for cell, auroc in aurocs.items() if auroc < CHANCE]
+    if not below:
+        return []
+    return [
+        f"WARNING: EuiNet's AUROC is below {CHANCE}, worse than chance, in {', '.join(below)}: its scores "
+        "are the wrong way round or its model is broken; do not use these numbers before you know which."
     ]
-    return (
-        [
-            f"WARNING: EuiNet's AUROC is below {CHANCE}, worse than chance, in {', '.join(below)}: its "
-            "scores are the wrong way round or its model is broken; do not use these numbers before you know which."
-        ]
-        if below
-        else []
-    )
 
 
 def _weakest(classes: Sequence[ClassRow]) -> list[str]:
@@ -72,32 +85,31 @@ def _best_rival(detectors: Sequence[DetectorRow], rivals: Sequence[str]) -> list
     )
     return [
         f"Best rival over all splits: {best.detector}, AUROC {number(best.auroc)}; EuiNet − "
-        f"{best.detector} = {signed(best.difference)}: {shown}. It is chosen by these very results, which favours it."
+        f"{best.detector} = {signed(best.difference)}: {shown}. It is chosen by "
+        "these very results, which favours it."
     ]
 
 
-def _discriminator(study: Study, classes: Sequence[ClassRow], plain: str) -> str:
-    """Say where EuiNet beats the same classifier without the model discriminator, and where not."""
+def _adds(study: Study, classes: Sequence[ClassRow], addition: Addition) -> str:
+    """Say on which splits a part of EuiNet raises the AUROC, and on which not."""
     gains = {
         row.split: paired_difference(
-            over_seeds(study, row.split, of_row("auroc", OWN)),
-            over_seeds(study, row.split, of_row("auroc", plain)),
+            over_seeds(study, row.split, of_row("auroc", addition.whole)),
+            over_seeds(study, row.split, of_row("auroc", addition.rest)),
         )
         for row in classes
     }
+    head = f"What {addition.what} adds to the AUROC ({addition.whole} − {addition.rest})"
     if all(gain.half_width is None for gain in gains.values()):
-        better = sum(gain.mean > 0 for gain in gains.values())
-        return (
-            f"EuiNet against its {plain} alone: a larger AUROC with {better} of {len(gains)} splits held "
-            "out; with one seed it is not known whether that is chance."
-        )
-    adds, nothing, harms = ([s for s, gain in gains.items() if gain.side == side] for side in (1, 0, -1))
-    parts = [
-        f"{what} on {', '.join(f'{split} ({signed(gains[split])})' for split in splits)}"
-        for what, splits in (("adds", adds), ("adds nothing that shows", nothing), ("harms", harms))
-        if splits
-    ]
-    return f"EuiNet against its {plain} alone, AUROC paired by seed: the rest of EuiNet {'; '.join(parts)}."
+        listed = ", ".join(f"{split} {signed(gain)}" for split, gain in gains.items())
+        return f"{head}: {listed}; with one seed it is not known whether that is chance."
+    verdicts = {1: "it adds", 0: "it adds nothing that shows", -1: "it does harm"}
+    parts = []
+    for side, verdict in verdicts.items():
+        splits = [f"{split} ({signed(gain)})" for split, gain in gains.items() if gain.side == side]
+        if splits:
+            parts.append(f"{verdict} on {', '.join(splits)}")
+    return f"{head}, paired by seed: {'; '.join(parts)}."
 
 
 def _far(far: Sequence[FarRow]) -> list[str]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from euinet.benchmark.results import CellResult
+from euinet.benchmark.results import OWN, TEST, CellResult
 from euinet.files import write_atomically
 from euinet.records import FloatArray, IntArray
 from euinet.report.style import (
@@ -60,9 +60,10 @@ def draw_most_wrong(data: str, cells: Sequence[Judged]) -> Drawing:
     rows = figure.subplots(2 * len(cells), 1, squeeze=False)[:, 0]
     for at, judged in enumerate(cells):
         known, unknown = most_wrong(judged.ood_score, judged.labels)
-        head = f"Without {drawable(judged.result.split, 40)}"
-        _draw_row(rows[2 * at], judged, known, f"{head} · known, highest score", KNOWN)
-        _draw_row(rows[2 * at + 1], judged, unknown, f"{head} · unknown, lowest score", UNKNOWN_TEXT)
+        auroc = judged.result.row(OWN, TEST).auroc
+        head = f"{drawable(judged.result.split, 40)} unknown, AUROC {auroc:.4f}"
+        _draw_row(rows[2 * at], judged, known, f"{head} · known images, highest scores", KNOWN)
+        _draw_row(rows[2 * at + 1], judged, unknown, f"{head} · unknown images, lowest scores", UNKNOWN_TEXT)
     alt = f"Known images of highest and unknown images of lowest score in {len(cells)} cells of {data}."
     return Drawing(PICTURE_FILE, alt, figure)
 

@@ -58,9 +58,9 @@ class CellResult:
     def split(self) -> str:
         """The split as tables name it: "4", "4 + 9", or "5 (pseudo, without 4)"."""
         held_out = " + ".join(self.held_out)
-        return (
-            held_out if self.pseudo_unknown is None else f"{self.pseudo_unknown} (pseudo, without {held_out})"
-        )
+        if self.pseudo_unknown is None:
+            return held_out
+        return f"{self.pseudo_unknown} (pseudo, without {held_out})"
 
     def row(self, detector: str, unknown_set: str) -> Row:
         """Return the row of one detector on one set. Raises KeyError when the cell has none."""

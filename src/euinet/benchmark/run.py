@@ -149,8 +149,9 @@ def _follow(
 def _told(outcome: Outcome) -> str:
     if isinstance(outcome, Failed):
         return f"{outcome.cell} FAILED: {outcome.error}"
-    row = outcome.result.row(OWN, TEST)
-    return f"{outcome.result.cell}: EuiNet AUROC {row.auroc:.4f}, trained in {clock(outcome.result.train_seconds)}"
+    result = outcome.result
+    auroc = result.row(OWN, TEST).auroc
+    return f"{result.cell}: EuiNet AUROC {auroc:.4f}, trained in {clock(result.train_seconds)}"
 
 
 def _collect(work: Work, cells: tuple[Cell, ...], done: Mapping[str, CellResult]) -> None:

@@ -93,8 +93,8 @@ def write_summary(summary: Summary, out: Path) -> None:
 def _head(study: Study, identity: Mapping[str, Any]) -> str:
     seeds = len({result.seed for result in study.results})
     kind = (
-        " PSEUDO-UNKNOWNS: a known class plays the unknown one, no test image is used; for choosing settings, "
-        "not for reporting."
+        " PSEUDO-UNKNOWNS: a known class plays the unknown one, no test image is used; for choosing "
+        "settings, not for reporting."
         if identity["pseudo_unknowns"]
         else ""
     )
@@ -109,9 +109,9 @@ def _warnings(study: Study) -> tuple[str, ...]:
     said = []
     if study.missing:
         said.append(
-            f"WARNING: {len(study.missing)} cells are missing ({', '.join(study.missing)}); means over splits "
-            f"use the {len(study.complete)} complete seeds alone, and rows of splits have unequal seeds. Run "
-            "the same command again to complete them."
+            f"WARNING: {len(study.missing)} cells are missing ({', '.join(study.missing)}); means over "
+            f"splits use the {len(study.complete)} complete seeds alone, and rows of splits have unequal seeds. "
+            "Run the same command again to complete them."
         )
     if len({seed for _, seed in study.planned}) == 1:
         said.append("One seed: there are no intervals, and no difference can be told from chance.")
@@ -147,8 +147,8 @@ def _class_table(rows: Sequence[ClassRow]) -> Table:
             )
             for row in rows
         ),
-        "Mean ± half the 95 % interval over seeds (Student's t). The best rival of each row is the one with the "
-        "largest mean AUROC in it; differences are paired by seed.",
+        "Mean ± half the 95 % interval over seeds (Student's t). The best rival of each row is the one with "
+        "the largest mean AUROC in it; differences are paired by seed.",
     )
 
 
@@ -171,8 +171,9 @@ def _detector_table(study: Study, rows: Sequence[DetectorRow]) -> Table:
             )
             for row in rows
         ),
-        "Mean over the splits of each seed, then over seeds ± half the 95 % interval. All reject the same share "
-        "of known calibration images. Seconds: fitting and scoring, a cell.",
+        "Mean over the splits of each seed, then over seeds ± half the 95 % interval. All reject the same "
+        "share of known calibration images. Seconds a cell: fitting and scoring, but for the forward passes "
+        "that many share.",
     )
 
 

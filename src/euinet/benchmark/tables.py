@@ -7,7 +7,7 @@ interval is that of seeds. A mean never mixes cells: means over splits use only 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from euinet.benchmark.intervals import Interval, interval, paired_difference
@@ -126,7 +126,7 @@ def class_rows(study: Study) -> tuple[ClassRow, ...]:
             return interval(over_seeds(study, split, measure))
 
         own = over_seeds(study, split, of_row("auroc", OWN))
-        rival = _best(study.rivals, lambda name: mean(of_row("auroc", name)).mean)
+        rival = _best({name: mean(of_row("auroc", name)).mean for name in study.rivals})
         theirs = over_seeds(study, split, of_row("auroc", rival)) if rival else None
         rows.append(
             ClassRow(
@@ -177,7 +177,8 @@ def far_rows(study: Study) -> tuple[FarRow, ...]:
         return ()
     rows = []
     for name in study.far_sets:
-        rival = _best(study.rivals, lambda detector, name=name: _mean(study, "auroc", detector, name).mean)
+        means = {rival: _mean(study, "auroc", rival, name).mean for rival in study.rivals}
+        rival = _best(means)
         rows += [_far_row(study, name, detector) for detector in (OWN, rival) if detector]
     return tuple(rows)
 
@@ -214,5 +215,5 @@ def _worst_split(study: Study, detector: str) -> tuple[str, float]:
     return worst, means[worst]
 
 
-def _best(names: Sequence[str], mean_auroc: Callable[[str], float]) -> str | None:
-    return max(names, key=mean_auroc) if names else None
+def _best(mean_auroc: Mapping[str, float]) -> str | None:
+    return max(mean_auroc, key=lambda name: mean_auroc[name]) if mean_auroc else None
