@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from euinet.artifact import (
     CONFIG_FILE,
@@ -16,12 +18,13 @@ from euinet.artifact import (
     Model,
     ModelCard,
     load_model,
+    round_weights,
     save_model,
 )
-from euinet.errors import StorageError, UsageError
+from euinet.errors import StorageError, TrainingError, UsageError
 from euinet.evaluation.evaluate import euinet_decision
 from euinet.models.euinet import EuiNet
-from euinet.presets import Preset
+from euinet.presets import Preset, get_preset
 from euinet.records import Split
 from euinet.scoring.inference import raw_scores
 from euinet.scoring.threshold import fit_logit_range
@@ -71,6 +74,88 @@ def test_a_saved_model_decides_the_same(model: Model, split: Split, tmp_path: Pa
     assert 0 < (before.labels < 0).sum() < 24
     np.testing.assert_allclose(before.scores, after.scores, atol=1e-6)
     assert {path.name for path in (tmp_path / "model").iterdir()} == {CONFIG_FILE, WEIGHTS_FILE}
+
+
+def stored_types(folder: Path) -> dict[str, torch.dtype]:
+    return {name: tensor.dtype for name, tensor in load_file(folder / WEIGHTS_FILE).items()}
+
+
+def test_a_rounded_model_takes_half_the_space_and_decides_the_same(
+    model: Model, split: Split, tmp_path: Path
+) -> None:
+    save_model(model, tmp_path / "whole")
+    round_weights(model.network)
+    save_model(model, tmp_path / "half")
+    loaded = load_model(tmp_path / "half")
+    before, after = (
+        euinet_decision(m.network, split.test.images, m.card.preset.scoring, m.card.logit_range)
+        for m in (model, loaded)
+    )
+    np.testing.assert_array_equal(before.scores, after.scores)
+    assert {parameter.dtype for parameter in loaded.network.parameters()} == {torch.float32}
+    types = stored_types(tmp_path / "half")
+    for name, tensor in model.network.state_dict().items():
+        assert types[name] == (torch.float16 if tensor.ndim >= 2 else tensor.dtype), name
+    halved = sum(2 * p.numel() for p in model.network.parameters() if p.ndim >= 2)
+    whole, half = ((tmp_path / name / WEIGHTS_FILE).stat().st_size for name in ("whole", "half"))
+    assert whole - half == pytest.approx(halved, abs=128)  # the files' headers
+
+
+def test_an_unrounded_model_is_stored_whole(model: Model, tmp_path: Path) -> None:
+    save_model(model, tmp_path)
+    assert torch.float16 not in stored_types(tmp_path).values()
+
+
+def test_one_value_that_float16_cannot_hold_keeps_its_tensor_whole(model: Model, tmp_path: Path) -> None:
+    round_weights(model.network)
+    classifier = model.network.get_submodule("classifier")
+    with torch.no_grad():
+        classifier.weight[0, 0] = 0.1  # 0.0999756 in float16
+    save_model(model, tmp_path)
+    whole = {name for name, tensor in load_file(tmp_path / WEIGHTS_FILE).items() if tensor.ndim >= 2} - {
+        name for name, dtype in stored_types(tmp_path).items() if dtype == torch.float16
+    }
+    assert whole == {"classifier.weight"}
+    assert load_model(tmp_path).network.state_dict()["classifier.weight"][0, 0] == np.float32(0.1)
+
+
+def test_rounding_changes_weights_alone_and_only_to_what_float16_holds(model: Model) -> None:
+    before = {name: tensor.clone() for name, tensor in model.network.state_dict().items()}
+    round_weights(model.network)
+    for name, tensor in model.network.state_dict().items():
+        expected = before[name].numpy()
+        if expected.ndim >= 2:
+            assert not np.array_equal(tensor.numpy(), expected)
+            expected = expected.astype(np.float16)
+        np.testing.assert_array_equal(tensor.numpy(), expected)
+        assert tensor.dtype == before[name].dtype
+
+
+@pytest.mark.parametrize("value", [65520.0, -1e6, float("nan"), float("inf")])
+def test_a_weight_too_large_to_round_stops_and_changes_nothing(model: Model, value: float) -> None:
+    with torch.no_grad():
+        model.network.get_submodule("classifier").weight[0, 0] = value
+    before = {name: tensor.clone() for name, tensor in model.network.state_dict().items()}
+    with pytest.raises(TrainingError, match=r"The weights classifier\.weight reach .* up to 65,504 can be"):
+        round_weights(model.network)
+    for name, tensor in model.network.state_dict().items():
+        np.testing.assert_array_equal(tensor.numpy(), before[name].numpy())
+
+
+def test_the_reports_model_takes_less_than_a_megabyte(model: Model, tmp_path: Path) -> None:
+    preset = get_preset("report")
+    network = EuiNet(preset.model, 1, 28, 10)
+    assert sum(parameter.numel() for parameter in network.parameters()) > 300_000
+    round_weights(network)
+    save_model(Model(network, model.card), tmp_path)
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 1_000_000
+
+
+def test_the_command_is_kept_and_may_be_missing(model: Model, tmp_path: Path) -> None:
+    save_model(Model(model.network, replace(model.card, command="euinet train --data x")), tmp_path)
+    assert load_model(tmp_path).card.command == "euinet train --data x"
+    edit(tmp_path, lambda config: config.pop("command"))  # as versions before wrote it
+    assert load_model(tmp_path).card.command is None
 
 
 def test_a_folder_without_a_model_is_a_usage_error(model: Model, tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ def test_other_programs_leftovers_are_no_classes_and_no_images(folder):
     (folder / ".ipynb_checkpoints").mkdir()
     (folder / "cat" / "._1.png").write_bytes(b"not an image")
     (folder / "cat" / "notes.txt").write_text("not an image")
+    save(folder / "cat" / ".ipynb_checkpoints" / "1-checkpoint.png")
     assert len(load_dataset(str(folder)).train) == 16
 
 

@@ -99,14 +99,14 @@ def _read_image_files(files: Sequence[Path], folder: Path, channels: int, image_
 
 def _read_array(path: Path) -> Tensor:
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            array = loaded
-        else:
-            with loaded:
+        # numpy leaves a damaged archive open if it opens the file itself
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if not isinstance(loaded, np.ndarray):
                 if len(loaded.files) != 1:
                     raise DataError(f"{path} holds {len(loaded.files)} arrays: give a file with one array.")
-                array = loaded[loaded.files[0]]
+                loaded = loaded[loaded.files[0]]
+            array: np.ndarray = loaded
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         what = " ".join(str(error).split())[:120]
         raise DataError(f"{path} is damaged or no plain NumPy array ({what}): save it anew.") from error

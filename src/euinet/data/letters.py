@@ -18,7 +18,7 @@ from torch import Tensor
 
 LETTERS = "ABCDEFGHIJ"
 SIDE = 28
-FONT_SIZES = (18, 20, 22, 24)  # pixels an em: capitals of 12 … 18 pixels, so that no shift cuts one off
+FONT_SIZES = (17, 19, 21, 23)  # pixels an em: capitals of 12 … 17 pixels, and no shift cuts one off
 SHIFTS_A_SIZE = 6
 MAX_SHIFT = 2  # pixels, each way
 SEED = 0
@@ -39,7 +39,8 @@ def letter_images() -> tuple[Tensor, tuple[str, ...]]:
             font = ImageFont.truetype(str(path), size)
             for letter in LETTERS:
                 shifts = rng.choice(places, SHIFTS_A_SIZE, replace=False)
-                images += [_draw(letter, font, int(right), int(down)) for right, down in shifts]
+                ink = _ink(letter, font)
+                images += [_placed(ink, int(right), int(down)) for right, down in shifts]
                 labels += [letter] * SHIFTS_A_SIZE
     return torch.from_numpy(np.stack(images)).unsqueeze(1), tuple(labels)
 
@@ -60,10 +61,15 @@ def text_fonts() -> tuple[Path, ...]:
     return tuple(path for path in files if has_letters(path))
 
 
-def _draw(letter: str, font: ImageFont.FreeTypeFont, right: int, down: int) -> np.ndarray:
-    """Return the letter, its ink centred and then moved by some pixels, (28, 28) uint8."""
+def _ink(letter: str, font: ImageFont.FreeTypeFont) -> Image.Image:
+    """Return the letter without a margin; the font's own boxes count empty columns on the right."""
+    image = Image.new("L", (3 * SIDE, 3 * SIDE))
+    ImageDraw.Draw(image).text((SIDE, SIDE), letter, font=font, fill=255)
+    return image.crop(image.getbbox())
+
+
+def _placed(ink: Image.Image, right: int, down: int) -> np.ndarray:
+    """Return the letter in the middle and then moved by some pixels, (28, 28) uint8."""
     image = Image.new("L", (SIDE, SIDE))
-    left, top, end, bottom = font.getbbox(letter)
-    corner = ((SIDE - left - end) // 2 + right, (SIDE - top - bottom) // 2 + down)
-    ImageDraw.Draw(image).text(corner, letter, font=font, fill=255)
+    image.paste(ink, ((SIDE - ink.width) // 2 + right, (SIDE - ink.height) // 2 + down))
     return np.asarray(image)
