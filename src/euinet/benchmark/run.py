@@ -88,10 +88,13 @@ def run_benchmark(asked: Asked, notify: Notify) -> Ended:
     if done:
         notify(f"{len(done)} of {len(cells)} cells are finished already and are not run again.")
     jobs = min(asked.jobs, max(1, len(todo)))
-    with closing(
-        in_this_process(todo, work, materials) if jobs == 1 else in_processes(todo, work, jobs)
-    ) as ended:
-        failures = _follow(ended, work, cells, len(todo), done, notify)
+    outcomes = in_this_process(todo, work, materials) if jobs == 1 else in_processes(todo, work, jobs)
+    try:
+        with closing(outcomes):
+            failures = _follow(outcomes, work, cells, len(todo), done, notify)
+    except KeyboardInterrupt:
+        notify(f"Interrupted; {len(done)}/{len(cells)} cells are done, and the same command goes on from here.")
+        raise
     return _conclude(work, materials, cells, done, failures)
 
 

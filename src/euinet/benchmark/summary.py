@@ -110,8 +110,8 @@ def _warnings(study: Study) -> tuple[str, ...]:
     if study.missing:
         said.append(
             f"WARNING: {len(study.missing)} cells are missing ({', '.join(study.missing)}); means over "
-            f"splits use the {len(study.complete)} complete seeds alone, and rows of splits have unequal seeds. "
-            "Run the same command again to complete them."
+            f"splits use the {len(study.complete)} complete seeds alone, and the rows of splits have unequal "
+            "seeds. Run the same command again to complete them."
         )
     if len({seed for _, seed in study.planned}) == 1:
         said.append("One seed: there are no intervals, and no difference can be told from chance.")
