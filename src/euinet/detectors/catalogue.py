@@ -90,7 +90,7 @@ POSTHOC = (
           lambda p: (p.encoder, p.head), "none"),
     Entry("GMM", reads.FEATURES, TRAIN, library.GMM,
           lambda p: (p.encoder, 1e-6), "10⁻⁶ on the covariances' diagonals: library"),
-    Entry("KNN", reads.FEATURES, TRAIN, library.KNN,
+    Entry("KNN", reads.FEATURES, FEW, library.KNN,
           lambda p: (p.encoder, min(50, len(p.subject.train))), "k = 50: paper, CIFAR-10"),
     Entry("LTS", reads.FEATURES, NOTHING, library.LTS,
           lambda p: (p.encoder, p.head, 0.05), "5 % of the activations: library"),

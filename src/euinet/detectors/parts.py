@@ -6,6 +6,7 @@ import copy
 from dataclasses import dataclass
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from euinet.detectors.subject import Subject
@@ -53,7 +54,9 @@ class Parts:
     @staticmethod
     def of(subject: Subject) -> Parts:
         """Take a subject apart."""
-        return Parts(subject, cast(EuiNet, copy.deepcopy(subject.model).float().eval()))
+        model = copy.deepcopy(subject.model).float().eval()
+        # like the images: 0.7 × the time of a forward and backward pass on a CPU
+        return Parts(subject, cast(EuiNet, model.to(memory_format=torch.channels_last)))
 
     @property
     def gan_discriminator(self) -> nn.Module:
