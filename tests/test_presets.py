@@ -75,7 +75,7 @@ def test_an_override_of_one_player_leaves_the_other_alone() -> None:
         ({"scoring.epsilon": "NaN"}, r"'scoring\.epsilon' is not allowed .*finite"),
         (
             {"model.disc_input": "pixel"},
-            r"'model\.disc_input' is not allowed .*'pixels', 'features' or 'stages'",
+            r"'model\.disc_input' is not allowed .*'pixels', 'features', 'stages' or 'evidence'",
         ),
         ({"model.trunk_widths": "[]"}, r"'model.*' is not allowed.*at least one positive number"),
         ({"gan.adversarial_weight": "0"}, r"'gan.*' is not allowed.*the generator needs an objective"),

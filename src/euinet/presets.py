@@ -18,6 +18,7 @@ from euinet.errors import UsageError
 
 ClassLoss = Literal["cross_entropy", "sigmoid_binary", "softmax_binary"]
 TemperatureRule = Literal["multiply", "divide"]
+DiscLink = Literal["probability", "surprise"]
 
 
 class _Settings(BaseModel):
@@ -38,8 +39,12 @@ class ModelSettings(_Settings):
 
     trunk_widths: tuple[int, ...] = (32, 64, 128)  # channels of each residual stage
     blocks_per_stage: int = Field(1, ge=1)
-    disc_input: Literal["pixels", "features", "stages"] = "features"
+    disc_input: Literal["pixels", "features", "stages", "evidence"] = "features"
     disc_hidden: int = Field(128, ge=1)
+    memory_per_class: int = Field(
+        0, ge=0
+    )  # features of known images kept, a class (models/memory.py); 0: none
+    memory_neighbours: int = Field(5, ge=1)
 
     @model_validator(mode="after")
     def _widths(self) -> ModelSettings:
@@ -66,6 +71,7 @@ class TrainingSettings(_Settings):
     schedule: Literal["constant", "one_cycle"] = "constant"
     rate_factor: float = Field(1.0, gt=0)  # the rate is the optimizer's times this; one_cycle's peak
     average_decay: float = Field(0.0, ge=0, lt=1)  # of the weights' running average; 0: none
+    half_weights: bool = False  # round the finished weights to float16: half the file, the same decisions
     class_loss: ClassLoss = "cross_entropy"
     temperature: float = Field(1.0, gt=0)
     temperature_rule: TemperatureRule = "multiply"
@@ -77,6 +83,7 @@ class GanSettings(_Settings):
 
     generator: Literal["convolutional", "dense"] = "convolutional"
     generator_bias: bool = True
+    width: int = Field(32, ge=1)  # channels at half the image's size, of both players
     latent_size: int = Field(64, ge=1)
     adversarial_weight: float = Field(1.0, ge=0)
     feature_matching_weight: float = Field(0.0, ge=0)
@@ -93,6 +100,38 @@ class GanSettings(_Settings):
         return self
 
 
+class DiscriminatorSettings(_Settings):
+    """What the model discriminator learns from besides the GAN's fakes; by default nothing (section 2.3).
+
+    Each share is of eq. 2's third sum; the GAN's fakes have the rest.
+    """
+
+    reals: int = Field(0, ge=0)  # real images a step; 0: all of the batch
+    outliers: int = Field(0, ge=0)  # pseudo-outliers a step (data/outliers.py)
+    outlier_share: float = Field(0.0, ge=0, le=1)
+    mixtures: int = Field(0, ge=0)  # features mixed from two classes a step
+    mixture_share: float = Field(0.0, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _shares(self) -> DiscriminatorSettings:
+        for name, count, share in (
+            ("outlier", self.outliers, self.outlier_share),
+            ("mixture", self.mixtures, self.mixture_share),
+        ):
+            if (count > 0) != (share > 0):
+                raise ValueError(
+                    f"{name}s ({count} a step) and {name}_share ({share}) go together: set both or none"
+                )
+        if self.outlier_share + self.mixture_share >= 1:
+            raise ValueError("outlier_share and mixture_share must leave something for the GAN's fakes")
+        return self
+
+    @property
+    def only_fakes(self) -> bool:
+        """Whether the GAN's fakes are all that the discriminator is to tell from reals."""
+        return self.outliers == 0 and self.mixtures == 0
+
+
 class ScoringSettings(_Settings):
     """Temperature, perturbation and eq. 4 at inference."""
 
@@ -100,6 +139,10 @@ class ScoringSettings(_Settings):
     temperature_rule: TemperatureRule = "multiply"
     disc_scale: float = Field(ge=0)  # α of eq. 4
     disc_shift: float  # γ of eq. 4
+    disc_link: DiscLink = "probability"  # what of h enters eq. 4: h itself or −log(1 − h) (scoring/joint.py)
+    # By how much the best logit, in its own deviations, is lowered for each deviation of the distance from
+    # what the model remembers (model.memory_per_class); used with a fitted logit range.
+    distance_scale: float = Field(0.0, ge=0)
     # "fixed" uses α and γ on the logits as they come. The others bring the logits to the range that α and γ
     # are made for, by calibration images: one range for all classes, or one a class (scoring/threshold.py).
     logit_range: Literal["fixed", "shared", "per_class"] = "per_class"
@@ -118,12 +161,71 @@ class Preset(_Settings):
     model: ModelSettings = ModelSettings()
     training: TrainingSettings
     gan: GanSettings
+    disc: DiscriminatorSettings = DiscriminatorSettings()
     scoring: ScoringSettings
+
+    @model_validator(mode="after")
+    def _distance_needs_memory(self) -> Preset:
+        if self.scoring.distance_scale > 0 and self.model.memory_per_class < self.model.memory_neighbours:
+            raise ValueError(
+                "scoring.distance_scale needs model.memory_per_class of at least model.memory_neighbours"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _outliers_only_read(self) -> Preset:
+        if not self.disc.only_fakes and self.training.disc_shapes_trunk:
+            raise ValueError(
+                "disc.outliers and disc.mixtures need training.disc_shapes_trunk=false: the discriminator "
+                "then reads the trunk without shaping it"
+            )
+        return self
 
 
 _REPORT_GAN_OPTIMIZER = {"learning_rate": 1e-4, "beta1": 0.35, "beta2": 0.699}
 
 _DIFFERENCES: dict[str, dict[str, object]] = {
+    "default": {
+        "data": {"augmentation": 1.0, "stitched": 0.12},
+        "model": {
+            "trunk_widths": (16, 32, 64),
+            "disc_input": "evidence",
+            "memory_per_class": 200,
+            "memory_neighbours": 3,
+        },
+        "training": {
+            "epochs": 8,
+            "optimizer": {"learning_rate": 2e-3, "beta1": 0.5, "beta2": 0.599},
+            "schedule": "one_cycle",
+            "average_decay": 0.999,
+            "half_weights": True,
+            "disc_shapes_trunk": False,
+        },
+        "gan": {
+            "generator_bias": False,
+            "width": 16,
+            "batch_size": 32,
+            "generator_optimizer": dict(_REPORT_GAN_OPTIMIZER),
+            "disc_optimizer": dict(_REPORT_GAN_OPTIMIZER),
+        },
+        "disc": {
+            "reals": 48,
+            "outliers": 52,
+            "outlier_share": 0.6,
+            "mixtures": 48,
+            "mixture_share": 0.25,
+        },
+        "scoring": {
+            "temperature": 1.0,
+            "disc_scale": 1.0,
+            "disc_shift": 0.0,
+            "disc_link": "surprise",
+            "distance_scale": 0.5,
+            "logit_range": "shared",
+            "known_rejected": 0.0041,
+            "known_lead": 3.5,
+        },
+    },
     "report": {
         "data": {"augmentation": 1.0, "stitched": 0.12},
         "training": {

@@ -118,6 +118,27 @@ class Batch(NamedTuple):
     targets: Tensor  # (B, K) float, what share of the image is of which class; rows sum to 1
 
 
+class Mixing(NamedTuple):
+    """Which rows of a batch are mixed into features that lie between two classes: a + s·(b − a)."""
+
+    first: Tensor  # (M,) int64, positions a
+    second: Tensor  # (M,) int64, positions b
+    share: Tensor  # (M, 1) float, s
+
+    def of(self, rows: Tensor) -> Tensor:
+        """Return the mixtures (M, F) of the rows (B, F)."""
+        return torch.lerp(rows[self.first], rows[self.second], self.share.to(rows.dtype))
+
+
+class DiscriminatorBatch(NamedTuple):
+    """What the model discriminator learns from in one step: reals, and three kinds of what is none."""
+
+    reals: Tensor  # (R, C, H, W) float, −1 … 1
+    fakes: Tensor  # (M, C, H, W), the GAN's
+    outliers: Tensor  # (P, C, H, W), made of known images; P may be 0
+    mixing: Mixing  # of rows of `reals`, into features between two classes; may name none
+
+
 class Outputs(NamedTuple):
     """What EuiNet's one forward pass gives (a named tuple, so that torch.export and Fabric see into it)."""
 

@@ -115,7 +115,9 @@ def test_fixed_leaves_the_logits_as_they_come(settings: MakeSettings) -> None:
 
 
 def test_an_image_s_logits_are_all_mapped_by_its_best_class() -> None:
-    mapped = LogitRange((2.0, 10.0), (-1.0, 0.5)).apply(torch.tensor([[3.0, 0.0], [1.0, 4.0]]))
+    mapped = LogitRange((2.0, 10.0), (-1.0, 0.5)).apply(
+        RawScores(torch.tensor([[3.0, 0.0], [1.0, 4.0]]), torch.zeros(2))
+    )
     assert mapped.tolist() == [[5, -1], [10.5, 40.5]]
 
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
+from dataclasses import replace
 
 import torch
 from pytorch_ood.api import Detector, DetectorInfo, Paper, RequiresFittingException, Task
 from torch import Tensor, nn
 
 from euinet.presets import ScoringSettings
-from euinet.records import Outputs
+from euinet.scoring.inference import read_heads
 from euinet.scoring.joint import active_threshold, apply_temperature, joint_ood_score, joint_scores
 from euinet.scoring.perturbation import perturb
-from euinet.scoring.threshold import LogitRange, RawScores, fit_logit_range
+from euinet.scoring.threshold import LogitRange, RawScores, fit_logit_range, join_raw_scores
 
 
 class HeadsDetector(Detector):  # type: ignore[misc]  # pytorch-ood comes without types
@@ -36,15 +37,15 @@ class HeadsDetector(Detector):  # type: ignore[misc]  # pytorch-ood comes withou
         """Return what the heads say of (B, C, H, W) images in −1 … 1."""
         images = self.perturbed(images.to(self.device))
         with torch.no_grad():
-            return self.heads(images, self.model(images))
+            return self.heads(images)
 
     def perturbed(self, images: Tensor) -> Tensor:
         """Return the images as the heads are to see them; here as they are."""
         return images
 
-    def heads(self, images: Tensor, outputs: Outputs) -> RawScores:
-        """Return class logits (B, K) and h (B,) from what the network says of `perturbed` images."""
-        return RawScores(outputs.class_logits, outputs.disc_logits.sigmoid())
+    def heads(self, images: Tensor) -> RawScores:
+        """Return what the network says of `perturbed` images (B, C, H, W)."""
+        return read_heads(self.model, images)
 
     @abstractmethod
     def score(self, raw: RawScores) -> Tensor:
@@ -87,11 +88,7 @@ class EuiNetDetector(HeadsDetector):
         Raises TrainingError when all best logits are the same.
         """
         read = [self.read(images[labels >= 0]) for images, labels in data_loader]
-        raw = RawScores(
-            torch.cat([part.class_logits for part in read]).cpu(),
-            torch.cat([part.disc_score for part in read]).cpu(),
-        )
-        self.logit_range = fit_logit_range(raw, self.settings)
+        self.logit_range = fit_logit_range(join_raw_scores(read), self.settings)
         return self
 
     def perturbed(self, images: Tensor) -> Tensor:
@@ -109,9 +106,11 @@ class EuiNetDetector(HeadsDetector):
             raise RequiresFittingException()
         settings = self.settings
         scaled = apply_temperature(
-            self.logit_range.apply(raw.class_logits), settings.temperature, settings.temperature_rule
+            self.logit_range.apply(raw), settings.temperature, settings.temperature_rule
         )
-        threshold = active_threshold(raw.disc_score, settings.disc_scale, settings.disc_shift)
+        threshold = active_threshold(
+            raw.disc_score, settings.disc_scale, settings.disc_shift, settings.disc_link
+        )
         return joint_ood_score(joint_scores(scaled, threshold))
 
 
@@ -130,7 +129,7 @@ class StandardisedLogit(EuiNetDetector):
     def __init__(
         self, model: nn.Module, settings: ScoringSettings, logit_range: LogitRange | None = None
     ) -> None:
-        alone = {"epsilon": 0.0, "disc_scale": 0.0, "logit_range": "per_class"}
+        alone = {"epsilon": 0.0, "disc_scale": 0.0, "distance_scale": 0.0, "logit_range": "per_class"}
         super().__init__(model, settings.model_copy(update=alone), logit_range)
 
 
@@ -147,9 +146,11 @@ class OneDiscriminator(EuiNetDetector):
         super().__init__(model, settings, logit_range)
         self.gan_discriminator = gan_discriminator
 
-    def heads(self, images: Tensor, outputs: Outputs) -> RawScores:
-        """Return class logits (B, K) and 1 − D(x) (B,)."""
-        return RawScores(outputs.class_logits, (-self.gan_discriminator(images).real_logits).sigmoid())
+    def heads(self, images: Tensor) -> RawScores:
+        """Return what the network says, with 1 − D(x) (B,) for h."""
+        return replace(
+            super().heads(images), disc_score=(-self.gan_discriminator(images).real_logits).sigmoid()
+        )
 
 
 class GanDiscriminator(Detector):  # type: ignore[misc]  # pytorch-ood comes without types

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 LEAK = 0.2  # slope of LeakyReLU below zero, as in DCGAN
@@ -55,6 +56,57 @@ class FeatureDiscriminator(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Return the logit of "fake" for each row, (B,)."""
         logits: Tensor = self.layers(features).squeeze(1)
+        return logits
+
+
+class RunningStandardiser(nn.Module):
+    """Bring each of F features to mean 0 and deviation 1 by averages over the real images of past batches.
+
+    Unlike BatchNorm it never uses the batch at hand, so a row's result does not depend on the others.
+    """
+
+    mean: Tensor
+    variance: Tensor
+    batches: Tensor
+
+    def __init__(self, features: int, decay: float = 0.99) -> None:
+        super().__init__()
+        self.decay = decay
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("variance", torch.ones(features))
+        self.register_buffer("batches", torch.zeros(()))
+
+    @torch.no_grad()
+    def follow(self, reals: Tensor) -> None:
+        """Take the features (B, F) of real images into the averages."""
+        self.batches += 1
+        weight = torch.clamp(1 / self.batches, min=1 - self.decay)
+        variance, mean = torch.var_mean(reals.float(), dim=0, correction=0)
+        self.mean.lerp_(mean, weight)
+        self.variance.lerp_(variance, weight)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (B, F) features, standardised."""
+        return (features.float() - self.mean) * (self.variance + 1e-6).rsqrt()
+
+
+class EvidenceDiscriminator(nn.Module):
+    """Model discriminator that reads all that the trunk and the classifier found: (B, F) → fake logit (B,)."""
+
+    def __init__(self, features: int, hidden: int) -> None:
+        super().__init__()
+        self.standardise = RunningStandardiser(features)
+        self.layers = nn.Sequential(
+            nn.Linear(features, hidden),
+            nn.LeakyReLU(LEAK),
+            nn.Linear(hidden, hidden),
+            nn.LeakyReLU(LEAK),
+            nn.Linear(hidden, 1),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the logit of "fake" for each row, (B,)."""
+        logits: Tensor = self.layers(self.standardise(features)).squeeze(1)
         return logits
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from euinet.models.discriminators import FeatureDiscriminator, PixelDiscriminator
+from euinet.models.discriminators import EvidenceDiscriminator, FeatureDiscriminator, PixelDiscriminator
+from euinet.models.memory import KnownMemory
 from euinet.models.resnet import ResNetTrunk
 from euinet.presets import ModelSettings
-from euinet.records import Outputs
+from euinet.records import Mixing, Outputs
 
 
 class EuiNet(nn.Module):
     """ResNet classifier plus model discriminator (figure 4 of the report).
 
     What the discriminator reads is `settings.disc_input`: the image itself ("pixels"), the trunk's
-    last pooled stage ("features"), or the pooled output of every stage ("stages").
+    last pooled stage ("features"), the pooled output of every stage ("stages"), or those and the class
+    logits in falling order ("evidence").
     """
 
     def __init__(self, settings: ModelSettings, channels: int, image_size: int, classes: int) -> None:
@@ -24,28 +26,52 @@ class EuiNet(nn.Module):
         self.trunk = ResNetTrunk(channels, settings.trunk_widths, settings.blocks_per_stage)
         sizes = self.trunk.feature_sizes
         self.classifier = nn.Linear(sizes[-1], classes)
+        self.memory = (
+            KnownMemory(classes * settings.memory_per_class, sizes[-1], settings.memory_neighbours)
+            if settings.memory_per_class > 0
+            else None
+        )
         self.discriminator: nn.Module
         if settings.disc_input == "pixels":
             self.discriminator = PixelDiscriminator(channels, image_size)
+        elif settings.disc_input == "evidence":
+            self.discriminator = EvidenceDiscriminator(sum(sizes) + classes, settings.disc_hidden)
         else:
             read = sum(sizes) if settings.disc_input == "stages" else sizes[-1]
             self.discriminator = FeatureDiscriminator(read, settings.disc_hidden)
 
-    def forward(self, images: Tensor, disc_images: Tensor | None = None) -> Outputs:
+    def forward(
+        self, images: Tensor, disc_images: Tensor | None = None, reals: int = 0, mixing: Mixing | None = None
+    ) -> Outputs:
         """Map (B, C, H, W) images in −1 … 1 to class logits (B, K), fake logits (B,), features (B, F).
 
-        With `disc_images` (M, C, H, W) the fake logits (M,) are theirs, from a trunk that is only read.
+        With `disc_images` (M, C, H, W) the fake logits (M,) are theirs, from a trunk that is only read; the
+        first `reals` of them are real images. `mixing` adds fake logits for mixtures of the rows it names.
         """
         stages = self.trunk(images)
+        class_logits = self.classifier(stages[-1])
         if disc_images is None:
-            disc_logits = self._discriminate(images, stages)
+            disc_logits = self._discriminate(images, stages, class_logits)
         else:
-            disc_logits = self._discriminate(disc_images, self._read_trunk(disc_images))
-        return Outputs(self.classifier(stages[-1]), disc_logits, stages[-1])
+            disc_logits = self._discriminate_read(disc_images, reals, mixing)
+        return Outputs(class_logits, disc_logits, stages[-1])
+
+    def _discriminate_read(self, images: Tensor, reals: int, mixing: Mixing | None) -> Tensor:
+        """Return the fake logits of images, then of mixtures, from a trunk and a classifier that are only read."""
+        stages, class_logits = self._read(images)
+        if mixing is not None:
+            mixed = [mixing.of(stage) for stage in stages]
+            stages = [torch.cat(pair) for pair in zip(stages, mixed, strict=True)]
+            with torch.no_grad():
+                class_logits = torch.cat([class_logits, self.classifier(mixed[-1])])
+        if reals > 0 and isinstance(self.discriminator, EvidenceDiscriminator):
+            known = _evidence([stage[:reals] for stage in stages], class_logits[:reals])
+            self.discriminator.standardise.follow(known)
+        return self._discriminate(images, stages, class_logits)
 
     @torch.no_grad()
-    def _read_trunk(self, images: Tensor) -> list[Tensor]:
-        """Return the trunk's stages without a gradient and with BatchNorm as at inference.
+    def _read(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return the trunk's stages and class logits without a gradient and with BatchNorm as at inference.
 
         Reals and fakes must share such a pass: were one of them normalised by its own batch, the
         discriminator could tell them apart by that alone.
@@ -54,14 +80,21 @@ class EuiNet(nn.Module):
         self.trunk.eval()
         stages: list[Tensor] = self.trunk(images)
         self.trunk.train(training)
-        return stages
+        return stages, self.classifier(stages[-1])
 
-    def _discriminate(self, images: Tensor, stages: list[Tensor]) -> Tensor:
+    def _discriminate(self, images: Tensor, stages: list[Tensor], class_logits: Tensor) -> Tensor:
         if self.disc_input == "pixels":
             read = images
+        elif self.disc_input == "evidence":
+            read = _evidence(stages, class_logits)
         elif self.disc_input == "stages":
             read = torch.cat(stages, dim=1)
         else:
             read = stages[-1]
         logits: Tensor = self.discriminator(read)
         return logits
+
+
+def _evidence(stages: list[Tensor], class_logits: Tensor) -> Tensor:
+    """Join pooled stages and class logits in falling order: how sure the best is, not which class it is."""
+    return torch.cat([*stages, class_logits.sort(dim=1, descending=True).values], dim=1)

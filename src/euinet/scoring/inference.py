@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from euinet.models import to_network_range
+from euinet.models.memory import KnownMemory, turn_by_turn
 from euinet.presets import ScoringSettings
-from euinet.records import Decision
+from euinet.records import Decision, LabelledImages, Outputs
 from euinet.scoring.joint import active_threshold, apply_temperature, decide, joint_scores
 from euinet.scoring.perturbation import perturb
 from euinet.scoring.threshold import LogitRange, RawScores
@@ -42,18 +44,39 @@ def raw_scores(model: nn.Module, images: Tensor, settings: ScoringSettings) -> R
     def score(inputs: Tensor) -> tuple[Tensor, ...]:
         perturbed = perturb(inputs, scaled_logits, settings)
         with torch.no_grad():
-            outputs = model(perturbed)
-        return outputs.class_logits, outputs.disc_logits.sigmoid()
+            read = read_heads(model, perturbed)
+        parts = (read.class_logits, read.disc_score)
+        return parts if read.distance is None else (*parts, read.distance)
+
+    return RawScores(*in_batches(score, images, next(model.parameters()).device))
+
+
+def read_heads(model: nn.Module, images: Tensor) -> RawScores:
+    """Return what an EuiNet says of (B, C, H, W) images in −1 … 1, on their device."""
+    outputs: Outputs = model(images)
+    memory = getattr(model, "memory", None)
+    distance = None if memory is None else memory(outputs.features)
+    return RawScores(outputs.class_logits, outputs.disc_logits.sigmoid(), distance)
+
+
+@torch.no_grad()
+def remember(model: nn.Module, known: LabelledImages) -> None:
+    """Fill the memory of an EuiNet, if it keeps one, with features of known training images."""
+    memory = getattr(model, "memory", None)
+    if not isinstance(memory, KnownMemory):
+        return
+    chosen = turn_by_turn(known.labels)[: len(memory.rows)]
+
+    def features(inputs: Tensor) -> Tensor:
+        return cast(Tensor, model(inputs).features)
 
     device = next(model.parameters()).device
-    class_logits, disc_score = in_batches(score, images, device)
-    return RawScores(class_logits, disc_score)
+    (found,) = in_batches(features, known.images[chosen], device)
+    memory.remember(found.to(device), known.labels[chosen].to(device))
 
 
 def decide_from_scores(raw: RawScores, settings: ScoringSettings, logit_range: LogitRange) -> Decision:
     """Apply logit range, temperature, eq. 4 and the one softmax to raw scores."""
-    scaled = apply_temperature(
-        logit_range.apply(raw.class_logits), settings.temperature, settings.temperature_rule
-    )
-    threshold = active_threshold(raw.disc_score, settings.disc_scale, settings.disc_shift)
+    scaled = apply_temperature(logit_range.apply(raw), settings.temperature, settings.temperature_rule)
+    threshold = active_threshold(raw.disc_score, settings.disc_scale, settings.disc_shift, settings.disc_link)
     return decide(joint_scores(scaled, threshold), raw.disc_score)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from euinet.presets import TemperatureRule
+from euinet.presets import DiscLink, TemperatureRule
 from euinet.records import REJECT, Decision
 
 
@@ -17,12 +17,19 @@ def apply_temperature(logits: Tensor, temperature: float, rule: TemperatureRule)
     return logits * temperature if rule == "multiply" else logits / temperature
 
 
-def active_threshold(disc_score: Tensor, disc_scale: float, disc_shift: float) -> Tensor:
-    """Return h_a = α·h + γ (eq. 4) for discriminator scores h in 0 … 1, any shape.
+def active_threshold(
+    disc_score: Tensor, disc_scale: float, disc_shift: float, link: DiscLink = "probability"
+) -> Tensor:
+    """Return h_a = α·s(h) + γ (eq. 4) for discriminator scores h in 0 … 1, any shape.
 
-    h_a runs from γ (surely real) to α + γ (surely fake): the harder the image looks for the model
-    discriminator, the more the classifier has to claim for it.
+    The report's link is "probability", s(h) = h: h_a runs from γ (surely real) to α + γ (surely fake). The
+    harder the image looks for the model discriminator, the more the classifier has to claim for it. "surprise"
+    is s(h) = −log(1 − h), what the image would cost the discriminator in eq. 2 if it were real: 0 where it
+    surely is, and without a ceiling, so that no logit is high enough for what is surely fake.
     """
+    if link == "surprise":
+        # float32 knows no h between 1 − 6e-8 and 1: s(h) ends at 16.6
+        disc_score = -torch.log1p(-disc_score.clamp(max=1 - 6e-8))
     return disc_scale * disc_score + disc_shift
 
 

@@ -10,6 +10,7 @@ low logit for one class is an ordinary one for another.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from euinet.errors import TrainingError
 from euinet.presets import ScoringSettings
-from euinet.scoring.joint import apply_temperature
+from euinet.scoring.joint import active_threshold, apply_temperature
 
 FEWEST = 30  # calibration images a class needs for a range of its own: its deviation is then known to 13 %
 
@@ -28,6 +29,17 @@ class RawScores:
 
     class_logits: Tensor  # (N, K), as they leave the network
     disc_score: Tensor  # (N,), h in 0 … 1
+    distance: Tensor | None = None  # (N,) from what the model remembers of known images; None: it keeps none
+
+
+def join_raw_scores(parts: Sequence[RawScores]) -> RawScores:
+    """Return the scores of all parts in one, on the CPU."""
+    distances = [part.distance for part in parts if part.distance is not None]
+    return RawScores(
+        torch.cat([part.class_logits for part in parts]).cpu(),
+        torch.cat([part.disc_score for part in parts]).cpu(),
+        torch.cat(distances).cpu() if distances else None,
+    )
 
 
 @dataclass(frozen=True)
@@ -36,9 +48,10 @@ class LogitRange:
 
     gain: tuple[float, ...]  # K numbers above 0
     shift: tuple[float, ...]  # K numbers
+    distance_gain: float = 0.0  # how much a distance of 1 lowers all class logits
 
     def __post_init__(self) -> None:
-        numbers = (*self.gain, *self.shift)
+        numbers = (*self.gain, *self.shift, self.distance_gain)
         if (
             len(self.gain) != len(self.shift)
             or not all(math.isfinite(n) for n in numbers)
@@ -46,17 +59,21 @@ class LogitRange:
         ):
             raise ValueError(f"a logit range needs as many finite gains above 0 as finite shifts, not {self}")
 
-    def apply(self, logits: Tensor) -> Tensor:
-        """Map all logits of an image, (N, K), by the range of its best class k; shape kept.
+    def apply(self, raw: RawScores) -> Tensor:
+        """Map all logits of an image, (N, K), by the range of its best class k and by its distance; shape kept.
 
         One map for the whole row leaves the order of its classes as it is: the answer, if there is one, is
         the classifier's own.
         """
+        logits = raw.class_logits
         best = logits.argmax(dim=1)
         gain, shift = (
             torch.tensor(v, dtype=logits.dtype, device=logits.device) for v in (self.gain, self.shift)
         )
-        return gain[best].unsqueeze(1) * logits + shift[best].unsqueeze(1)
+        lowered = shift[best]
+        if raw.distance is not None:
+            lowered = lowered - self.distance_gain * raw.distance
+        return gain[best].unsqueeze(1) * logits + lowered.unsqueeze(1)
 
 
 def fit_logit_range(raw: RawScores, settings: ScoringSettings) -> LogitRange:
@@ -74,6 +91,10 @@ def fit_logit_range(raw: RawScores, settings: ScoringSettings) -> LogitRange:
     best, predicted = raw.class_logits.double().max(dim=1)
     mean, deviation = _moments(best, predicted, classes, per_class=settings.logit_range == "per_class")
     standardised = (best - mean[predicted]) / deviation[predicted]
+    distance_weight = 0.0
+    if raw.distance is not None and float(raw.distance.std()) > 0:
+        distance_weight = settings.distance_scale / float(raw.distance.double().std())
+        standardised = standardised - distance_weight * raw.distance.double()
     spread = float(standardised.median()) - low_quantile(standardised, settings.known_rejected)
     if not spread > 0:  # NaN too: all best logits are the same
         raise TrainingError(
@@ -84,11 +105,12 @@ def fit_logit_range(raw: RawScores, settings: ScoringSettings) -> LogitRange:
         apply_temperature(torch.tensor(1.0).double(), settings.temperature, settings.temperature_rule)
     )
     scale = settings.known_lead / (unit * spread)
-    # Rejected: unit·(scale·standardised + c) < α·h + γ, that is unit·scale·standardised − α·h < γ − unit·c.
-    lead = unit * scale * standardised - settings.disc_scale * raw.disc_score.double()
+    # Rejected: unit·(scale·standardised + c) < α·s(h) + γ, that is unit·scale·standardised − α·s(h) < γ − unit·c.
+    raised = active_threshold(raw.disc_score.double(), settings.disc_scale, 0.0, settings.disc_link)
+    lead = unit * scale * standardised - raised
     common = (settings.disc_shift - low_quantile(lead, settings.known_rejected)) / unit
     gain = scale / deviation
-    return LogitRange(tuple(gain.tolist()), tuple((common - gain * mean).tolist()))
+    return LogitRange(tuple(gain.tolist()), tuple((common - gain * mean).tolist()), scale * distance_weight)
 
 
 def _moments(best: Tensor, predicted: Tensor, classes: int, *, per_class: bool) -> tuple[Tensor, Tensor]:

@@ -14,16 +14,19 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from euinet.artifact import round_weights
 from euinet.data.augment import augment, stitch
+from euinet.data.outliers import partners, pseudo_outliers
 from euinet.errors import TrainingError
 from euinet.files import storage_error
 from euinet.models import to_network_range
-from euinet.presets import Preset
-from euinet.records import Batch, Split
+from euinet.presets import DiscriminatorSettings, Preset
+from euinet.records import Batch, DiscriminatorBatch, Mixing, Split
+from euinet.scoring.inference import remember
 from euinet.training.checkpoint import load_checkpoint
 from euinet.training.log import TrainingLog
 from euinet.training.run import Trained, TrainingRun
-from euinet.training.steps import gan_step, joint_step
+from euinet.training.steps import gan_step, joint_step, joint_step_with_outliers
 
 LOG_EVERY = 50  # steps; also how late a loss that is not finite can be noticed
 COLLAPSED = 0.1  # fakes vary less than this share of what the real images do
@@ -56,7 +59,11 @@ def train(
     with TrainingLog(folder, run.total_steps, quiet=quiet) as log, _stop_on_interrupt() as stop:
         history = log.resume_at(run.step)
         fit_loop(run, log, history, stop)
-    return run.finish(history)
+    trained = run.finish(history)
+    if preset.training.half_weights:
+        round_weights(trained.model)
+    remember(trained.model, split.train)
+    return trained
 
 
 def fit_loop(
@@ -110,10 +117,16 @@ def train_step(run: TrainingRun, chosen: Tensor) -> dict[str, Tensor]:
 
     # Reals and fakes go through the same augmentation, or it alone would tell them apart.
     both = augment(torch.cat([reals, game.fakes]), preset.data.augmentation, noise)
-    images, fakes = both.split([len(reals), len(game.fakes)])
-    targets = F.one_hot(run.labels[chosen], run.classes).float()
-    images, targets = stitch(images, targets, preset.data.stitched, noise)
-    losses = joint_step(run.fabric, run.players, Batch(images, targets), fakes, preset.training)
+    whole, fakes = both.split([len(reals), len(game.fakes)])
+    labels = run.labels[chosen]
+    batch = Batch(*stitch(whole, F.one_hot(labels, run.classes).float(), preset.data.stitched, noise))
+    if preset.disc.only_fakes:
+        losses = joint_step(run.fabric, run.players, batch, fakes, preset.training)
+    else:
+        disc_batch = discriminator_batch(whole, labels, fakes, preset.disc, noise)
+        losses = joint_step_with_outliers(
+            run.fabric, run.players, batch, disc_batch, preset.training, preset.disc
+        )
     run.schedule.step()
     if run.average is not None:
         run.average.update_parameters(run.players.plain_model())
@@ -123,6 +136,22 @@ def train_step(run: TrainingRun, chosen: Tensor) -> dict[str, Tensor]:
         "gan_gen_loss": game.generator_loss,
         "fake_diversity": _diversity(game.fakes) / _diversity(gan_reals).clamp(min=1e-6),
     }
+
+
+@torch.no_grad()
+def discriminator_batch(
+    images: Tensor, labels: Tensor, fakes: Tensor, settings: DiscriminatorSettings, noise: torch.Generator
+) -> DiscriminatorBatch:
+    """Return what the model discriminator sees of augmented images (B, C, H, W), labels (B,) and fakes."""
+    reals = settings.reals or len(images)
+    # From the end of the batch, so that an image is not asked for twice where that can be helped.
+    last = slice(len(images) - min(settings.outliers, len(images)), None)
+    outliers = pseudo_outliers(images[last], labels[last], noise) if settings.outliers else images[:0]
+    real_labels = labels[:reals]
+    draw = torch.rand(settings.mixtures, 1, generator=noise, device=images.device)
+    first = torch.arange(settings.mixtures, device=images.device) % len(real_labels)
+    second = partners(real_labels, noise)[first]
+    return DiscriminatorBatch(images[:reals], fakes, outliers, Mixing(first, second, 0.3 + 0.4 * draw))
 
 
 @torch.no_grad()

@@ -35,18 +35,20 @@ def euinet_losses(
     real_disc_logits: Tensor,
     fake_disc_logits: Tensor,
     class_loss: ClassLoss,
+    fake_weights: Tensor | None = None,
 ) -> EuiNetLosses:
     """Return eq. 2 for one batch of real and one of fake images.
 
     `scaled_logits` (B, K) are the real images' class logits after the training temperature,
     `targets` (B, K) what each image shows, rows summing to 1 (one-hot unless mixed), the disc logits (B,)
-    and (B_fake,) those of "fake".
+    and (B_fake,) those of "fake". `fake_weights` (B_fake,) sum to 1; without them all fakes count alike.
     Real counts as 0 and fake as 1: −log(1 − d̂_r) = softplus(logit), −log d̂_f = softplus(−logit).
     """
+    fake_losses = F.softplus(-fake_disc_logits)
     return EuiNetLosses(
         class_losses(scaled_logits, targets, class_loss),
         F.softplus(real_disc_logits).mean(),
-        F.softplus(-fake_disc_logits).mean(),
+        fake_losses.mean() if fake_weights is None else (fake_weights * fake_losses).sum(),
     )
 
 

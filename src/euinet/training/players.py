@@ -56,7 +56,7 @@ def build_players(split: Split, preset: Preset, seed: int, fabric: Fabric) -> Pl
         torch.manual_seed(seed)
         model = EuiNet(preset.model, channels, image_size, len(split.known_classes))
         generator = make_generator(preset.gan, channels, image_size)
-        gan_discriminator = GanDiscriminator(channels, image_size)
+        gan_discriminator = GanDiscriminator(channels, image_size, preset.gan.width)
     return Players(
         *_set_up(fabric, model, preset.training.optimizer),
         *_set_up(fabric, generator, preset.gan.generator_optimizer),
@@ -67,7 +67,8 @@ def build_players(split: Split, preset: Preset, seed: int, fabric: Fabric) -> Pl
 def make_generator(settings: GanSettings, channels: int, image_size: int) -> nn.Module:
     """Return the generator that `settings` asks for."""
     kind = {"convolutional": ConvolutionalGenerator, "dense": DenseGenerator}[settings.generator]
-    return kind(channels, image_size, settings.latent_size, bias=settings.generator_bias)
+    width = settings.width if settings.generator == "convolutional" else 8 * settings.width
+    return kind(channels, image_size, settings.latent_size, width, settings.generator_bias)
 
 
 def _set_up(

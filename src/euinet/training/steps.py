@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -13,8 +13,8 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from euinet.presets import GanSettings, TrainingSettings
-from euinet.records import Batch, Outputs
+from euinet.presets import DiscriminatorSettings, GanSettings, TrainingSettings
+from euinet.records import Batch, DiscriminatorBatch, Outputs
 from euinet.scoring.joint import apply_temperature
 from euinet.training.objectives import (
     EuiNetLosses,
@@ -91,15 +91,67 @@ def joint_step(
     # One pass over both: under distributed training a second forward before the backward would
     # overwrite BatchNorm's saved statistics.
     outputs: Outputs = model(both) if settings.disc_shapes_trunk else model(batch.images, both)
-    class_logits = outputs.class_logits[: len(batch.images)]
     real_disc_logits, fake_disc_logits = outputs.disc_logits.split([len(batch.images), len(fakes)])
-    losses = euinet_losses(
+    losses = _losses(outputs, batch, real_disc_logits, fake_disc_logits, settings)
+    return _update(fabric, players, losses)
+
+
+def joint_step_with_outliers(
+    fabric: Fabric,
+    players: Players,
+    batch: Batch,
+    disc_batch: DiscriminatorBatch,
+    settings: TrainingSettings,
+    disc: DiscriminatorSettings,
+) -> EuiNetLosses:
+    """Update EuiNet once by eq. 2 where x_f are the GAN's fakes, pseudo-outliers and mixed features.
+
+    The discriminator reads a trunk that the classifier alone has shaped. What each kind of x_f weighs in
+    the third sum is `disc.outlier_share` and `disc.mixture_share`; the GAN's fakes have the rest.
+    """
+    reals, fakes, outliers, mixing = disc_batch
+    read = torch.cat([reals, fakes, outliers])
+    outputs: Outputs = players.model(batch.images, read, reals=len(reals), mixing=mixing)
+    counts = [len(reals), len(fakes), len(outliers), len(mixing.first)]
+    real_logits, *fake_logits = outputs.disc_logits.split(counts)
+    weights = fake_weights(fake_logits, (disc.outlier_share, disc.mixture_share))
+    losses = _losses(outputs, batch, real_logits, torch.cat(fake_logits), settings, weights)
+    return _update(fabric, players, losses)
+
+
+def fake_weights(parts: Sequence[Tensor], shares: tuple[float, float]) -> Tensor:
+    """Return one weight for each logit of (fakes, outliers, mixtures), together 1; an empty part's share is lost.
+
+    `shares` are the outliers' and the mixtures'; the fakes have the rest. Within a part all weigh alike.
+    """
+    outlier_share, mixture_share = shares
+    wanted = (1 - outlier_share - mixture_share, outlier_share, mixture_share)
+    weights = torch.cat(
+        [torch.full_like(part, share / max(1, len(part))) for part, share in zip(parts, wanted, strict=True)]
+    )
+    return weights / weights.sum()
+
+
+def _losses(
+    outputs: Outputs,
+    batch: Batch,
+    real_disc_logits: Tensor,
+    fake_disc_logits: Tensor,
+    settings: TrainingSettings,
+    weights: Tensor | None = None,
+) -> EuiNetLosses:
+    class_logits = outputs.class_logits[: len(batch.images)]
+    return euinet_losses(
         apply_temperature(class_logits, settings.temperature, settings.temperature_rule),
         batch.targets,
         real_disc_logits,
         fake_disc_logits,
         settings.class_loss,
+        weights,
     )
+
+
+def _update(fabric: Fabric, players: Players, losses: EuiNetLosses) -> EuiNetLosses:
     players.model_optimizer.zero_grad()
     fabric.backward(losses.total)
     players.model_optimizer.step()
