@@ -7,7 +7,9 @@ from euinet.benchmark.results import OWN, TEST, CellResult, Row
 IDENTITY = {"data": "made-up", "preset": {"name": "report"}, "pseudo_unknowns": False}
 
 
-def made_up(split: str, seed: int, aurocs: dict[str, float], far: dict[str, float] | None = None) -> CellResult:
+def made_up(
+    split: str, seed: int, aurocs: dict[str, float], far: dict[str, float] | None = None
+) -> CellResult:
     """A finished cell in which each detector has an AUROC, and EuiNet's far AUROCs are `far`."""
 
     def row(detector: str, unknown_set: str, auroc: float) -> Row:

@@ -113,7 +113,7 @@ def test_means_over_splits_never_mix_cells() -> None:
     assert own.auroc.count == 2
     assert own.auroc.mean == pytest.approx(0.86)  # of seeds 0 and 1; with 0.94 alone it would be larger
     summary = summarise(partial, IDENTITY)
-    assert summary.warnings[0].startswith("WARNING: 1 cells are missing (without-9_seed-2)")
+    assert summary.warnings[0].startswith("WARNING: 1 of 6 cells missing (without-9_seed-2)")
     assert summary.warnings[0] in as_text(summary)
     assert summary.warnings[0] in as_markdown(summary)
 
@@ -175,7 +175,7 @@ def test_scores_the_wrong_way_round_cannot_be_overlooked() -> None:
 def test_text_and_markdown_say_the_same() -> None:
     summary = summarise(study(far_sets=("letters",), rivals=(), detectors=(OWN,)), IDENTITY)
     text, markdown = as_text(summary), as_markdown(summary)
-    assert "made-up, preset report: 2 splits × 3 seeds, 6 of 6 cells, 1 detectors." in text
+    assert "made-up, preset report: 2 splits × 3 seeds, 6 of 6 cells, 1 detector." in text
     assert "| 9 | 3 | 0.8200 ± 0.0497 |" in markdown
     assert "9             3  0.8200 ± 0.0497" in text
     for sentence in summary.findings:

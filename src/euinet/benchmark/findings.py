@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from euinet.benchmark.intervals import Interval, paired_difference
+from euinet.benchmark.intervals import paired_difference
 from euinet.benchmark.results import OWN, TEST
 from euinet.benchmark.tables import ClassRow, DetectorRow, FarRow, Study, of_row, over_seeds
+from euinet.benchmark.wording import number, signed
 
 CHANCE = 0.5
 
@@ -39,18 +40,6 @@ def findings(
         if {addition.whole, addition.rest} <= set(study.detectors)
     ]
     return (*said, *_far(far))
-
-
-def number(value: Interval | float) -> str:
-    """Return "0.9712 ± 0.0031", or the mean alone where there is no interval."""
-    if isinstance(value, float):
-        return f"{value:.4f}"
-    return f"{value.mean:.4f}" + ("" if value.half_width is None else f" ± {value.half_width:.4f}")
-
-
-def signed(value: Interval) -> str:
-    """Return a difference with its sign, "+0.0031 ± 0.0012"."""
-    return ("" if value.mean < 0 else "+") + number(value).replace("-", "−")
 
 
 def _below_chance(study: Study) -> list[str]:

@@ -15,6 +15,7 @@ from euinet.benchmark.results import OWN, TEST, CellResult
 from euinet.benchmark.store import cell_folder, claim, make_identity, read_result, write_collected
 from euinet.benchmark.summary import Summary, summarise, write_summary
 from euinet.benchmark.tables import Study, class_rows
+from euinet.benchmark.wording import counted
 from euinet.benchmark.work import Materials, Work, load_materials, with_own
 from euinet.benchmark.workers import Failed, Finished, Outcome, in_processes, in_this_process
 from euinet.detectors import POSTHOC, choose_detectors
@@ -61,8 +62,8 @@ class Ended:
         if self.failures:
             told = "".join(f"\n  {failure.cell}: {failure.error}" for failure in self.failures)
             raise TrainingError(
-                f"{len(self.failures)} cells failed; error.txt in the folder of each says more, and the same "
-                f"command tries them again.{told}"
+                f"{counted(len(self.failures), 'cell')} failed; each one has an error.txt in its folder, and "
+                f"the same command tries again.{told}"
             )
 
 
@@ -93,7 +94,9 @@ def run_benchmark(asked: Asked, notify: Notify) -> Ended:
         with closing(outcomes):
             failures = _follow(outcomes, work, cells, len(todo), done, notify)
     except KeyboardInterrupt:
-        notify(f"Interrupted; {len(done)}/{len(cells)} cells are done, and the same command goes on from here.")
+        notify(
+            f"Interrupted; {len(done)}/{len(cells)} cells are done, and the same command goes on from here."
+        )
         raise
     return _conclude(work, materials, cells, done, failures)
 

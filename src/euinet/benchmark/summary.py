@@ -10,8 +10,9 @@ from typing import Any
 
 from rich.cells import cell_len
 
-from euinet.benchmark.findings import findings, number, signed
+from euinet.benchmark.findings import findings
 from euinet.benchmark.tables import ClassRow, DetectorRow, FarRow, Study, class_rows, detector_rows, far_rows
+from euinet.benchmark.wording import counted, number, signed
 from euinet.files import write_text
 
 MARKDOWN_FILE, JSON_FILE = "summary.md", "summary.json"
@@ -99,19 +100,21 @@ def _head(study: Study, identity: Mapping[str, Any]) -> str:
         else ""
     )
     return (
-        f"{identity['data']}, preset {identity['preset']['name']}: {len(study.splits)} splits × {seeds} "
-        f"{'seed' if seeds == 1 else 'seeds'}, {len(study.results)} of {len(study.planned)} cells, "
-        f"{len(study.detectors)} detectors.{kind}"
+        f"{identity['data']}, preset {identity['preset']['name']}: {counted(len(study.splits), 'split')} × "
+        f"{counted(seeds, 'seed')}, {len(study.results)} of {counted(len(study.planned), 'cell')}, "
+        f"{counted(len(study.detectors), 'detector')}.{kind}"
     )
 
 
 def _warnings(study: Study) -> tuple[str, ...]:
     said = []
     if study.missing:
+        complete = "is 1" if len(study.complete) == 1 else f"are {len(study.complete)}"
         said.append(
-            f"WARNING: {len(study.missing)} cells are missing ({', '.join(study.missing)}); means over "
-            f"splits use the {len(study.complete)} complete seeds alone, and the rows of splits have unequal "
-            "seeds. Run the same command again to complete them."
+            f"WARNING: {len(study.missing)} of {counted(len(study.planned), 'cell')} missing "
+            f"({', '.join(study.missing)}). Means over splits use only seeds without a gap, of which there "
+            f"{complete}, and the rows of splits have unequal seeds. Run the same command again to complete "
+            "them."
         )
     if len({seed for _, seed in study.planned}) == 1:
         said.append("One seed: there are no intervals, and no difference can be told from chance.")
