@@ -27,6 +27,7 @@ from euinet.detectors.parts import Parts
 from euinet.detectors.passes import ImageBatches
 from euinet.detectors.reads import FittedOn
 from euinet.errors import TrainingError, UsageError
+from euinet.evaluation.evaluate import euinet_decision
 from euinet.models import to_network_range
 
 CPU = torch.device("cpu")
@@ -93,6 +94,14 @@ def test_noise_is_further_out_than_what_is_known(name: str, scored: Scored) -> N
     known, unknown = (scored.scores[part][name] for part in ("known", "unknown"))
     labels = np.r_[np.zeros(len(known)), np.ones(len(unknown))]
     assert roc_auc_score(labels, np.r_[known, unknown]) > 0.8
+
+
+def test_euinets_score_is_what_it_decides_by(
+    scored: Scored, subject: Subject, sets: Mapping[str, Tensor]
+) -> None:
+    for name, images in sets.items():
+        decision = euinet_decision(subject.model, images, subject.settings, subject.logit_range)
+        np.testing.assert_allclose(scored.scores[name]["EuiNet"], decision.ood_score, rtol=0, atol=1e-6)
 
 
 def test_the_time_goes_to_the_detectors_and_to_the_passes_they_share(scored: Scored) -> None:

@@ -15,7 +15,7 @@ from pytorch_ood.api import Detector, DetectorInfo, Paper, RequiresFittingExcept
 from torch import Tensor, nn
 
 from euinet.presets import ScoringSettings
-from euinet.scoring.inference import read_heads
+from euinet.records import Outputs
 from euinet.scoring.joint import active_threshold, apply_temperature, joint_ood_score, joint_scores
 from euinet.scoring.perturbation import perturb
 from euinet.scoring.threshold import LogitRange, RawScores, fit_logit_range, join_raw_scores
@@ -37,15 +37,20 @@ class HeadsDetector(Detector):  # type: ignore[misc]  # pytorch-ood comes withou
         """Return what the heads say of (B, C, H, W) images in −1 … 1."""
         images = self.perturbed(images.to(self.device))
         with torch.no_grad():
-            return self.heads(images)
+            return self.heads(images, self.model(images))
 
     def perturbed(self, images: Tensor) -> Tensor:
         """Return the images as the heads are to see them; here as they are."""
         return images
 
-    def heads(self, images: Tensor) -> RawScores:
-        """Return what the network says of `perturbed` images (B, C, H, W)."""
-        return read_heads(self.model, images)
+    def heads(self, images: Tensor, outputs: Outputs) -> RawScores:
+        """Return what the model says of `perturbed` images, given the network's `outputs` for them.
+
+        `read_heads` (scoring/inference.py) does the same after a pass of its own; here several share one.
+        """
+        memory = getattr(self.model, "memory", None)
+        distance = None if memory is None else memory(outputs.features)
+        return RawScores(outputs.class_logits, outputs.disc_logits.sigmoid(), distance)
 
     @abstractmethod
     def score(self, raw: RawScores) -> Tensor:
@@ -146,11 +151,10 @@ class OneDiscriminator(EuiNetDetector):
         super().__init__(model, settings, logit_range)
         self.gan_discriminator = gan_discriminator
 
-    def heads(self, images: Tensor) -> RawScores:
-        """Return what the network says, with 1 − D(x) (B,) for h."""
-        return replace(
-            super().heads(images), disc_score=(-self.gan_discriminator(images).real_logits).sigmoid()
-        )
+    def heads(self, images: Tensor, outputs: Outputs) -> RawScores:
+        """Return what the model says, with 1 − D(x) (B,) for h."""
+        fake = (-self.gan_discriminator(images).real_logits).sigmoid()
+        return replace(super().heads(images, outputs), disc_score=fake)
 
 
 class GanDiscriminator(Detector):  # type: ignore[misc]  # pytorch-ood comes without types

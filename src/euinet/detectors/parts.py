@@ -9,6 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from euinet.detectors.fold import fold_batch_norm
 from euinet.detectors.subject import Subject
 from euinet.errors import UsageError
 from euinet.models.euinet import EuiNet
@@ -54,9 +55,10 @@ class Parts:
     @staticmethod
     def of(subject: Subject) -> Parts:
         """Take a subject apart."""
-        model = copy.deepcopy(subject.model).float().eval()
-        # like the images: 0.7 × the time of a forward and backward pass on a CPU
-        return Parts(subject, cast(EuiNet, model.to(memory_format=torch.channels_last)))
+        model = cast(EuiNet, copy.deepcopy(subject.model).float().eval())
+        fold_batch_norm(model.trunk)
+        # in the images' own memory layout: 0.7 × the time of a forward and backward pass on a CPU
+        return Parts(subject, model.to(memory_format=torch.channels_last))
 
     @property
     def gan_discriminator(self) -> nn.Module:
