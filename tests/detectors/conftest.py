@@ -13,7 +13,7 @@ from euinet.models.discriminators import GanDiscriminator
 from euinet.models.euinet import EuiNet
 from euinet.presets import ModelSettings, ScoringSettings
 from euinet.records import LabelledImages
-from euinet.scoring.inference import raw_scores
+from euinet.scoring.inference import raw_scores, remember
 from euinet.scoring.threshold import fit_logit_range
 
 SETTINGS = ScoringSettings(
@@ -23,6 +23,7 @@ SETTINGS = ScoringSettings(
     epsilon=3,
     pixel_range=255,
     known_rejected=0.02,
+    distance_scale=0.5,
 )
 
 
@@ -50,7 +51,9 @@ def subject() -> Subject:
     """90 images a class to train on, 40 to calibrate with; both discriminators take noise for fake."""
     torch.manual_seed(0)
     train, calibration = known_images(90, seed=1), known_images(40, seed=2)
-    settings = ModelSettings(trunk_widths=(8, 16), disc_input="stages", disc_hidden=8)
+    settings = ModelSettings(
+        trunk_widths=(8, 16), disc_input="stages", disc_hidden=8, memory_per_class=20, memory_neighbours=3
+    )
     model, gan_discriminator = EuiNet(settings, 1, 8, classes=3), GanDiscriminator(1, 8, width=8)
     optimizer = torch.optim.Adam([*model.parameters(), *gan_discriminator.parameters()], lr=3e-3)
     for _ in range(80):
@@ -68,6 +71,7 @@ def subject() -> Subject:
         optimizer.step()
     model.eval().zero_grad()
     gan_discriminator.eval().zero_grad()
+    remember(model, train)
     logit_range = fit_logit_range(raw_scores(model, calibration.images, SETTINGS), SETTINGS)
     return Subject(model, gan_discriminator, SETTINGS, logit_range, train, calibration)
 

@@ -105,6 +105,8 @@ def test_fit_sets_the_range_on_known_images_alone(subject: Subject, sets: Mappin
     expected = fit_logit_range(raw_scores(subject.model, known.images, subject.settings), subject.settings)
     assert detector.logit_range is not None
     assert detector.logit_range.gain == pytest.approx(expected.gain, rel=1e-4)
+    assert detector.logit_range.distance_gain == pytest.approx(expected.distance_gain, rel=1e-4)
+    assert detector.logit_range.distance_gain > 0
     assert detector.logit_range.shift == pytest.approx(expected.shift, rel=1e-4, abs=1e-4)
 
 
