@@ -2,7 +2,7 @@
 
 pytorch-ood 0.4 measures the distance to a class centre only where some image *of the batch* is predicted as
 that class, and takes it for 0 elsewhere: a score there depends on the other images. It also walks through
-the images one by one, 0.9 ms each. Fitting is the library's own.
+the images one by one, 0.6 ms each. Fitting is the library's own.
 """
 
 from __future__ import annotations
