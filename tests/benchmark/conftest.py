@@ -25,17 +25,25 @@ def one_thread() -> Any:
     torch.set_num_threads(before)
 
 
+def settings(epochs: int) -> dict[str, Any]:
+    return {
+        "training.epochs": epochs,
+        "training.optimizer.learning_rate": 0.01,
+        "scoring.known_rejected": 0.11,  # ⌊0.11·(9 + 1)⌋: one of 9 calibration images
+        "scoring.epsilon": 0,
+    }
+
+
+@pytest.fixture(scope="session")
+def quick(make_preset: Callable[..., Preset]) -> Preset:
+    """Twelve epochs of two steps."""
+    return make_preset(settings(12))
+
+
 @pytest.fixture(scope="session")
 def easy(make_preset: Callable[..., Preset]) -> Preset:
-    """Settings under which the quadrants are learned."""
-    return make_preset(
-        {
-            "training.epochs": 12,
-            "training.optimizer.learning_rate": 0.01,
-            "scoring.known_rejected": 0.11,  # ⌊0.11·(9 + 1)⌋: one of 9 calibration images
-            "scoring.epsilon": 0,
-        }
-    )
+    """Settings under which the quadrants are learned and class 0 is told apart from them."""
+    return make_preset(settings(40))
 
 
 class Bench:
@@ -75,7 +83,7 @@ def dataset_used() -> list[Dataset]:
 @pytest.fixture
 def bench(
     tmp_path: Path,
-    easy: Preset,
+    quick: Preset,
     dataset: Dataset,
     dataset_used: list[Dataset],
     monkeypatch: pytest.MonkeyPatch,
@@ -83,7 +91,7 @@ def bench(
     dataset_used.append(dataset)
     monkeypatch.setattr(work, "load_dataset", lambda *_arguments, **_options: dataset_used[0])
     monkeypatch.setattr(work, "load_far", noise)
-    return Bench(tmp_path / "out", easy)
+    return Bench(tmp_path / "out", quick)
 
 
 def noise(name: str, channels: int, size: int, *_arguments: Any, **_options: Any) -> FarSet:

@@ -46,13 +46,13 @@ def without_seconds(result: CellResult) -> CellResult:
     return dataclasses.replace(result, rows=rows, train_seconds=0)
 
 
-def test_a_cells_numbers_are_those_of_its_saved_model(bench: Bench, dataset: Dataset, easy: Preset) -> None:
+def test_a_cells_numbers_are_those_of_its_saved_model(bench: Bench, dataset: Dataset, quick: Preset) -> None:
     result = only_result(bench)
     folder = cell_folder(bench.out, "without-0_seed-0")
     model = load_model(folder / "model")
-    split, _ = split_of(Cell("quadrants", (0,), 0, easy), dataset)
+    split, _ = split_of(Cell("quadrants", (0,), 0, quick), dataset)
     labels = split.test.labels.numpy()
-    decision = euinet_decision(model.network, split.test.images, easy.scoring, model.card.logit_range)
+    decision = euinet_decision(model.network, split.test.images, quick.scoring, model.card.logit_range)
 
     ood_score, stored_labels = read_scores(folder)
     assert ood_score.dtype == np.float32
@@ -64,9 +64,9 @@ def test_a_cells_numbers_are_those_of_its_saved_model(bench: Bench, dataset: Dat
     assert own_row.id_accuracy == (decision.labels == labels)[labels >= 0].mean()
 
     images = {"calibration": split.calibration.images, "test": split.test.images}
-    plain = {name: raw_scores(model.network, given, easy.scoring) for name, given in images.items()}
+    plain = {name: raw_scores(model.network, given, quick.scoring) for name, given in images.items()}
     scores = {name: -raw.class_logits.amax(dim=1) for name, raw in plain.items()}
-    threshold = threshold_accepting(scores["calibration"], 1 - easy.scoring.known_rejected)
+    threshold = threshold_accepting(scores["calibration"], 1 - quick.scoring.known_rejected)
     row = result.row("maximum logit", TEST)
     assert row.threshold == pytest.approx(threshold, abs=1e-5)
     assert row.auroc == pytest.approx(roc_auc_score(labels < 0, scores["test"]))
@@ -79,13 +79,13 @@ def test_a_cells_numbers_are_those_of_its_saved_model(bench: Bench, dataset: Dat
 
 
 def test_a_far_set_is_judged_against_the_known_test_images(
-    bench: Bench, dataset: Dataset, easy: Preset
+    bench: Bench, dataset: Dataset, quick: Preset
 ) -> None:
     result = only_result(bench)
     folder = cell_folder(bench.out, result.cell)
     model = load_model(folder / "model")
     far = bench_far_images(bench)
-    decision = euinet_decision(model.network, far, easy.scoring, model.card.logit_range)
+    decision = euinet_decision(model.network, far, quick.scoring, model.card.logit_range)
     ood_score, labels = read_scores(folder)
     both = np.concatenate([ood_score[labels >= 0], decision.ood_score])
     row = result.row(OWN, "static")
@@ -101,13 +101,15 @@ def bench_far_images(bench: Bench) -> torch.Tensor:
     return work.load_far("static", 1, 8).images
 
 
-def test_an_easy_unknown_class_is_told_apart(bench: Bench) -> None:
+def test_an_easy_unknown_class_is_told_apart(bench: Bench, easy: Preset) -> None:
+    bench.preset = easy
     result = only_result(bench)
     assert result.closed_set_accuracy > 0.9
     assert result.row(OWN, TEST).auroc > 0.8
 
 
-def test_negated_scores_are_seen(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_negated_scores_are_seen(bench: Bench, easy: Preset, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.preset = easy
     original = joint.joint_ood_score
     for module in (joint, own):
         monkeypatch.setattr(module, "joint_ood_score", lambda scores: -original(scores))
@@ -184,7 +186,7 @@ def test_a_pseudo_split_is_that_of_hold_out_known_class(
 
 
 def test_classifiers_answers_of_others_are_of_the_image_as_it_is(
-    bench: Bench, easy: Preset, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, quick: Preset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
     original = evaluate.euinet_decision
@@ -194,8 +196,8 @@ def test_classifiers_answers_of_others_are_of_the_image_as_it_is(
         return original(model, images, settings, logit_range)
 
     monkeypatch.setattr(cell_module, "euinet_decision", spy)
-    scoring = easy.scoring.model_copy(update={"epsilon": 0.01})
-    bench.preset = easy.model_copy(update={"scoring": scoring})
+    scoring = quick.scoring.model_copy(update={"epsilon": 0.01})
+    bench.preset = quick.model_copy(update={"scoring": scoring})
     only_result(bench, far=())
     assert seen == [0.01, 0.0]
 

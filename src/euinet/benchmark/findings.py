@@ -23,7 +23,9 @@ class Addition:
 
 
 ADDITIONS = (
-    Addition("the model discriminator", "EuiNet without perturbation", "standardised logit"),
+    Addition("the model discriminator", "EuiNet without perturbation", "EuiNet without discriminator"),
+    Addition("the memory of known features", "EuiNet without perturbation", "EuiNet without memory"),
+    Addition("a range of its own for each class", "standardised logit", "maximum logit"),
     Addition("the perturbation", OWN, "EuiNet without perturbation"),
     Addition("all of EuiNet beyond its classifier", OWN, "maximum logit"),
 )

@@ -11,6 +11,7 @@ from typing import Any
 from rich.cells import cell_len
 
 from euinet.benchmark.findings import findings
+from euinet.benchmark.intervals import Interval
 from euinet.benchmark.tables import ClassRow, DetectorRow, FarRow, Study, class_rows, detector_rows, far_rows
 from euinet.benchmark.wording import counted, number, signed
 from euinet.files import write_text
@@ -57,7 +58,7 @@ def summarise(study: Study, identity: Mapping[str, Any]) -> Summary:
         "warnings": list(warnings),
         "findings": list(said),
         "classes": [asdict(row) for row in classes],
-        "detectors": [asdict(row) for row in detectors],
+        "detectors": [asdict(row) | {"far_auroc": _by_name(row.far_auroc)} for row in detectors],
         "far_sets": [asdict(row) for row in far],
         "far_remarks": _far_remarks(study),
         "versions": study.results[0].versions,
@@ -119,6 +120,10 @@ def _warnings(study: Study) -> tuple[str, ...]:
     if len({seed for _, seed in study.planned}) == 1:
         said.append("One seed: there are no intervals, and no difference can be told from chance.")
     return tuple(said)
+
+
+def _by_name(intervals: Sequence[tuple[str, Interval]]) -> dict[str, dict[str, Any]]:
+    return {name: asdict(value) for name, value in intervals}
 
 
 def _far_remarks(study: Study) -> dict[str, list[str]]:

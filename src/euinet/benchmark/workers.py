@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import traceback
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -115,6 +116,7 @@ def _start(work: Work, jobs: int) -> _Worker:
 def _serve(pipe: Connection, work: Work, threads: int) -> None:
     """Run the cells that come through `pipe` until it ends; the body of a worker process."""
     _leave_terminal()
+    threading.Thread(target=_stop_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     fabric = materials = None
     with suppress(KeyboardInterrupt, EOFError, BrokenPipeError):
@@ -134,6 +136,14 @@ def _leave_terminal() -> None:
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _stop_with_parent() -> None:
+    """Interrupt this process when its parent is gone, however that ended."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 def _hand_out(worker: _Worker, waiting: list[Cell]) -> Cell:
