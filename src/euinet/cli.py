@@ -112,7 +112,7 @@ def train(
     hold_out: Annotated[
         str, typer.Option("--hold-out", help="Classes to treat as unknown, separated by commas.")
     ] = "",
-    preset: Annotated[str, typer.Option("--preset", help="Settings to start from.")] = "report",
+    preset: Annotated[str, typer.Option("--preset", help="Settings to start from.")] = "default",
     out: Annotated[Path, typer.Option("--out", help="Folder for model, metrics and log.")] = Path(
         "runs/train"
     ),
@@ -177,7 +177,7 @@ def benchmark(
     seeds: Annotated[
         int, typer.Option("--seeds", min=1, help="How many: 0, 1, … One gives no interval.")
     ] = 3,
-    preset: Annotated[str, typer.Option("--preset", help="Settings to start from.")] = "report",
+    preset: Annotated[str, typer.Option("--preset", help="Settings to start from.")] = "default",
     set_: SetOption = None,
     detectors: Annotated[
         str, typer.Option("--detectors", help="all, own, posthoc, or names separated by commas.")

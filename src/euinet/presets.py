@@ -186,7 +186,7 @@ _REPORT_GAN_OPTIMIZER = {"learning_rate": 1e-4, "beta1": 0.35, "beta2": 0.699}
 
 _DIFFERENCES: dict[str, dict[str, object]] = {
     "default": {
-        "data": {"augmentation": 1.0, "stitched": 0.12},
+        "data": {"augmentation": 1.0, "stitched": 0.08},
         "model": {
             "trunk_widths": (16, 32, 64),
             "disc_input": "evidence",
@@ -221,7 +221,7 @@ _DIFFERENCES: dict[str, dict[str, object]] = {
             "disc_shift": 0.0,
             "disc_link": "surprise",
             "distance_scale": 0.5,
-            "logit_range": "shared",
+            "logit_range": "per_class",
             "known_rejected": 0.0041,
             "known_lead": 3.5,
         },

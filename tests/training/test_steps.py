@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from euinet.models import to_network_range
 from euinet.presets import Preset
-from euinet.records import Batch, Split
+from euinet.records import Batch, DiscriminatorBatch, Mixing, Split
 from euinet.scoring.joint import apply_temperature
 from euinet.training.objectives import (
     class_losses,
@@ -20,7 +20,7 @@ from euinet.training.objectives import (
     generator_loss,
 )
 from euinet.training.players import Players, build_players
-from euinet.training.steps import frozen, gan_step, joint_step
+from euinet.training.steps import fake_weights, frozen, gan_step, joint_step, joint_step_with_outliers
 
 MakePreset = Callable[..., Preset]
 LATENTS = torch.randn(6, 4, generator=torch.Generator().manual_seed(3))
@@ -295,3 +295,106 @@ def test_the_seed_decides_the_first_weights_and_the_global_generator_is_left_alo
     for name in ("model", "generator", "gan_discriminator"):
         assert torch.equal(weights(getattr(first, name)), weights(getattr(again, name)))
         assert not torch.equal(weights(getattr(first, name)), weights(getattr(other, name)))
+
+
+# --- eq. 2 with pseudo-outliers and mixed features ------------------------------------------------
+
+
+def test_each_kind_of_fake_weighs_its_share() -> None:
+    parts = (torch.zeros(2), torch.zeros(3), torch.zeros(5))
+    weights = fake_weights(parts, (0.5, 0.3))
+    assert [float(w.sum()) for w in weights.split([2, 3, 5])] == pytest.approx([0.2, 0.5, 0.3])
+    assert weights[:2].tolist() == pytest.approx([0.1, 0.1])
+    without = fake_weights((torch.zeros(2), torch.zeros(0), torch.zeros(5)), (0.5, 0.3))
+    assert [float(w.sum()) for w in without.split([2, 5])] == pytest.approx([0.4, 0.6])
+
+
+@pytest.fixture
+def evidence_preset(make_preset: MakePreset) -> Preset:
+    return make_preset(
+        {
+            "model.disc_input": "evidence",
+            "training.disc_shapes_trunk": "false",
+            "disc.outliers": "3",
+            "disc.outlier_share": "0.5",
+            "disc.mixtures": "2",
+            "disc.mixture_share": "0.25",
+        }
+    )
+
+
+@pytest.fixture
+def disc_batch(reals: Tensor) -> DiscriminatorBatch:
+    mixing = Mixing(torch.tensor([0, 1]), torch.tensor([2, 3]), torch.tensor([[0.5], [0.25]]))
+    return DiscriminatorBatch(reals[:4], -reals[:2], reals[:3].flip(3), mixing)
+
+
+def test_the_discriminator_s_loss_by_hand(
+    split: Split, fabric: Fabric, evidence_preset: Preset, batch: Batch, disc_batch: DiscriminatorBatch
+) -> None:
+    """The step's losses against the network taken apart: stages, logits, mixtures, weights."""
+    players = made(split, fabric, evidence_preset)
+    apart = copy.deepcopy(players.model.module)
+    losses = joint_step_with_outliers(
+        fabric, players, batch, disc_batch, evidence_preset.training, evidence_preset.disc
+    )
+
+    with torch.no_grad():
+        apart.trunk(batch.images)  # the classifier's own pass, which moves BatchNorm's statistics
+    apart.eval()
+
+    def evidence(stages: list[Tensor]) -> Tensor:
+        return torch.cat([*stages, apart.classifier(stages[-1]).sort(dim=1, descending=True).values], dim=1)
+
+    with torch.no_grad():
+        stages = apart.trunk(torch.cat([disc_batch.reals, disc_batch.fakes, disc_batch.outliers]))
+        mixed = [
+            torch.stack([0.5 * stage[0] + 0.5 * stage[2], 0.75 * stage[1] + 0.25 * stage[3]])
+            for stage in stages
+        ]
+        apart.discriminator.standardise.follow(evidence([stage[:4] for stage in stages]))
+        logits = apart.discriminator(torch.cat([evidence(stages), evidence(mixed)]))
+    real, fakes, outliers, mixtures = logits.split([4, 2, 3, 2])
+    assert losses.disc_real_loss.item() == pytest.approx(nn.functional.softplus(real).mean().item(), rel=1e-4)
+    by_hand = sum(
+        share * nn.functional.softplus(-part).mean().item()
+        for share, part in ((0.25, fakes), (0.5, outliers), (0.25, mixtures))
+    )
+    assert losses.disc_fake_loss.item() == pytest.approx(by_hand, rel=1e-4)
+
+
+def test_outliers_leave_the_trunk_to_the_classifier(
+    split: Split, fabric: Fabric, evidence_preset: Preset, batch: Batch, disc_batch: DiscriminatorBatch
+) -> None:
+    """Whatever the discriminator is shown, trunk and classifier get the same gradient; it gets another."""
+    other = disc_batch._replace(outliers=-disc_batch.outliers)
+    gradient = {}
+    for name, shown in (("one", disc_batch), ("other", other)):
+        players = made(split, fabric, evidence_preset)
+        joint_step_with_outliers(
+            fabric, players, batch, shown, evidence_preset.training, evidence_preset.disc
+        )
+        model = players.model.module
+        gradient[name] = [gradients(part) for part in (model.trunk, model.classifier, model.discriminator)]
+    for part in range(2):
+        for one, two in zip(gradient["one"][part], gradient["other"][part], strict=True):
+            assert one is not None
+            assert two is not None
+            torch.testing.assert_close(one, two)
+    assert not torch.equal(gradient["one"][2][0], gradient["other"][2][0])  # type: ignore[arg-type]
+
+
+def test_the_discriminator_learns_to_part_reals_from_outliers(
+    split: Split, fabric: Fabric, evidence_preset: Preset, batch: Batch, disc_batch: DiscriminatorBatch
+) -> None:
+    players = made(split, fabric, evidence_preset)
+    set_rate(players.model_optimizer, 3e-3)
+    first, *_, last = (
+        joint_step_with_outliers(
+            fabric, players, batch, disc_batch, evidence_preset.training, evidence_preset.disc
+        )
+        for _ in range(150)
+    )
+    assert float(last.disc_real_loss + last.disc_fake_loss) < 0.5 * float(
+        first.disc_real_loss + first.disc_fake_loss
+    )

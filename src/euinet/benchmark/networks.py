@@ -45,7 +45,7 @@ def cell_networks(cell: Cell, split: Split, folder: Path, fabric: Fabric, *, qui
         trained = train(split, cell.preset, cell.seed, training, fabric, resume=resume, quiet=quiet)
         _keep(trained, cell, split, folder, fabric)
     model = load_model(folder / MODEL_FOLDER, fabric.device)
-    return CellNetworks(model, _load_gan(folder / GAN_FILE, split, fabric))
+    return CellNetworks(model, _load_gan(folder / GAN_FILE, split, cell.preset.gan.width, fabric))
 
 
 def drop_checkpoint(folder: Path) -> None:
@@ -75,11 +75,11 @@ def _keep(trained: Trained, cell: Cell, split: Split, folder: Path, fabric: Fabr
     save_model(Model(trained.model, card), folder / MODEL_FOLDER)
 
 
-def _load_gan(path: Path, split: Split, fabric: Fabric) -> nn.Module:
+def _load_gan(path: Path, split: Split, width: int, fabric: Fabric) -> nn.Module:
     from safetensors.torch import load_file
 
     _, channels, image_size, _ = split.train.images.shape
-    discriminator = GanDiscriminator(channels, image_size)
+    discriminator = GanDiscriminator(channels, image_size, width)
     try:
         discriminator.load_state_dict(load_file(path))
     except Exception as error:  # safetensors and torch each have their own kinds

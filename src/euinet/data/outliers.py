@@ -1,4 +1,4 @@
-"""Pseudo-outliers: images made of known ones that belong to no class. The model discriminator learns from them.
+"""Pseudo-outliers: images made of known ones that belong to no class, for the discriminator to learn from.
 
 A GAN's fakes lie close to the known images; these lie near (pieces of two images), further off (turned,
 torn, thick, tiny) and far (noise). No unknown image is needed. One coincidence is known: a 6 turned

@@ -128,8 +128,27 @@ class EuiNetWithoutPerturbation(EuiNetDetector):
         super().__init__(model, settings.model_copy(update={"epsilon": 0.0}), logit_range)
 
 
+class EuiNetWithoutDiscriminator(EuiNetDetector):
+    """Eq. 4 with α = 0 and ε = 0: what is left without the model discriminator."""
+
+    def __init__(
+        self, model: nn.Module, settings: ScoringSettings, logit_range: LogitRange | None = None
+    ) -> None:
+        super().__init__(model, settings.model_copy(update={"epsilon": 0.0, "disc_scale": 0.0}), logit_range)
+
+
+class EuiNetWithoutMemory(EuiNetDetector):
+    """Eq. 4 with ε = 0 and logits that no distance from known features lowers."""
+
+    def __init__(
+        self, model: nn.Module, settings: ScoringSettings, logit_range: LogitRange | None = None
+    ) -> None:
+        alone = {"epsilon": 0.0, "distance_scale": 0.0}
+        super().__init__(model, settings.model_copy(update=alone), logit_range)
+
+
 class StandardisedLogit(EuiNetDetector):
-    """Eq. 4 with α = 0 and ε = 0: the best logit, measured by its own class's range, and no discriminator."""
+    """The best logit, measured by its own class's range: eq. 4 with α = 0, ε = 0 and no memory."""
 
     def __init__(
         self, model: nn.Module, settings: ScoringSettings, logit_range: LogitRange | None = None

@@ -91,7 +91,7 @@ class RunningStandardiser(nn.Module):
 
 
 class EvidenceDiscriminator(nn.Module):
-    """Model discriminator that reads all that the trunk and the classifier found: (B, F) → fake logit (B,)."""
+    """Model discriminator that reads all that trunk and classifier found: (B, F) → fake logit (B,)."""
 
     def __init__(self, features: int, hidden: int) -> None:
         super().__init__()

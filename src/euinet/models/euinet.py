@@ -57,7 +57,7 @@ class EuiNet(nn.Module):
         return Outputs(class_logits, disc_logits, stages[-1])
 
     def _discriminate_read(self, images: Tensor, reals: int, mixing: Mixing | None) -> Tensor:
-        """Return the fake logits of images, then of mixtures, from a trunk and a classifier that are only read."""
+        """Return the fake logits of images, then of mixtures; trunk and classifier are only read."""
         stages, class_logits = self._read(images)
         if mixing is not None:
             mixed = [mixing.of(stage) for stage in stages]

@@ -1,4 +1,4 @@
-"""What the trunk made of known images: features far from all of them are not known, whatever the logits say."""
+"""What the trunk made of known images: features far from all of them are not known, whatever the logits."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class KnownMemory(nn.Module):
 
     @torch.no_grad()
     def remember(self, features: Tensor, labels: Tensor) -> None:
-        """Keep rows of (N, F) features, as equal a number of each of (N,) labels as there are; first come first kept.
+        """Keep the first rows of (N, F) features, as equal a number of each of (N,) labels as there are.
 
-        Where the images are fewer than the rows they are kept several times over, which changes no nearest one
-        but makes neighbours of copies. Raises ValueError without images.
+        Where the images are fewer than the rows they are kept several times over: the nearest one stays the
+        nearest, but its copies count as neighbours. Raises ValueError without images.
         """
         if len(features) == 0:
             raise ValueError("there are no known images to remember")

@@ -23,7 +23,7 @@ def active_threshold(
     """Return h_a = α·s(h) + γ (eq. 4) for discriminator scores h in 0 … 1, any shape.
 
     The report's link is "probability", s(h) = h: h_a runs from γ (surely real) to α + γ (surely fake). The
-    harder the image looks for the model discriminator, the more the classifier has to claim for it. "surprise"
+    harder the image looks for the model discriminator, the more the classifier has to claim. "surprise"
     is s(h) = −log(1 − h), what the image would cost the discriminator in eq. 2 if it were real: 0 where it
     surely is, and without a ceiling, so that no logit is high enough for what is surely fake.
     """

@@ -60,7 +60,7 @@ class LogitRange:
             raise ValueError(f"a logit range needs as many finite gains above 0 as finite shifts, not {self}")
 
     def apply(self, raw: RawScores) -> Tensor:
-        """Map all logits of an image, (N, K), by the range of its best class k and by its distance; shape kept.
+        """Map all logits of an image, (N, K), by the range of its best class k and by its distance.
 
         One map for the whole row leaves the order of its classes as it is: the answer, if there is one, is
         the classifier's own.
@@ -105,7 +105,7 @@ def fit_logit_range(raw: RawScores, settings: ScoringSettings) -> LogitRange:
         apply_temperature(torch.tensor(1.0).double(), settings.temperature, settings.temperature_rule)
     )
     scale = settings.known_lead / (unit * spread)
-    # Rejected: unit·(scale·standardised + c) < α·s(h) + γ, that is unit·scale·standardised − α·s(h) < γ − unit·c.
+    # Rejected: unit·(scale·standardised + c) < α·s(h) + γ, so unit·scale·standardised − α·s(h) < γ − unit·c.
     raised = active_threshold(raw.disc_score.double(), settings.disc_scale, 0.0, settings.disc_link)
     lead = unit * scale * standardised - raised
     common = (settings.disc_shift - low_quantile(lead, settings.known_rejected)) / unit

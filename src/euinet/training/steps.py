@@ -120,9 +120,10 @@ def joint_step_with_outliers(
 
 
 def fake_weights(parts: Sequence[Tensor], shares: tuple[float, float]) -> Tensor:
-    """Return one weight for each logit of (fakes, outliers, mixtures), together 1; an empty part's share is lost.
+    """Return one weight for each logit of (fakes, outliers, mixtures), together 1.
 
-    `shares` are the outliers' and the mixtures'; the fakes have the rest. Within a part all weigh alike.
+    `shares` are the outliers' and the mixtures'; the fakes have the rest. Within a part all weigh alike;
+    the share of an empty part goes to the others.
     """
     outlier_share, mixture_share = shares
     wanted = (1 - outlier_share - mixture_share, outlier_share, mixture_share)
