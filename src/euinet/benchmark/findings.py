@@ -91,6 +91,8 @@ def _adds(study: Study, classes: Sequence[ClassRow], addition: Addition) -> str:
         for row in classes
     }
     head = f"What {addition.what} adds to the AUROC ({addition.whole} − {addition.rest})"
+    if all(gain.mean == 0 and not gain.half_width for gain in gains.values()):
+        return f"{head}: nothing, on any split."
     if all(gain.half_width is None for gain in gains.values()):
         listed = ", ".join(f"{split} {signed(gain)}" for split, gain in gains.items())
         return f"{head}: {listed}; with one seed it is not known whether that is chance."

@@ -53,7 +53,7 @@ def draw_most_wrong(data: str, cells: Sequence[Judged]) -> Drawing:
     """Draw for each cell the known images with the highest `ood_score` and the unknown with the lowest."""
     title = f"What EuiNet got most wrong on {drawable(data, 40)}: the weakest splits, first seed"
     note = (
-        "Under each image: its class and its ood_score in thousandths. EuiNet rejects above 0: a known image "
+        "Under each image: its class and its ood_score. EuiNet rejects above 0: a known image "
         "should lie below, an unknown one above. The most wrong is on the left."
     )
     figure = new_figure(0.75 + 2.45 * len(cells), title, note)
@@ -87,6 +87,6 @@ def _draw_row(axes: Axes, judged: Judged, positions: npt.NDArray[np.int64], titl
         axes.imshow(picture, cmap="gray", vmin=0, vmax=1, extent=(place + 0.05, place + 0.95, 0.95, 0.05))
         label = int(judged.labels[position])
         name = judged.class_names[label] if label >= 0 else judged.unknown_names[label]
-        caption = f"{drawable(name, 12)}\n{1000 * judged.ood_score[position]:+.1f}".replace("-", "−")
+        caption = f"{drawable(name, 12)}\n{judged.ood_score[position]:+.2g}".replace("-", "−")
         axes.text(place + 0.5, 1.0, caption, ha="center", va="top", fontsize=7.5, color=INK, linespacing=1.1)
     axes.set(xlim=(0, SHOWN), ylim=(1.45, 0), aspect="equal")
