@@ -8,8 +8,9 @@ import pytest
 from made_up_results import IDENTITY, made_up
 
 from euinet.benchmark.results import OWN, CellResult
+from euinet.benchmark.study import Study
 from euinet.benchmark.summary import as_markdown, as_text, summarise
-from euinet.benchmark.tables import Study, class_rows, detector_rows, far_rows
+from euinet.benchmark.tables import class_rows, detector_rows, far_rows
 
 T2 = 4.302653  # Student's t, 2 degrees of freedom, 97.5 %
 

@@ -6,5 +6,6 @@ What leaves it: a folder with each cell's model and result, `results.csv`, `resu
 
 In the order of the work: `plan` (which cells) → `run` (what is left to do; `workers` share it out) → `cell`
 (train, score, measure one; `measures` has the numbers) → `store` (results as they come) → `tables` (from
-results alone; `intervals` has the statistics) → `findings` and `summary` (words) and `pictures`.
+results alone; `study` and `intervals` have the statistics) → `findings`, `columns` and `summary` (words) and
+`pictures`.
 """

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from euinet.benchmark.intervals import paired_difference
 from euinet.benchmark.results import OWN, TEST
-from euinet.benchmark.tables import ClassRow, DetectorRow, FarRow, Study, of_row, over_seeds
+from euinet.benchmark.study import Study, of_row, over_seeds
+from euinet.benchmark.tables import ClassRow, DetectorRow, FarRow
 from euinet.benchmark.wording import number, signed
 
 CHANCE = 0.5

@@ -11,9 +11,14 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from torch import Tensor
 
+from euinet.benchmark.cell import read_scores, split_of
+from euinet.benchmark.plan import Cell
 from euinet.benchmark.results import OWN, TEST, CellResult
+from euinet.benchmark.store import cell_folder
+from euinet.benchmark.study import Study
+from euinet.benchmark.tables import class_rows
 from euinet.files import write_atomically
-from euinet.records import FloatArray, IntArray
+from euinet.records import Dataset, FloatArray, IntArray, unknown_label
 from euinet.report.style import (
     INK,
     KNOWN,
@@ -26,6 +31,7 @@ from euinet.report.style import (
 )
 
 SHOWN = 8  # images a row
+PICTURED = 3  # splits
 PICTURE_FILE = "most_wrong.png"
 
 
@@ -66,6 +72,19 @@ def draw_most_wrong(data: str, cells: Sequence[Judged]) -> Drawing:
         _draw_row(rows[2 * at + 1], judged, unknown, f"{head} · unknown images, lowest scores", UNKNOWN_TEXT)
     alt = f"Known images of highest and unknown images of lowest score in {len(cells)} cells of {data}."
     return Drawing(PICTURE_FILE, alt, figure)
+
+
+def weakest_cells(study: Study, cells: Sequence[Cell], out: Path, dataset: Dataset) -> list[Judged]:
+    """Return the first seed's cell of each of the PICTURED weakest splits, to look at."""
+    by_id = {cell.id: cell for cell in cells}
+    judged = []
+    for row in class_rows(study)[:PICTURED]:
+        result = next(result for result in study.results if result.split == row.split)
+        split, _ = split_of(by_id[result.cell], dataset)
+        ood_score, labels = read_scores(cell_folder(out, result.cell))
+        unknown = dict(zip(map(unknown_label, split.unknown_classes), split.unknown_names, strict=True))
+        judged.append(Judged(result, split.test.images, ood_score, labels, split.class_names, unknown))
+    return judged
 
 
 def most_wrong(

@@ -8,13 +8,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from euinet.benchmark.cell import read_scores, split_of
-from euinet.benchmark.pictures import PICTURE_FILE, Judged, write_most_wrong
+from euinet.benchmark.pictures import PICTURE_FILE, weakest_cells, write_most_wrong
 from euinet.benchmark.plan import Cell, plan_cells
 from euinet.benchmark.results import OWN, TEST, CellResult
-from euinet.benchmark.store import cell_folder, claim, make_identity, read_result, write_collected
+from euinet.benchmark.store import claim, make_identity, read_result, write_collected
+from euinet.benchmark.study import Study
 from euinet.benchmark.summary import Summary, summarise, write_summary
-from euinet.benchmark.tables import Study, class_rows
 from euinet.benchmark.wording import counted
 from euinet.benchmark.work import Materials, Work, load_materials, with_own
 from euinet.benchmark.workers import Failed, Finished, Outcome, in_processes, in_this_process
@@ -22,10 +21,8 @@ from euinet.detectors import POSTHOC, choose_detectors
 from euinet.devices import DeviceName, Precision, make_fabric
 from euinet.errors import TrainingError, UsageError
 from euinet.presets import Preset
-from euinet.records import unknown_label
 from euinet.training.log import clock
 
-PICTURED = 3  # splits in most_wrong.png
 RIVALS = frozenset(detector.name for detector in POSTHOC)
 """Others' methods, as pytorch-ood has them; the rest are EuiNet and its parts."""
 
@@ -179,7 +176,11 @@ def _conclude(
     study = make_study(work, cells, done)
     summary = summarise(study, work.identity)
     write_summary(summary, work.out)
-    write_most_wrong(materials.dataset.name, _weakest(study, cells, work, materials), work.out / PICTURE_FILE)
+    write_most_wrong(
+        materials.dataset.name,
+        weakest_cells(study, cells, work.out, materials.dataset),
+        work.out / PICTURE_FILE,
+    )
     return Ended(summary, tuple(failures))
 
 
@@ -192,16 +193,3 @@ def make_study(work: Work, cells: Sequence[Cell], done: Mapping[str, CellResult]
         rivals=tuple(name for name in work.detectors if name in RIVALS),
         far_sets=tuple(name for name in work.unknown_sets if name != TEST),
     )
-
-
-def _weakest(study: Study, cells: Sequence[Cell], work: Work, materials: Materials) -> list[Judged]:
-    """Return the first seed's cell of each of the PICTURED weakest splits, to look at."""
-    by_id = {cell.id: cell for cell in cells}
-    judged = []
-    for row in class_rows(study)[:PICTURED]:
-        result = next(result for result in study.results if result.split == row.split)
-        split, _ = split_of(by_id[result.cell], materials.dataset)
-        ood_score, labels = read_scores(cell_folder(work.out, result.cell))
-        unknown = dict(zip(map(unknown_label, split.unknown_classes), split.unknown_names, strict=True))
-        judged.append(Judged(result, split.test.images, ood_score, labels, split.class_names, unknown))
-    return judged

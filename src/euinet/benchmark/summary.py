@@ -8,25 +8,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.cells import cell_len
-
+from euinet.benchmark.columns import class_table, detector_table, far_table
 from euinet.benchmark.findings import findings
 from euinet.benchmark.intervals import Interval
-from euinet.benchmark.tables import ClassRow, DetectorRow, FarRow, Study, class_rows, detector_rows, far_rows
-from euinet.benchmark.wording import counted, number, signed
+from euinet.benchmark.layout import Table, aligned, escaped, markdown_rows
+from euinet.benchmark.study import Study
+from euinet.benchmark.tables import class_rows, detector_rows, far_rows
+from euinet.benchmark.wording import counted
 from euinet.files import write_text
 
 MARKDOWN_FILE, JSON_FILE = "summary.md", "summary.json"
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of words; the first column is the rows' names."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str
 
 
 @dataclass(frozen=True)
@@ -47,7 +38,7 @@ def summarise(study: Study, identity: Mapping[str, Any]) -> Summary:
     classes, detectors, far = class_rows(study), detector_rows(study), far_rows(study)
     warnings = _warnings(study)
     said = findings(study, classes, detectors, far)
-    tables = [_class_table(classes), _detector_table(study, detectors), _far_table(far)]
+    tables = [class_table(classes), detector_table(study.far_sets, detectors), far_table(far)]
     plain = {
         "identity": dict(identity),
         "seeds": sorted({result.seed for result in study.results}),
@@ -70,7 +61,7 @@ def summarise(study: Study, identity: Mapping[str, Any]) -> Summary:
 def as_text(summary: Summary) -> str:
     """Return the summary for a terminal, columns aligned."""
     blocks = [summary.head, *summary.warnings]
-    blocks += [f"{table.title}\n\n{_aligned(table)}\n\n{table.note}" for table in summary.tables]
+    blocks += [f"{table.title}\n\n{aligned(table)}\n\n{table.note}" for table in summary.tables]
     blocks.append("\n".join(f"- {sentence}" for sentence in summary.findings))
     return "\n\n".join(blocks)
 
@@ -78,11 +69,9 @@ def as_text(summary: Summary) -> str:
 def as_markdown(summary: Summary) -> str:
     """Return the summary as GitHub's Markdown."""
     blocks = ["# Benchmark", summary.head, *(f"**{warning}**" for warning in summary.warnings)]
-    blocks += ["## Findings", "\n".join(f"- {_escaped(sentence)}" for sentence in summary.findings)]
+    blocks += ["## Findings", "\n".join(f"- {escaped(sentence)}" for sentence in summary.findings)]
     for table in summary.tables:
-        lines = [table.columns, ("---", *("---:" for _ in table.columns[1:])), *table.rows]
-        rows = "\n".join("| " + " | ".join(_escaped(cell) for cell in line) + " |" for line in lines)
-        blocks += [f"## {table.title}", rows, table.note]
+        blocks += [f"## {table.title}", markdown_rows(table), table.note]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -131,92 +120,3 @@ def _far_remarks(study: Study) -> dict[str, list[str]]:
         name: sorted({result.far_remarks[name] for result in study.results if name in result.far_remarks})
         for name in study.far_sets
     }
-
-
-def _class_table(rows: Sequence[ClassRow]) -> Table:
-    return Table(
-        "By held-out class, weakest first",
-        (
-            *("held out", "seeds", "AUROC", "FPR95", "unknown rejected", "known right", "closed set"),
-            *("best rival", "its AUROC", "EuiNet − rival"),
-        ),
-        tuple(
-            (
-                row.split,
-                str(row.auroc.count),
-                number(row.auroc),
-                number(row.fpr95),
-                number(row.ood_accuracy),
-                number(row.id_accuracy),
-                number(row.closed_set_accuracy),
-                row.rival or "–",
-                number(row.rival_auroc) if row.rival_auroc else "–",
-                signed(row.difference) if row.difference else "–",
-            )
-            for row in rows
-        ),
-        "Mean ± half the 95 % interval over seeds (Student's t). The best rival of each row is the one with "
-        "the largest mean AUROC in it; differences are paired by seed.",
-    )
-
-
-def _detector_table(study: Study, rows: Sequence[DetectorRow]) -> Table:
-    return Table(
-        "By detector, over all splits",
-        (
-            *("detector", "AUROC", "EuiNet − it", "worst split", "FPR95", "unknown rejected"),
-            *("known right", "OSCR", *(f"AUROC {name}" for name in study.far_sets), "seconds"),
-        ),
-        tuple(
-            (
-                row.detector,
-                number(row.auroc),
-                signed(row.difference) if row.difference else "–",
-                f"{row.worst_auroc:.4f} ({row.worst_split})",
-                *(f"{m.mean:.4f}" for m in (row.fpr95, row.ood_accuracy, row.id_accuracy, row.oscr)),
-                *(f"{far.mean:.4f}" for _, far in row.far_auroc),
-                f"{row.score_seconds:.1f}",
-            )
-            for row in rows
-        ),
-        "Mean over the splits of each seed, then over seeds ± half the 95 % interval. All reject the same "
-        "share of known calibration images. Seconds a cell: fitting and scoring, but for the forward passes "
-        "that many share.",
-    )
-
-
-def _far_table(rows: Sequence[FarRow]) -> Table:
-    return Table(
-        "By far set: EuiNet and the best rival there",
-        (*("far set", "detector", "AUROC", "worst", "in cell", "FPR95", "worst", "rejected", "worst"),),
-        tuple(
-            (
-                row.far_set,
-                row.detector,
-                number(row.auroc),
-                f"{row.worst_auroc:.4f}",
-                row.worst_auroc_cell,
-                number(row.fpr95),
-                f"{row.worst_fpr95:.4f}",
-                number(row.ood_accuracy),
-                f"{row.worst_ood_accuracy:.4f}",
-            )
-            for row in rows
-        ),
-        "Against the known test images. Worst: of single cells, each measure by itself.",
-    )
-
-
-def _aligned(table: Table) -> str:
-    lines = (table.columns, *table.rows)
-    widths = [max(cell_len(line[at]) for line in lines) for at in range(len(table.columns))]
-
-    def padded(text: str, at: int) -> str:
-        space = " " * (widths[at] - cell_len(text))
-        return text + space if at == 0 else space + text
-
-    return "\n".join("  ".join(padded(cell, at) for at, cell in enumerate(line)).rstrip() for line in lines)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("|", "\\|")
