@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -114,7 +114,11 @@ def evaluate(
         "train_seconds": round(trained.seconds, 1),
         "device": str(fabric.device),
         "precision": str(fabric.strategy.precision.precision),
-        "logit_range": asdict(logit_range),
+        "logit_range": {
+            "gain": list(logit_range.gain),
+            "shift": list(logit_range.shift),
+            "distance_gain": logit_range.distance_gain,
+        },
         "versions": versions(),
         "far": {},
     }

@@ -102,7 +102,7 @@ def test_euinets_score_is_what_it_decides_by(
     for name, images in sets.items():
         decision = euinet_decision(subject.model, images, subject.settings, subject.logit_range)
         # a pixel whose gradient is 0 but for rounding may be moved the other way: a ten-thousandth of a score
-        np.testing.assert_allclose(scored.scores[name]["EuiNet"], decision.ood_score, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(scored.scores[name]["EuiNet"], decision.ood_score, rtol=0, atol=5e-5)
 
 
 def test_the_time_goes_to_the_detectors_and_to_the_passes_they_share(scored: Scored) -> None:

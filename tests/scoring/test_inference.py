@@ -54,7 +54,7 @@ def test_raw_scores_by_hand() -> None:
 
 
 def test_range_temperature_and_eq4_in_one_decision() -> None:
-    raw = RawScores(torch.tensor([[3.0, 1.0], [1.0, 2.0]]), torch.tensor([0.0, 1.0]))
+    raw = RawScores(torch.tensor([[3.0, 1.0], [1.0, 2.0]]), torch.tensor([0.0, 1.0]).logit())
     decision = decide_from_scores(raw, SETTINGS, LogitRange((4.0,) * 2, (2.0,) * 2))
     # columns: α·h + γ, then 10⁻³·(4·z + 2)
     np.testing.assert_allclose(decision.scores, [[0.008, 0.014, 0.006], [0.012, 0.006, 0.010]], rtol=1e-6)

@@ -19,8 +19,14 @@ def test_the_reports_temperature_multiplies_as_odins_divides() -> None:
 
 
 def test_eq4_runs_from_gamma_to_alpha_plus_gamma() -> None:
-    threshold = active_threshold(torch.tensor([0.0, 0.5, 1.0]), 0.004, 0.008)
-    assert threshold.tolist() == pytest.approx([0.008, 0.010, 0.012])
+    h = torch.tensor([0.0, 0.5, 1.0])
+    assert active_threshold(h.logit(), 0.004, 0.008).tolist() == pytest.approx([0.008, 0.010, 0.012])
+
+
+def test_the_surprise_link_is_what_a_real_would_cost_the_discriminator() -> None:
+    """s(h) = −log(1 − h): 0 for surely real, log 2 undecided, and no ceiling for surely fake."""
+    threshold = active_threshold(torch.tensor([-50.0, 0.0, 80.0]), 2.0, 1.0, "surprise")
+    assert threshold.tolist() == pytest.approx([1.0, 1 + 2 * math.log(2), 161.0])
 
 
 def test_one_softmax_over_reject_and_the_classes() -> None:

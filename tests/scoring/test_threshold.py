@@ -31,12 +31,16 @@ def settings() -> MakeSettings:
 def raw_of(best: tuple[float, ...], disc_score: tuple[float, ...] | None = None) -> RawScores:
     """Scores whose best class logit is the given one, of class 1."""
     top = torch.tensor(best)
-    return RawScores(torch.stack([top - 5, top], dim=1), torch.tensor(disc_score or [0.0] * len(best)))
+    return RawScores(
+        torch.stack([top - 5, top], dim=1), torch.tensor(disc_score or [0.0] * len(best)).logit()
+    )
 
 
 def made_up(count: int, seed: int = 0) -> RawScores:
     generator = torch.Generator().manual_seed(seed)
-    return RawScores(torch.randn(count, 3, generator=generator) - 1, torch.rand(count, generator=generator))
+    return RawScores(
+        torch.randn(count, 3, generator=generator) - 1, torch.rand(count, generator=generator).logit()
+    )
 
 
 def rejected(raw: RawScores, settings: ScoringSettings, logit_range: LogitRange) -> list[int]:
@@ -84,7 +88,7 @@ def test_none_is_rejected_where_there_are_too_few_images_for_the_share(settings:
 
 
 def test_a_larger_share_rejects_the_same_images_and_more(settings: MakeSettings) -> None:
-    raw = RawScores(made_up(100).class_logits, torch.zeros(100))
+    raw = RawScores(made_up(100).class_logits, torch.zeros(100).logit())
     before: set[int] = set()
     for share in (0.02, 0.1, 0.2, 0.4):
         chosen = settings(known_rejected=share)
@@ -103,7 +107,7 @@ def test_the_map_says_the_same_as_another_alpha_and_gamma(settings: MakeSettings
 
 def test_logits_in_another_unit_make_no_difference(settings: MakeSettings) -> None:
     raw, chosen = made_up(200), settings(known_rejected=0.1)
-    other = RawScores(3 * raw.class_logits + 20, raw.disc_score)
+    other = RawScores(3 * raw.class_logits + 20, raw.disc_logits)
     first, second = fit_logit_range(raw, chosen), fit_logit_range(other, chosen)
     assert second.gain[0] == pytest.approx(first.gain[0] / 3, rel=1e-4)
     assert rejected(raw, chosen, first) == rejected(other, chosen, second)
@@ -128,7 +132,7 @@ def test_each_class_is_measured_by_its_own_images(settings: MakeSettings) -> Non
     low[0], high[0] = 0.5, 2.5
     nothing = torch.full((40,), -1.0)
     logits = torch.cat([torch.stack([low, nothing], 1), torch.stack([nothing, high], 1)])
-    raw = RawScores(logits, torch.zeros(80))
+    raw = RawScores(logits, torch.zeros(80).logit())
     shared, own = settings(known_rejected=0.025), settings(known_rejected=0.025, logit_range="per_class")
     assert rejected(raw, shared, fit_logit_range(raw, shared)) == [0, 1]
     assert rejected(raw, own, fit_logit_range(raw, own)) == [0, 40]
@@ -138,7 +142,7 @@ def test_each_class_is_measured_by_its_own_images(settings: MakeSettings) -> Non
 
 def test_a_class_with_few_images_takes_the_range_of_all(settings: MakeSettings) -> None:
     raw = made_up(90)
-    few = RawScores(torch.cat([raw.class_logits[:, :2], torch.full((90, 1), -9.0)], 1), raw.disc_score)
+    few = RawScores(torch.cat([raw.class_logits[:, :2], torch.full((90, 1), -9.0)], 1), raw.disc_logits)
     few.class_logits[0, 2] = 9.0
     fitted = fit_logit_range(few, settings(known_rejected=0.2, logit_range="per_class"))
     best = few.class_logits.amax(dim=1)

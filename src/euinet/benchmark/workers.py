@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import traceback
+import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -115,6 +116,8 @@ def _start(work: Work, jobs: int) -> _Worker:
 
 def _serve(pipe: Connection, work: Work, threads: int) -> None:
     """Run the cells that come through `pipe` until it ends; the body of a worker process."""
+    # A nearest-neighbour search in a daemon runs on one thread, which is all a worker has; no need to say so.
+    warnings.filterwarnings("ignore", message="Loky-backed parallel loops cannot be called")
     _leave_terminal()
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     torch.set_num_threads(threads)

@@ -50,7 +50,7 @@ class HeadsDetector(Detector):  # type: ignore[misc]  # pytorch-ood comes withou
         """
         memory = getattr(self.model, "memory", None)
         distance = None if memory is None else memory(outputs.features)
-        return RawScores(outputs.class_logits, outputs.disc_logits.sigmoid(), distance)
+        return RawScores(outputs.class_logits, outputs.disc_logits, distance)
 
     @abstractmethod
     def score(self, raw: RawScores) -> Tensor:
@@ -114,7 +114,7 @@ class EuiNetDetector(HeadsDetector):
             self.logit_range.apply(raw), settings.temperature, settings.temperature_rule
         )
         threshold = active_threshold(
-            raw.disc_score, settings.disc_scale, settings.disc_shift, settings.disc_link
+            raw.disc_logits, settings.disc_scale, settings.disc_shift, settings.disc_link
         )
         return joint_ood_score(joint_scores(scaled, threshold))
 
@@ -172,8 +172,8 @@ class OneDiscriminator(EuiNetDetector):
 
     def heads(self, images: Tensor, outputs: Outputs) -> RawScores:
         """Return what the model says, with 1 − D(x) (B,) for h."""
-        fake = (-self.gan_discriminator(images).real_logits).sigmoid()
-        return replace(super().heads(images, outputs), disc_score=fake)
+        fake = -self.gan_discriminator(images).real_logits
+        return replace(super().heads(images, outputs), disc_logits=fake)
 
 
 class GanDiscriminator(Detector):  # type: ignore[misc]  # pytorch-ood comes without types

@@ -45,7 +45,7 @@ def raw_scores(model: nn.Module, images: Tensor, settings: ScoringSettings) -> R
         perturbed = perturb(inputs, scaled_logits, settings)
         with torch.no_grad():
             read = read_heads(model, perturbed)
-        parts = (read.class_logits, read.disc_score)
+        parts = (read.class_logits, read.disc_logits)
         return parts if read.distance is None else (*parts, read.distance)
 
     return RawScores(*in_batches(score, images, next(model.parameters()).device))
@@ -56,7 +56,7 @@ def read_heads(model: nn.Module, images: Tensor) -> RawScores:
     outputs: Outputs = model(images)
     memory = getattr(model, "memory", None)
     distance = None if memory is None else memory(outputs.features)
-    return RawScores(outputs.class_logits, outputs.disc_logits.sigmoid(), distance)
+    return RawScores(outputs.class_logits, outputs.disc_logits, distance)
 
 
 @torch.no_grad()
@@ -78,5 +78,7 @@ def remember(model: nn.Module, known: LabelledImages) -> None:
 def decide_from_scores(raw: RawScores, settings: ScoringSettings, logit_range: LogitRange) -> Decision:
     """Apply logit range, temperature, eq. 4 and the one softmax to raw scores."""
     scaled = apply_temperature(logit_range.apply(raw), settings.temperature, settings.temperature_rule)
-    threshold = active_threshold(raw.disc_score, settings.disc_scale, settings.disc_shift, settings.disc_link)
+    threshold = active_threshold(
+        raw.disc_logits, settings.disc_scale, settings.disc_shift, settings.disc_link
+    )
     return decide(joint_scores(scaled, threshold), raw.disc_score)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from euinet.presets import DiscLink, TemperatureRule
@@ -18,19 +19,17 @@ def apply_temperature(logits: Tensor, temperature: float, rule: TemperatureRule)
 
 
 def active_threshold(
-    disc_score: Tensor, disc_scale: float, disc_shift: float, link: DiscLink = "probability"
+    disc_logits: Tensor, disc_scale: float, disc_shift: float, link: DiscLink = "probability"
 ) -> Tensor:
-    """Return h_a = α·s(h) + γ (eq. 4) for discriminator scores h in 0 … 1, any shape.
+    """Return h_a = α·s(h) + γ (eq. 4) for the discriminator's logits of h, any shape.
 
     The report's link is "probability", s(h) = h: h_a runs from γ (surely real) to α + γ (surely fake). The
     harder the image looks for the model discriminator, the more the classifier has to claim. "surprise"
     is s(h) = −log(1 − h), what the image would cost the discriminator in eq. 2 if it were real: 0 where it
     surely is, and without a ceiling, so that no logit is high enough for what is surely fake.
     """
-    if link == "surprise":
-        # float32 knows no h between 1 − 6e-8 and 1: s(h) ends at 16.6
-        disc_score = -torch.log1p(-disc_score.clamp(max=1 - 6e-8))
-    return disc_scale * disc_score + disc_shift
+    shown = disc_logits.sigmoid() if link == "probability" else F.softplus(disc_logits)
+    return disc_scale * shown + disc_shift
 
 
 def joint_scores(scaled_logits: Tensor, threshold: Tensor) -> Tensor:

@@ -28,8 +28,13 @@ class RawScores:
     """What the network says of N images, after perturbation; float32 on the CPU."""
 
     class_logits: Tensor  # (N, K), as they leave the network
-    disc_score: Tensor  # (N,), h in 0 … 1
+    disc_logits: Tensor  # (N,), the logit of h: h itself has no digits left for what is surely fake
     distance: Tensor | None = None  # (N,) from what the model remembers of known images; None: it keeps none
+
+    @property
+    def disc_score(self) -> Tensor:
+        """The model discriminator's h, (N,), 0 real … 1 fake."""
+        return self.disc_logits.sigmoid()
 
 
 def join_raw_scores(parts: Sequence[RawScores]) -> RawScores:
@@ -37,7 +42,7 @@ def join_raw_scores(parts: Sequence[RawScores]) -> RawScores:
     distances = [part.distance for part in parts if part.distance is not None]
     return RawScores(
         torch.cat([part.class_logits for part in parts]).cpu(),
-        torch.cat([part.disc_score for part in parts]).cpu(),
+        torch.cat([part.disc_logits for part in parts]).cpu(),
         torch.cat(distances).cpu() if distances else None,
     )
 
@@ -106,7 +111,7 @@ def fit_logit_range(raw: RawScores, settings: ScoringSettings) -> LogitRange:
     )
     scale = settings.known_lead / (unit * spread)
     # Rejected: unit·(scale·standardised + c) < α·s(h) + γ, so unit·scale·standardised − α·s(h) < γ − unit·c.
-    raised = active_threshold(raw.disc_score.double(), settings.disc_scale, 0.0, settings.disc_link)
+    raised = active_threshold(raw.disc_logits.double(), settings.disc_scale, 0.0, settings.disc_link)
     lead = unit * scale * standardised - raised
     common = (settings.disc_shift - low_quantile(lead, settings.known_rejected)) / unit
     gain = scale / deviation
