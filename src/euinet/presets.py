@@ -194,7 +194,7 @@ _DIFFERENCES: dict[str, dict[str, object]] = {
             "memory_neighbours": 3,
         },
         "training": {
-            "epochs": 8,
+            "epochs": 7,
             "optimizer": {"learning_rate": 2e-3, "beta1": 0.5, "beta2": 0.599},
             "schedule": "one_cycle",
             "average_decay": 0.999,
@@ -204,15 +204,15 @@ _DIFFERENCES: dict[str, dict[str, object]] = {
         "gan": {
             "generator_bias": False,
             "width": 16,
-            "batch_size": 32,
+            "batch_size": 16,
             "generator_optimizer": dict(_REPORT_GAN_OPTIMIZER),
             "disc_optimizer": dict(_REPORT_GAN_OPTIMIZER),
         },
         "disc": {
-            "reals": 48,
-            "outliers": 52,
+            "reals": 32,
+            "outliers": 39,
             "outlier_share": 0.6,
-            "mixtures": 48,
+            "mixtures": 32,
             "mixture_share": 0.25,
         },
         "scoring": {

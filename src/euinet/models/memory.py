@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
 CLOSEST = 1e-5  # closer than this is float16's noise
 
 

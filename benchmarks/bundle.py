@@ -1,0 +1,75 @@
+"""The models that come with the package: made anew, or taken from a benchmark that has made them.
+
+    python benchmarks/bundle.py                              # trains all twelve: about an hour on 2 cores
+    python benchmarks/bundle.py --benchmark runs/benchmark   # takes the cells of seed 0, trains the rest
+
+Each model is judged on MNIST's test images and Fashion-MNIST as it will be read from the package, and its
+config.json gets these metrics and the command that makes it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from euinet.artifact import load_model, save_model
+from euinet.evaluation.saved import evaluate_saved
+from euinet.pretrained import bundled_folder
+
+RUNS = Path("runs/bundle")
+DATA, FAR = "mnist", ("fashion-mnist",)
+
+
+def commands() -> dict[str, list[str]]:
+    """Return, for each bundled model, the arguments of `euinet` that make it."""
+    made = {"mnist": ["train", "--data", DATA, "--preset", "default"]}
+    for digit in range(10):
+        hold_out = ["--hold-out", str(digit)]
+        made[f"mnist-without-{digit}"] = ["train", "--data", DATA, *hold_out, "--preset", "default"]
+    # float16 weights: half the file
+    made["mnist-report"] = ["reproduce", "--set", "training.half_weights=true"]
+    return made
+
+
+def trained(name: str, arguments: list[str], data_root: str | None) -> Path:
+    """Return the model's folder, trained if it is not there."""
+    out = RUNS / name
+    if not (out / "metrics.json").is_file():
+        root = ["--data-root", data_root] if data_root else []
+        command = [sys.executable, "-m", "euinet", *arguments, "--out", str(out), "--json", *root]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return out / "model"
+
+
+def bundle(name: str, source: Path, arguments: list[str], data_root: str | None) -> None:
+    """Put the model in `source` into the package with its metrics and its command."""
+    root = Path(data_root) if data_root else None
+    metrics = evaluate_saved(source, DATA, FAR, "cpu", root, lambda text: print(f"{name}: {text}"))
+    model = load_model(source)
+    card = replace(model.card, metrics=metrics, command=" ".join(["euinet", *arguments]))
+    save_model(replace(model, card=card), bundled_folder(name))
+
+
+def main() -> None:
+    """Read the arguments and bundle every model."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--benchmark", type=Path, help="the --out of a finished `euinet benchmark`")
+    parser.add_argument("--data-root")
+    arguments = parser.parse_args()
+    for name, command in commands().items():
+        cell = f"without-{name.removeprefix('mnist-without-')}_seed-0"
+        there = arguments.benchmark / "cells" / cell / "model" if arguments.benchmark else None
+        if there is not None and there.is_dir():
+            source = there
+        else:
+            source = trained(name, command, arguments.data_root)
+        bundle(name, source, command, arguments.data_root)
+
+
+if __name__ == "__main__":
+    main()
