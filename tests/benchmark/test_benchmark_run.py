@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from euinet.benchmark import networks, work, workers
+from euinet.benchmark.lock import sole_user
 from euinet.benchmark.plan import Cell
 from euinet.benchmark.results import OWN, TEST, CellResult
 from euinet.benchmark.store import cell_folder, read_result
@@ -70,6 +71,7 @@ def test_a_benchmark_leaves_collected_results_tables_and_a_picture(bench: Bench)
     assert ended.summary is not None
     assert {path.name for path in bench.out.iterdir()} == {
         *("benchmark.json", "cells", "most_wrong.png", "results.csv", "results.json"),
+        ".lock",
         *("summary.json", "summary.md"),
     }
     with (bench.out / "results.csv").open() as file:
@@ -215,6 +217,13 @@ def test_other_images_under_the_same_name_are_refused(
     dataset_used[0] = dataclasses.replace(dataset, train=brighter)
     with pytest.raises(UsageError, match="another data_fingerprint"):
         bench.run(hold_out="0")
+
+
+def test_two_benchmarks_do_not_work_in_one_folder(bench: Bench) -> None:
+    with sole_user(bench.out), pytest.raises(UsageError, match="Another benchmark is at work in"):
+        bench.run(hold_out="0")
+    assert not (bench.out / "cells").exists()
+    assert bench.run(hold_out="0").failures == ()  # given up again
 
 
 def test_a_damaged_result_is_named(bench: Bench) -> None:

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from euinet.benchmark.lock import sole_user
 from euinet.benchmark.pictures import PICTURE_FILE, weakest_cells, write_most_wrong
 from euinet.benchmark.plan import Cell, plan_cells
 from euinet.benchmark.results import OWN, TEST, CellResult
@@ -80,6 +81,12 @@ def run_benchmark(asked: Asked, notify: Notify) -> Ended:
         for name in materials.far_sets:
             materials.far_for(cell, name)  # refuses a set of which nothing is left
     work = _work(asked, detectors, materials)
+    with sole_user(asked.out):
+        return _run(asked, work, materials, cells, notify)
+
+
+def _run(asked: Asked, work: Work, materials: Materials, cells: tuple[Cell, ...], notify: Notify) -> Ended:
+    """Run the cells that are not finished, in an --out of our own, and conclude."""
     claim(asked.out, work.identity, work.far_fingerprints)
     done = _finished_before(cells, work)
     todo = tuple(cell for cell in cells if cell.id not in done)
