@@ -6,7 +6,7 @@ SEED ?= 0
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install reproduce test check check-full seeds readings benchmark constraints clean
+.PHONY: help install reproduce test check check-full seeds readings benchmark detection models constraints clean
 
 help:
 	@echo "make reproduce   the report's experiment on MNIST, into $(OUT) (SEED=$(SEED))"
@@ -16,6 +16,8 @@ help:
 	@echo "make seeds       the report's experiment with five seeds (about half an hour)"
 	@echo "make readings    the reproduction record's measurements (about an hour more)"
 	@echo "make benchmark   what a training step costs, and where"
+	@echo "make detection   ten digits held out × three seeds × all detectors (about an hour and a half)"
+	@echo "make models      the models that come with the package, from what make detection trained"
 
 install: $(STAMP)
 
@@ -51,6 +53,14 @@ readings: seeds
 
 benchmark: $(STAMP)
 	$(BIN)/python benchmarks/training_step.py
+
+DETECTION := $(BIN)/euinet benchmark --jobs 2 --far fashion-mnist --far letters
+
+detection: $(STAMP)
+	$(DETECTION) --data mnist --hold-out each --seeds 3 --out runs/detection-mnist
+
+models: detection
+	$(BIN)/python benchmarks/bundle.py --benchmark runs/detection-mnist
 
 constraints: $(STAMP)
 	{ sed -n '/^#/p' constraints.txt; $(BIN)/pip freeze --exclude-editable; } > constraints.new
