@@ -39,6 +39,8 @@ class ModelSettings(_Settings):
 
     trunk_widths: tuple[int, ...] = (32, 64, 128)  # channels of each residual stage
     blocks_per_stage: int = Field(1, ge=1)
+    # units that read the last stage's map place by place, for the classifier; 0: it reads the map's average
+    embedding: int = Field(0, ge=0)
     disc_input: Literal["pixels", "features", "stages", "evidence"] = "features"
     disc_hidden: int = Field(128, ge=1)
     memory_per_class: int = Field(
@@ -76,6 +78,10 @@ class TrainingSettings(_Settings):
     temperature: float = Field(1.0, gt=0)
     temperature_rule: TemperatureRule = "multiply"
     disc_shapes_trunk: bool = True  # False: the discriminator reads the trunk without shaping it
+    # Images a step that are also shown turned or mirrored, for the trunk to tell class and pose apart
+    # (data/poses.py), and what that task weighs beside eq. 2's three sums.
+    poses: int = Field(0, ge=0)
+    pose_weight: float = Field(1.0, gt=0)
 
 
 class GanSettings(_Settings):
@@ -179,6 +185,10 @@ class Preset(_Settings):
                 "disc.outliers and disc.mixtures need training.disc_shapes_trunk=false: the discriminator "
                 "then reads the trunk without shaping it"
             )
+        if self.training.poses > 0 and self.training.disc_shapes_trunk:
+            raise ValueError(
+                "training.poses needs training.disc_shapes_trunk=false: fakes have no class to be told"
+            )
         return self
 
 
@@ -186,20 +196,22 @@ _REPORT_GAN_OPTIMIZER = {"learning_rate": 1e-4, "beta1": 0.35, "beta2": 0.699}
 
 _DIFFERENCES: dict[str, dict[str, object]] = {
     "default": {
-        "data": {"augmentation": 1.0, "stitched": 0.08},
+        "data": {"augmentation": 1.0},
         "model": {
             "trunk_widths": (16, 32, 64),
+            "embedding": 128,
             "disc_input": "evidence",
-            "memory_per_class": 200,
+            "memory_per_class": 120,
             "memory_neighbours": 3,
         },
         "training": {
-            "epochs": 7,
-            "optimizer": {"learning_rate": 2e-3, "beta1": 0.5, "beta2": 0.599},
+            "epochs": 6,
+            "optimizer": {"learning_rate": 2e-3, "beta1": 0.9, "beta2": 0.99},
             "schedule": "one_cycle",
             "average_decay": 0.999,
             "half_weights": True,
             "disc_shapes_trunk": False,
+            "poses": 128,
         },
         "gan": {
             "generator_bias": False,
@@ -220,7 +232,7 @@ _DIFFERENCES: dict[str, dict[str, object]] = {
             "disc_scale": 0.5,
             "disc_shift": 0.0,
             "disc_link": "surprise",
-            "distance_scale": 1.0,
+            "distance_scale": 2.0,
             "logit_range": "shared",
             "known_rejected": 0.01,
             "known_lead": 3.5,

@@ -116,6 +116,8 @@ class Batch(NamedTuple):
 
     images: Tensor  # (B, C, H, W) float, −1 … 1
     targets: Tensor  # (B, K) float, what share of the image is of which class; rows sum to 1
+    posed: Tensor | None = None  # (P, C, H, W), turned or mirrored (data/poses.py); None: no such task
+    pose_labels: Tensor | None = None  # (P,) int64, class and pose in one number
 
 
 class Mixing(NamedTuple):
@@ -144,7 +146,8 @@ class Outputs(NamedTuple):
 
     class_logits: Tensor  # (B, K), before any temperature
     disc_logits: Tensor  # (B,), h = sigmoid(disc_logits): 0 real … 1 fake
-    features: Tensor  # (B, F), the trunk's pooled last stage
+    features: Tensor  # (B, F), what the classifier reads: the trunk's last stage
+    pose_logits: Tensor | None = None  # (P, K·8), in training only
 
 
 @dataclass(frozen=True)

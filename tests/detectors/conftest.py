@@ -46,13 +46,21 @@ def unknown_images() -> Tensor:
     return (noise * torch.linspace(60, 250, 150).view(-1, 1, 1, 1)).to(torch.uint8)
 
 
-@pytest.fixture(scope="session")
-def subject() -> Subject:
-    """90 images a class to train on, 40 to calibrate with; both discriminators take noise for fake."""
+@pytest.fixture(scope="session", params=[0, 12], ids=["averaged", "embedded"])
+def subject(request: pytest.FixtureRequest) -> Subject:
+    """90 images a class to train on, 40 to calibrate with; both discriminators take noise for fake.
+
+    Once with features that are averages of the last stage, once with an embedding of it.
+    """
     torch.manual_seed(0)
     train, calibration = known_images(90, seed=1), known_images(40, seed=2)
     settings = ModelSettings(
-        trunk_widths=(8, 16), disc_input="stages", disc_hidden=8, memory_per_class=20, memory_neighbours=3
+        trunk_widths=(8, 16),
+        disc_input="stages",
+        disc_hidden=8,
+        memory_per_class=20,
+        memory_neighbours=3,
+        embedding=request.param,
     )
     model, gan_discriminator = EuiNet(settings, 1, 8, classes=3), GanDiscriminator(1, 8, width=8)
     optimizer = torch.optim.Adam([*model.parameters(), *gan_discriminator.parameters()], lr=3e-3)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +14,9 @@ from euinet.models import to_network_range
 from euinet.presets import Preset
 from euinet.records import Batch, DiscriminatorBatch, Mixing, Split
 from euinet.scoring.joint import apply_temperature
+from euinet.training.loop import train
 from euinet.training.objectives import (
+    EuiNetLosses,
     class_losses,
     feature_matching_loss,
     gan_discriminator_loss,
@@ -398,3 +401,65 @@ def test_the_discriminator_learns_to_part_reals_from_outliers(
     assert float(last.disc_real_loss + last.disc_fake_loss) < 0.5 * float(
         first.disc_real_loss + first.disc_fake_loss
     )
+
+
+# --- poses ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["only fakes", "outliers"])
+def pose_step(
+    request: pytest.FixtureRequest,
+    split: Split,
+    fabric: Fabric,
+    make_preset: MakePreset,
+    evidence_preset: Preset,
+    disc_batch: DiscriminatorBatch,
+) -> Callable[[Batch], tuple[Players, nn.Module, EuiNetLosses]]:
+    """One joint step of either kind, with a pose task of weight 0.5; the network as it was comes with it."""
+    poses = {"training.poses": 3, "training.pose_weight": 0.5, "training.disc_shapes_trunk": False}
+    with_outliers = request.param == "outliers"
+    training = evidence_preset.training.model_copy(update={"poses": 3, "pose_weight": 0.5})
+    preset = (
+        evidence_preset.model_copy(update={"training": training}) if with_outliers else make_preset(poses)
+    )
+
+    def step(batch: Batch) -> tuple[Players, nn.Module, EuiNetLosses]:
+        players = made(split, fabric, preset)
+        before = copy.deepcopy(players.model.module)
+        if with_outliers:
+            losses = joint_step_with_outliers(
+                fabric, players, batch, disc_batch, preset.training, preset.disc
+            )
+        else:
+            losses = joint_step(fabric, players, batch, -batch.images, preset.training)
+        return players, before, losses
+
+    return step
+
+
+def test_the_pose_task_shapes_trunk_and_pose_head_by_its_weight(
+    pose_step: Callable[[Batch], tuple[Players, nn.Module, EuiNetLosses]], batch: Batch
+) -> None:
+    pose_labels = torch.tensor([8, 3, 17])
+    players, before, losses = pose_step(
+        batch._replace(posed=batch.images[:3].flip(2), pose_labels=pose_labels)
+    )
+    stages = before.trunk(torch.cat([batch.images, batch.images[:3].flip(2)]))[-1]
+    class_loss = class_losses(before.classifier(stages[:6]), batch.targets, "cross_entropy")
+    pose_loss = nn.functional.cross_entropy(before.pose_head(stages[6:]), pose_labels)
+    assert losses.pose_loss is not None
+    assert losses.pose_loss.item() == pytest.approx(0.5 * pose_loss.item(), rel=1e-4)
+    assert losses.class_loss.item() == pytest.approx(class_loss.item(), rel=1e-4)
+    for part in ("trunk", "classifier", "pose_head"):
+        wanted = list(getattr(before, part).parameters())
+        expected = torch.autograd.grad(class_loss + 0.5 * pose_loss, wanted, retain_graph=True)
+        assert_gradients_equal(getattr(players.model.module, part), expected)
+
+
+def test_a_finished_training_keeps_no_pose_head(
+    split: Split, fabric: Fabric, make_preset: MakePreset, tmp_path: Path
+) -> None:
+    changes = {"training.poses": 4, "training.disc_shapes_trunk": False, "training.average_decay": 0.9}
+    trained = train(split, make_preset(changes), 0, tmp_path, fabric, quiet=True)
+    assert not any("pose" in name for name in trained.model.state_dict())
+    assert all("pose_loss" in row for row in trained.history)

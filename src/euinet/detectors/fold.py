@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from euinet.models.resnet import ResidualBlock, ResNetTrunk
 
@@ -23,6 +23,9 @@ def fold_batch_norm(trunk: ResNetTrunk) -> None:
             _fold(block, "conv2", "norm2")
             if isinstance(block.shortcut, nn.Sequential):
                 _fold(block.shortcut, "0", "1")
+    if trunk.embed is not None:
+        linear, norm = cast(nn.Linear, trunk.embed[1]), cast(nn.BatchNorm1d, trunk.embed[2])
+        trunk.embed[1], trunk.embed[2] = fuse_linear_bn_eval(linear, norm), nn.Identity()
 
 
 def _fold(parent: nn.Module, convolution: str, norm: str) -> None:

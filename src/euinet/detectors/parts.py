@@ -17,7 +17,7 @@ from euinet.scoring.baselines import ClassifierOnly
 
 
 class Encoder(nn.Module):
-    """Images (B, C, H, W) → the pooled last stage (B, F)."""
+    """Images (B, C, H, W) → the features (B, F) that the classifier reads."""
 
     def __init__(self, trunk: nn.Module) -> None:
         super().__init__()
@@ -97,24 +97,41 @@ class Parts:
         return [nn.Sequential(self.model.trunk.stem, first), *others]
 
     @property
+    def all_layers(self) -> list[nn.Module]:
+        """Those, then the embedding as maps of one pixel, if there is one; pooled, the pass's stages."""
+        embed = self.model.trunk.embed
+        return self.layers if embed is None else [*self.layers, nn.Sequential(embed, _as_pixel())]
+
+    @property
     def backbone(self) -> nn.Module:
-        """Images → the last stage's feature maps (B, F, H, W), one memory layout whatever the images'."""
+        """Images → the last stage's feature maps (B, C, H, W), one memory layout whatever the images'."""
         return nn.Sequential(*self.layers, Contiguous())
 
     @property
     def pooled_backbone(self) -> nn.Module:
         """Images → pooled features as maps of one pixel, (B, F, 1, 1)."""
-        return nn.Sequential(self.encoder, nn.Unflatten(1, (-1, 1, 1)))
+        return nn.Sequential(self.encoder, _as_pixel())
+
+    @property
+    def pooled_head(self) -> nn.Module:
+        """What `pooled_backbone` gives, (B, F, 1, 1) → class logits (B, K)."""
+        return PooledHead(self.head)
 
     @property
     def map_head(self) -> nn.Module:
-        """Feature maps (B, F, H, W) → class logits (B, K)."""
-        return PooledHead(self.head)
+        """What `backbone` gives, (B, C, H, W) → class logits (B, K)."""
+        embed = self.model.trunk.embed
+        return self.pooled_head if embed is None else nn.Sequential(embed, self.head)
 
     @property
     def features(self) -> int:
         """F."""
         return self.head.in_features
+
+
+def _as_pixel() -> nn.Module:
+    """Features (B, F) → maps of one pixel (B, F, 1, 1)."""
+    return nn.Unflatten(1, (-1, 1, 1))
 
 
 class Contiguous(nn.Module):

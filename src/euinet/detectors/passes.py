@@ -27,11 +27,13 @@ class Pass:
     images: Tensor  # (B, C, H, W) in −1 … 1
     outputs: Outputs
     maps: tuple[Tensor, ...]  # every stage's feature maps, (B, widths[i], H_i, W_i)
+    embedded: bool  # whether the features are an embedding of the last maps, not their average
 
     @property
     def stages(self) -> list[Tensor]:
-        """The feature maps' averages, (B, widths[i]); the last are `outputs.features`."""
-        return [stage.mean(dim=(2, 3)) for stage in self.maps]
+        """What the trunk's forward pass returns, (B, feature_sizes[i]); the last are `outputs.features`."""
+        averages = [stage.mean(dim=(2, 3)) for stage in self.maps]
+        return [*averages, self.outputs.features] if self.embedded else averages
 
 
 @torch.no_grad()
@@ -48,7 +50,7 @@ def read(model: EuiNet, images: Tensor) -> Pass:
     finally:
         for hook in hooks:
             hook.remove()
-    return Pass(images, outputs, tuple(maps))
+    return Pass(images, outputs, tuple(maps), model.trunk.embed is not None)
 
 
 class ReadBatch:
@@ -78,7 +80,7 @@ class Gathered:
     """What a plain pass says of N known images, on the CPU; small enough to keep of all of them."""
 
     class_logits: Tensor  # (N, K)
-    stages: tuple[Tensor, ...]  # (N, widths[i])
+    stages: tuple[Tensor, ...]  # (N, feature_sizes[i])
 
     def where(self, positions: Tensor) -> Gathered:
         """Return the rows at `positions`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from euinet.data.poses import POSES
 from euinet.models.discriminators import EvidenceDiscriminator, FeatureDiscriminator, PixelDiscriminator
 from euinet.models.memory import KnownMemory
 from euinet.models.resnet import ResNetTrunk
@@ -23,11 +24,14 @@ class EuiNet(nn.Module):
     def __init__(self, settings: ModelSettings, channels: int, image_size: int, classes: int) -> None:
         super().__init__()
         self.disc_input = settings.disc_input
-        self.trunk = ResNetTrunk(channels, settings.trunk_widths, settings.blocks_per_stage)
+        self.trunk = ResNetTrunk(
+            channels, settings.trunk_widths, settings.blocks_per_stage, settings.embedding, image_size
+        )
         sizes = self.trunk.feature_sizes
         self.classifier = nn.Linear(sizes[-1], classes)
+        self.pose_head: nn.Linear | None = None  # there while training, where the preset asks for it
         self.memory = (
-            KnownMemory(classes * settings.memory_per_class, sizes[-1], settings.memory_neighbours)
+            KnownMemory(classes, settings.memory_per_class, sizes[-1], settings.memory_neighbours)
             if settings.memory_per_class > 0
             else None
         )
@@ -40,21 +44,40 @@ class EuiNet(nn.Module):
             read = sum(sizes) if settings.disc_input == "stages" else sizes[-1]
             self.discriminator = FeatureDiscriminator(read, settings.disc_hidden)
 
+    def add_pose_head(self) -> None:
+        """Add the head that tells class and pose apart: in training it shapes the trunk, then it goes."""
+        self.pose_head = nn.Linear(self.classifier.in_features, POSES * self.classifier.out_features)
+
+    def drop_pose_head(self) -> None:
+        """Take that head away, if it is there."""
+        self.pose_head = None
+
     def forward(
-        self, images: Tensor, disc_images: Tensor | None = None, reals: int = 0, mixing: Mixing | None = None
+        self,
+        images: Tensor,
+        disc_images: Tensor | None = None,
+        reals: int = 0,
+        mixing: Mixing | None = None,
+        posed: Tensor | None = None,
     ) -> Outputs:
         """Map (B, C, H, W) images in −1 … 1 to class logits (B, K), fake logits (B,), features (B, F).
 
         With `disc_images` (M, C, H, W) the fake logits (M,) are theirs, from a trunk that is only read; the
         first `reals` of them are real images. `mixing` adds fake logits for mixtures of the rows it names.
+        `posed` (P, C, H, W) images share the pass of `images` and get pose logits (P, K·8) instead.
         """
-        stages = self.trunk(images)
+        count = len(images)
+        stages = self.trunk(images if posed is None else torch.cat([images, posed]))
+        pose_logits = None
+        if posed is not None and self.pose_head is not None:
+            pose_logits = self.pose_head(stages[-1][count:])
+            stages = [stage[:count] for stage in stages]
         class_logits = self.classifier(stages[-1])
         if disc_images is None:
             disc_logits = self._discriminate(images, stages, class_logits)
         else:
             disc_logits = self._discriminate_read(disc_images, reals, mixing)
-        return Outputs(class_logits, disc_logits, stages[-1])
+        return Outputs(class_logits, disc_logits, stages[-1], pose_logits)
 
     def _discriminate_read(self, images: Tensor, reals: int, mixing: Mixing | None) -> Tensor:
         """Return the fake logits of images, then of mixtures; trunk and classifier are only read."""

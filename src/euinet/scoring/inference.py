@@ -16,6 +16,7 @@ from euinet.scoring.joint import active_threshold, apply_temperature, decide, jo
 from euinet.scoring.perturbation import perturb
 from euinet.scoring.threshold import LogitRange, RawScores
 
+SPREAD = 1000  # known images a class that tell how the class spreads
 BATCH = 500  # images a pass; scores do not depend on it
 
 
@@ -65,7 +66,7 @@ def remember(model: nn.Module, known: LabelledImages) -> None:
     memory = getattr(model, "memory", None)
     if not isinstance(memory, KnownMemory):
         return
-    chosen = turn_by_turn(known.labels)[: len(memory.rows)]
+    chosen = turn_by_turn(known.labels)[: max(len(memory.rows), SPREAD * len(memory.means))]
 
     def features(inputs: Tensor) -> Tensor:
         return cast(Tensor, model(inputs).features)

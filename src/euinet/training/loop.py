@@ -17,6 +17,7 @@ from torch import Tensor
 from euinet.artifact import round_weights
 from euinet.data.augment import augment, stitch
 from euinet.data.outliers import partners, pseudo_outliers
+from euinet.data.poses import posed_batch
 from euinet.errors import TrainingError
 from euinet.files import storage_error
 from euinet.models import to_network_range
@@ -119,7 +120,11 @@ def train_step(run: TrainingRun, chosen: Tensor) -> dict[str, Tensor]:
     both = augment(torch.cat([reals, game.fakes]), preset.data.augmentation, noise)
     whole, fakes = both.split([len(reals), len(game.fakes)])
     labels = run.labels[chosen]
-    batch = Batch(*stitch(whole, F.one_hot(labels, run.classes).float(), preset.data.stitched, noise))
+    stitched = stitch(whole, F.one_hot(labels, run.classes).float(), preset.data.stitched, noise)
+    # From the end of the batch: stitched are the first.
+    last = slice(len(whole) - min(preset.training.poses, len(whole)), None)
+    posed = posed_batch(whole[last], labels[last], noise) if preset.training.poses else (None, None)
+    batch = Batch(*stitched, *posed)
     if preset.disc.only_fakes:
         losses = joint_step(run.fabric, run.players, batch, fakes, preset.training)
     else:
@@ -131,7 +136,7 @@ def train_step(run: TrainingRun, chosen: Tensor) -> dict[str, Tensor]:
     if run.average is not None:
         run.average.update_parameters(run.players.plain_model())
     return {
-        **losses._asdict(),
+        **losses.present(),
         "gan_disc_loss": game.disc_loss,
         "gan_gen_loss": game.generator_loss,
         "fake_diversity": _diversity(game.fakes) / _diversity(gan_reals).clamp(min=1e-6),

@@ -22,11 +22,17 @@ class EuiNetLosses(NamedTuple):
     class_loss: Tensor  # y·log ŷ + (1−y)·log(1−ŷ)
     disc_real_loss: Tensor  # label 0
     disc_fake_loss: Tensor  # label 1
+    pose_loss: Tensor | None = None  # beside eq. 2, where the preset asks for it; weighted
 
     @property
     def total(self) -> Tensor:
         """The one objective that the one optimizer minimises."""
-        return self.class_loss + self.disc_real_loss + self.disc_fake_loss
+        eq2 = self.class_loss + self.disc_real_loss + self.disc_fake_loss
+        return eq2 if self.pose_loss is None else eq2 + self.pose_loss
+
+    def present(self) -> dict[str, Tensor]:
+        """Return the sums that there are, by name."""
+        return {name: loss for name, loss in self._asdict().items() if loss is not None}
 
 
 def euinet_losses(

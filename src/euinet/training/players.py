@@ -55,6 +55,8 @@ def build_players(split: Split, preset: Preset, seed: int, fabric: Fabric) -> Pl
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = EuiNet(preset.model, channels, image_size, len(split.known_classes))
+        if preset.training.poses:
+            model.add_pose_head()
         generator = make_generator(preset.gan, channels, image_size)
         gan_discriminator = GanDiscriminator(channels, image_size, preset.gan.width)
     return Players(

@@ -6,13 +6,14 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
+from euinet.models.euinet import EuiNet
 from euinet.presets import Preset, TrainingSettings
 from euinet.records import Split
 from euinet.training.average import running_average
@@ -111,8 +112,10 @@ class TrainingRun:
 
     def finish(self, history: list[dict[str, float]]) -> Trained:
         """Return the trained networks in eval mode."""
+        model = cast(EuiNet, self.evaluated_model())
+        model.drop_pose_head()
         return Trained(
-            self.evaluated_model(),
+            model,
             self.players.generator.module.eval(),
             self.players.gan_discriminator.module.eval(),
             tuple(history),

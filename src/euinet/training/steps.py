@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
@@ -90,7 +91,9 @@ def joint_step(
     model, both = players.model, torch.cat([batch.images, fakes])
     # One pass over both: under distributed training a second forward before the backward would
     # overwrite BatchNorm's saved statistics.
-    outputs: Outputs = model(both) if settings.disc_shapes_trunk else model(batch.images, both)
+    outputs: Outputs = (
+        model(both) if settings.disc_shapes_trunk else model(batch.images, both, posed=batch.posed)
+    )
     real_disc_logits, fake_disc_logits = outputs.disc_logits.split([len(batch.images), len(fakes)])
     losses = _losses(outputs, batch, real_disc_logits, fake_disc_logits, settings)
     return _update(fabric, players, losses)
@@ -111,7 +114,7 @@ def joint_step_with_outliers(
     """
     reals, fakes, outliers, mixing = disc_batch
     read = torch.cat([reals, fakes, outliers])
-    outputs: Outputs = players.model(batch.images, read, reals=len(reals), mixing=mixing)
+    outputs: Outputs = players.model(batch.images, read, reals=len(reals), mixing=mixing, posed=batch.posed)
     counts = [len(reals), len(fakes), len(outliers), len(mixing.first)]
     real_logits, *fake_logits = outputs.disc_logits.split(counts)
     weights = fake_weights(fake_logits, (disc.outlier_share, disc.mixture_share))
@@ -142,7 +145,7 @@ def _losses(
     weights: Tensor | None = None,
 ) -> EuiNetLosses:
     class_logits = outputs.class_logits[: len(batch.images)]
-    return euinet_losses(
+    losses = euinet_losses(
         apply_temperature(class_logits, settings.temperature, settings.temperature_rule),
         batch.targets,
         real_disc_logits,
@@ -150,10 +153,14 @@ def _losses(
         settings.class_loss,
         weights,
     )
+    if outputs.pose_logits is None or batch.pose_labels is None:
+        return losses
+    pose_loss = settings.pose_weight * F.cross_entropy(outputs.pose_logits, batch.pose_labels)
+    return losses._replace(pose_loss=pose_loss)
 
 
 def _update(fabric: Fabric, players: Players, losses: EuiNetLosses) -> EuiNetLosses:
     players.model_optimizer.zero_grad()
     fabric.backward(losses.total)
     players.model_optimizer.step()
-    return EuiNetLosses(*(loss.detach() for loss in losses))
+    return EuiNetLosses(**{name: loss.detach() for name, loss in losses.present().items()})
