@@ -205,7 +205,7 @@ _DIFFERENCES: dict[str, dict[str, object]] = {
             "memory_neighbours": 3,
         },
         "training": {
-            "epochs": 6,
+            "epochs": 7,
             "optimizer": {"learning_rate": 2e-3, "beta1": 0.9, "beta2": 0.99},
             "schedule": "one_cycle",
             "average_decay": 0.999,
@@ -232,7 +232,7 @@ _DIFFERENCES: dict[str, dict[str, object]] = {
             "disc_scale": 0.5,
             "disc_shift": 0.0,
             "disc_link": "surprise",
-            "distance_scale": 2.0,
+            "distance_scale": 1.5,
             "logit_range": "shared",
             "known_rejected": 0.01,
             "known_lead": 3.5,
