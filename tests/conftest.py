@@ -50,16 +50,6 @@ def quadrants(images_a_class: int, generator: torch.Generator) -> LabelledImages
     return LabelledImages(images, labels)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> None:
-    """Tiny images gain nothing from more threads, and on a busy machine they would lose bits.
-
-    With two threads and other load, oneDNN's weight gradient of a 1 × 1 convolution (torch 2.15, AVX2) was
-    now and then another one by several per cent; with one thread, in 60 trainings, never.
-    """
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="session")
 def dataset() -> Dataset:
     """64 images: 10 a class to train with, 6 a class to test on."""

@@ -10,7 +10,7 @@ from euinet.models import to_network_range
 from euinet.models.discriminators import GanDiscriminator, RunningStandardiser
 from euinet.models.euinet import EuiNet
 from euinet.models.generators import ConvolutionalGenerator, DenseGenerator
-from euinet.models.resnet import ResidualBlock
+from euinet.models.resnet import PointwiseConv, ResidualBlock
 from euinet.presets import ModelSettings
 
 GEOMETRIES = [(1, 8), (1, 28), (3, 32)]
@@ -128,6 +128,24 @@ def test_an_embedding_knows_where_a_stroke_lies(size: int) -> None:
     embed = embedded.trunk.embed
     assert embed is not None
     assert (embed(maps) - embed(moved)).abs().max() > 0.01
+
+
+@pytest.mark.parametrize(("size", "stride", "bias"), [(6, 1, False), (7, 2, True), (8, 2, False)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_pointwise_convolution_is_torch_s_own(
+    size: int, stride: int, bias: bool, layout: torch.memory_format
+) -> None:
+    torch.manual_seed(0)
+    ours = PointwiseConv(3, 5, 1, stride, bias=bias)
+    theirs = nn.Conv2d(3, 5, 1, stride, bias=bias)
+    theirs.load_state_dict(ours.state_dict())
+    images = torch.randn(4, 3, size, size)
+    # theirs in the default layout: in channels-last it is what PointwiseConv is there to avoid
+    mine, expected = ours(images.contiguous(memory_format=layout)), theirs(images)
+    torch.testing.assert_close(mine, expected)
+    mine.square().sum().backward()
+    expected.square().sum().backward()
+    torch.testing.assert_close(ours.weight.grad, theirs.weight.grad)
 
 
 @torch.no_grad()
