@@ -130,7 +130,10 @@ def _card(config: dict[str, Any]) -> ModelCard:
     gain, shift = (tuple(float(n) for n in config["logit_range"][key]) for key in ("gain", "shift"))
     if len(gain) != len(config["class_names"]):
         raise ValueError(f"logit_range has {len(gain)} gains for {len(config['class_names'])} classes")
-    config["logit_range"] = LogitRange(gain, shift, float(config["logit_range"].get("distance_gain", 0.0)))
+    distance_gain, disc_offset = (
+        float(config["logit_range"].get(key, 0.0)) for key in ("distance_gain", "disc_offset")
+    )
+    config["logit_range"] = LogitRange(gain, shift, distance_gain, disc_offset)
     for key in ("class_names", "known_classes", "unknown_classes"):
         config[key] = tuple(config[key])
     return ModelCard(**config)

@@ -118,6 +118,7 @@ def evaluate(
             "gain": list(logit_range.gain),
             "shift": list(logit_range.shift),
             "distance_gain": logit_range.distance_gain,
+            "disc_offset": logit_range.disc_offset,
         },
         "versions": versions(),
         "far": {},

@@ -146,6 +146,9 @@ class ScoringSettings(_Settings):
     disc_scale: float = Field(ge=0)  # α of eq. 4
     disc_shift: float  # γ of eq. 4
     disc_link: DiscLink = "probability"  # what of h enters eq. 4: h itself or −log(1 − h) (scoring/joint.py)
+    # Share of known calibration images that h is to hold for real: its logit is moved until so many have an h
+    # below 1/2, before the link. 0: h as the discriminator gives it. Used with a fitted logit range.
+    disc_known: float = Field(0.0, ge=0, lt=1)
     # By how much the best logit, in its own deviations, is lowered for each deviation of the distance from
     # what the model remembers (model.memory_per_class); used with a fitted logit range.
     distance_scale: float = Field(0.0, ge=0)
@@ -232,6 +235,7 @@ _DIFFERENCES: dict[str, dict[str, object]] = {
             "disc_scale": 0.5,
             "disc_shift": 0.0,
             "disc_link": "surprise",
+            "disc_known": 0.995,
             "distance_scale": 1.5,
             "logit_range": "shared",
             "known_rejected": 0.01,

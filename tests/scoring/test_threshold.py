@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -64,6 +65,21 @@ def test_the_discriminator_takes_part(settings: MakeSettings) -> None:
     chosen = settings(known_rejected=0.2, disc_scale=0.03)
     raw = raw_of(BEST, (0.0, 0.0, 0.0, 1.0, 0.0))
     assert rejected(raw, chosen, fit_logit_range(raw, chosen)) == [3]
+
+
+def test_h_is_measured_from_what_known_images_show(settings: MakeSettings) -> None:
+    """By hand: the logits of h are 0 … 100; 90 of 100 steps lie below 90, which is then taken from each."""
+    raw = RawScores(made_up(101).class_logits, torch.arange(101.0))
+    chosen = settings(disc_known=0.9, disc_link="surprise", disc_scale=2, disc_shift=1)
+    fitted = fit_logit_range(raw, chosen)
+    assert fitted.disc_offset == pytest.approx(90)
+    seen = RawScores(raw.class_logits[:3], torch.tensor([0.0, 90.0, 290.0]))
+    threshold = fitted.threshold(seen, chosen)
+    assert threshold.tolist() == pytest.approx([1, 1 + 2 * math.log(2), 1 + 2 * 200], rel=1e-5)
+    shown = decide_from_scores(seen, chosen, fitted)
+    assert shown.disc_score.tolist() == seen.disc_score.tolist()  # h itself is shown as it is
+    assert shown.scores[:, 0].tolist() == pytest.approx(threshold.tolist())
+    assert fit_logit_range(raw, settings(disc_known=0)).disc_offset == 0
 
 
 @pytest.mark.parametrize("logit_range", ["shared", "per_class"])

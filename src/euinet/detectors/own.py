@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from euinet.presets import ScoringSettings
 from euinet.records import Outputs
-from euinet.scoring.joint import active_threshold, apply_temperature, joint_ood_score, joint_scores
+from euinet.scoring.joint import apply_temperature, joint_ood_score, joint_scores
 from euinet.scoring.perturbation import perturb
 from euinet.scoring.threshold import LogitRange, RawScores, fit_logit_range, join_raw_scores
 
@@ -113,10 +113,7 @@ class EuiNetDetector(HeadsDetector):
         scaled = apply_temperature(
             self.logit_range.apply(raw), settings.temperature, settings.temperature_rule
         )
-        threshold = active_threshold(
-            raw.disc_logits, settings.disc_scale, settings.disc_shift, settings.disc_link
-        )
-        return joint_ood_score(joint_scores(scaled, threshold))
+        return joint_ood_score(joint_scores(scaled, self.logit_range.threshold(raw, settings)))
 
 
 class EuiNetWithoutPerturbation(EuiNetDetector):

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 class PointwiseConv(nn.Conv2d):
     """A 1×1 convolution without padding or groups, as a matrix product over the channels.
 
-    The same function as nn.Conv2d's, with the same weights. torch 2.15's own, in channels-last with stride 2 on
-    a processor with AVX2, reads and writes past its memory where it has 3 or 4 input channels: weight gradients
-    that were wrong by up to half in most steps, and now and then a crash. With 16 or 32 it was right.
+    The same function as nn.Conv2d's, with the same weights. torch 2.15's own, in channels-last with stride 2
+    on a processor with AVX2, goes past its memory where it has 3 or 4 input channels: weight gradients that
+    were wrong by up to half in most steps, and now and then a crash. With 16 or 32 it was right.
     """
 
     def forward(self, x: Tensor) -> Tensor:

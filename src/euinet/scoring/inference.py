@@ -12,7 +12,7 @@ from euinet.models import to_network_range
 from euinet.models.memory import KnownMemory, turn_by_turn
 from euinet.presets import ScoringSettings
 from euinet.records import Decision, LabelledImages, Outputs
-from euinet.scoring.joint import active_threshold, apply_temperature, decide, joint_scores
+from euinet.scoring.joint import apply_temperature, decide, joint_scores
 from euinet.scoring.perturbation import perturb
 from euinet.scoring.threshold import LogitRange, RawScores
 
@@ -79,7 +79,4 @@ def remember(model: nn.Module, known: LabelledImages) -> None:
 def decide_from_scores(raw: RawScores, settings: ScoringSettings, logit_range: LogitRange) -> Decision:
     """Apply logit range, temperature, eq. 4 and the one softmax to raw scores."""
     scaled = apply_temperature(logit_range.apply(raw), settings.temperature, settings.temperature_rule)
-    threshold = active_threshold(
-        raw.disc_logits, settings.disc_scale, settings.disc_shift, settings.disc_link
-    )
-    return decide(joint_scores(scaled, threshold), raw.disc_score)
+    return decide(joint_scores(scaled, logit_range.threshold(raw, settings)), raw.disc_score)

@@ -49,14 +49,15 @@ def join_raw_scores(parts: Sequence[RawScores]) -> RawScores:
 
 @dataclass(frozen=True)
 class LogitRange:
-    """The affine maps z → g_k·z + c_k that bring class logits to where α and γ lie, one a class."""
+    """What brings a network's scores to where α and γ lie: z → g_k·z + c_k, one map a class; h's offset."""
 
     gain: tuple[float, ...]  # K numbers above 0
     shift: tuple[float, ...]  # K numbers
     distance_gain: float = 0.0  # how much a distance of 1 lowers all class logits
+    disc_offset: float = 0.0  # what is taken from the logit of h before it enters eq. 4
 
     def __post_init__(self) -> None:
-        numbers = (*self.gain, *self.shift, self.distance_gain)
+        numbers = (*self.gain, *self.shift, self.distance_gain, self.disc_offset)
         if (
             len(self.gain) != len(self.shift)
             or not all(math.isfinite(n) for n in numbers)
@@ -80,6 +81,11 @@ class LogitRange:
             lowered = lowered - self.distance_gain * raw.distance
         return gain[best].unsqueeze(1) * logits + lowered.unsqueeze(1)
 
+    def threshold(self, raw: RawScores, settings: ScoringSettings) -> Tensor:
+        """Return h_a (N,) of eq. 4 for the discriminator's logits in `raw`."""
+        moved = raw.disc_logits - self.disc_offset
+        return active_threshold(moved, settings.disc_scale, settings.disc_shift, settings.disc_link)
+
 
 def fit_logit_range(raw: RawScores, settings: ScoringSettings) -> LogitRange:
     """Return the map under which `settings.known_rejected` of the known images in `raw` are rejected.
@@ -87,8 +93,10 @@ def fit_logit_range(raw: RawScores, settings: ScoringSettings) -> LogitRange:
     The best logit of each image is standardised by mean and standard deviation of those with the same
     best class (of all images with `settings.logit_range` "shared", and for classes with fewer than FEWEST
     images). A gain then makes the median image lie `settings.known_lead` above that at the rejected share,
-    and a shift puts exactly that share under the active threshold, h included. "fixed" leaves the logits as
-    they are. Raises TrainingError when the best logits are all the same.
+    and a shift puts exactly that share under the active threshold, h included. The offset of h is the logit
+    that `settings.disc_known` of the images stay below: what h says among them then hardly moves the
+    threshold, and only what looks less real than they do raises it. "fixed" leaves all as it is. Raises
+    TrainingError when the best logits are all the same.
     """
     classes = raw.class_logits.shape[1]
     if settings.logit_range == "fixed":
@@ -111,11 +119,15 @@ def fit_logit_range(raw: RawScores, settings: ScoringSettings) -> LogitRange:
     )
     scale = settings.known_lead / (unit * spread)
     # Rejected: unit·(scale·standardised + c) < α·s(h) + γ, so unit·scale·standardised − α·s(h) < γ − unit·c.
-    raised = active_threshold(raw.disc_logits.double(), settings.disc_scale, 0.0, settings.disc_link)
+    disc_logits = raw.disc_logits.double()
+    disc_offset = float(disc_logits.quantile(settings.disc_known)) if settings.disc_known > 0 else 0.0
+    raised = active_threshold(disc_logits - disc_offset, settings.disc_scale, 0.0, settings.disc_link)
     lead = unit * scale * standardised - raised
     common = (settings.disc_shift - low_quantile(lead, settings.known_rejected)) / unit
     gain = scale / deviation
-    return LogitRange(tuple(gain.tolist()), tuple((common - gain * mean).tolist()), scale * distance_weight)
+    return LogitRange(
+        tuple(gain.tolist()), tuple((common - gain * mean).tolist()), scale * distance_weight, disc_offset
+    )
 
 
 def _moments(best: Tensor, predicted: Tensor, classes: int, *, per_class: bool) -> tuple[Tensor, Tensor]:
