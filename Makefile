@@ -16,7 +16,7 @@ help:
 	@echo "make seeds       the report's experiment with five seeds (about half an hour)"
 	@echo "make readings    the reproduction record's measurements (about an hour more)"
 	@echo "make benchmark   what a training step costs, and where"
-	@echo "make detection   ten digits held out × three seeds × all detectors (about an hour and a half)"
+	@echo "make detection   ten digits held out × three seeds × all detectors (under two hours)"
 	@echo "make models      the models that come with the package, from what make detection trained"
 
 install: $(STAMP)
