@@ -18,8 +18,8 @@ class KnownMemory(nn.Module):
     Nearest Neighbors"). `means` and `whiten` say how each class spreads; the second is the squared
     Mahalanobis distance to the nearest class, over F (Lee et al. 2018, "A Simple Unified Framework for
     Detecting Out-of-Distribution Samples and Adversarial Attacks"). One looks at directions, the other at
-    lengths too. The logarithm is what is used, because known images' own distances spread over a factor of a hundred; by
-    it the class logits of what lies far from all are lowered.
+    lengths too. The logarithm is what is used, because known images' own distances spread over a factor of
+    a hundred; by it the class logits of what lies far from all are lowered.
     """
 
     rows: Tensor
