@@ -208,7 +208,7 @@ def judge(trained: Trained, split: Split, settings: dict[str, str]) -> dict[str,
 
     labels = split.test.labels.numpy()
     scoring = get_preset("report", settings | NO_PERTURBATION).scoring
-    logit_range = fit_logit_range(raw_scores(trained.model, split.calibration.images, scoring), scoring)
+    logit_range = fit_logit_range(raw_scores(trained.model, split.validation.images, scoring), scoring)
     raw = raw_scores(trained.model, split.test.images, scoring)
     decision = decide_from_scores(raw, scoring, logit_range)
     measures = decision_metrics(decision, labels)
@@ -246,7 +246,7 @@ def score_models(arguments: argparse.Namespace) -> None:
             row: dict[str, Any] = {"seed": model.card.seed, "scoring": {}}
             for reading in SCORING_READINGS:
                 scoring = get_preset("report", reading.settings).scoring
-                known = raw_scores(model.network, split.calibration.images, scoring)
+                known = raw_scores(model.network, split.validation.images, scoring)
                 logit_range = fit_logit_range(known, scoring)
                 raw = raw_scores(model.network, split.test.images, scoring)
                 measures = decision_metrics(decide_from_scores(raw, scoring, logit_range), labels)

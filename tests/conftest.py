@@ -16,8 +16,10 @@ from euinet.presets import Preset, get_preset
 from euinet.records import Dataset, LabelledImages, Split
 
 TINY = {
-    "data.validation_fraction": "0.1",
-    "data.calibration_fraction": "0.3",
+    "data.validation_fraction": "0.3",
+    "data.calibration_fraction": "0.1",
+    "data.fewest_validation": "1",
+    "data.fewest_calibration": "1",
     "data.augmentation": "0",
     "data.stitched": "0",
     "model.trunk_widths": "[4, 8]",
@@ -60,8 +62,8 @@ def dataset() -> Dataset:
 
 @pytest.fixture(scope="session")
 def split(dataset: Dataset) -> Split:
-    """Class 0 unknown; 18 images to train on, 3 to watch, 9 to calibrate with."""
-    return hold_out_classes(dataset, [0], validation_fraction=0.1, calibration_fraction=0.3)
+    """Class 0 unknown; 18 images to train on, 9 to set ranges by, 3 to calibrate with."""
+    return hold_out_classes(dataset, [0], validation_fraction=0.3, calibration_fraction=0.1)
 
 
 @pytest.fixture(scope="session")

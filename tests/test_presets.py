@@ -53,6 +53,13 @@ def test_overrides_of_every_kind() -> None:
     assert get_preset("report").training.optimizer.learning_rate == 2e-4  # the table itself is untouched
 
 
+def test_the_default_preset_takes_a_backbone_as_it_is() -> None:
+    preset = get_preset("default", {"model.backbone": "resnet18", "training.backbone_weights": "a.pth"})
+    assert (preset.model.backbone, preset.model.embedding) == ("resnet18", 128)
+    assert (preset.training.backbone_weights, preset.training.backbone_rate) == ("a.pth", 0.1)
+    assert get_preset("default", {"model.backbone": ""}) == get_preset("default")
+
+
 def test_an_override_of_one_player_leaves_the_other_alone() -> None:
     gan = get_preset("report", {"gan.generator_optimizer.learning_rate": "0.5"}).gan
     assert (gan.generator_optimizer.learning_rate, gan.disc_optimizer.learning_rate) == (0.5, 1e-4)
@@ -77,7 +84,22 @@ def test_an_override_of_one_player_leaves_the_other_alone() -> None:
             {"model.disc_input": "pixel"},
             r"'model\.disc_input' is not allowed .*'pixels', 'features', 'stages' or 'evidence'",
         ),
-        ({"model.trunk_widths": "[]"}, r"'model.*' is not allowed.*at least one positive number"),
+        (
+            {"model.trunk_widths": "[]"},
+            r"'model.*' is not allowed.*at least one number of channels, each 1 … 4096",
+        ),
+        (
+            {"model.backbone": "resnet19"},
+            r"'model\.backbone' is not allowed \(it was 'resnet19'\): .*'resnet18', .* or 'wide_resnet101_2'",
+        ),
+        (
+            {"training.backbone_weights": "resnet18.pth"},
+            r"is not allowed.*training\.backbone_weights needs model\.backbone",
+        ),
+        (
+            {"training.backbone_rate": "2"},
+            r"'training\.backbone_rate' is not allowed \(it was 2\): .*equal to 1",
+        ),
         ({"gan.adversarial_weight": "0"}, r"'gan.*' is not allowed.*the generator needs an objective"),
     ],
 )

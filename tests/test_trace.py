@@ -15,7 +15,7 @@ from torch import Tensor
 from euinet import experiment
 from euinet.data import hold_out_classes, verify_split
 from euinet.evaluation.evaluate import euinet_decision
-from euinet.experiment import Experiment, Result, evaluate, run_experiment
+from euinet.experiment import Experiment, Result, calibrated_model, evaluate, run_experiment
 from euinet.presets import Preset
 from euinet.records import Dataset
 from euinet.report import write_report
@@ -39,7 +39,7 @@ def preset(make_preset: Callable[..., Preset]) -> Preset:
         {
             "training.epochs": 25,
             "training.optimizer.learning_rate": 0.01,
-            "scoring.known_rejected": 0.11,  # ⌊0.11·(9 + 1)⌋: one of 9 calibration images
+            "scoring.known_rejected": 0.11,  # ⌊0.11·(9 + 1)⌋: one of 9 validation images
         }
     )
 
@@ -65,10 +65,10 @@ def test_64_images_through_all_stages(
     assert dataset.train.images.shape == (40, 1, 8, 8)
 
     # Hold out class 0: 30 known images are parted, the 10 unknown ones are used nowhere.
-    split = hold_out_classes(dataset, [0], validation_fraction=0.1, calibration_fraction=0.3)
+    split = hold_out_classes(dataset, [0], validation_fraction=0.3, calibration_fraction=0.1)
     verify_split(split, dataset)
     assert split.class_names == ("north-east", "south-west", "south-east")
-    assert [len(part) for part in (split.train, split.validation, split.calibration)] == [18, 3, 9]
+    assert [len(part) for part in (split.train, split.calibration, split.validation)] == [18, 3, 9]
     assert split.test.labels.unique().tolist() == [-1, 0, 1, 2]
 
     # Train: 25 epochs of two steps, each a GAN step and a joint step.
@@ -78,16 +78,22 @@ def test_64_images_through_all_stages(
     assert len(trained.history) == 25
     assert trained.history[-1]["class_loss"] < trained.history[0]["class_loss"]
 
-    # Calibrate: one of the 9 known images falls under the active threshold.
-    calibration = raw_scores(trained.model, split.calibration.images, preset.scoring)
-    assert calibration.class_logits.shape == (9, 3)
-    assert calibration.disc_score.shape == (9,)
-    logit_range = fit_logit_range(calibration, preset.scoring)
-    on_calibration = euinet_decision(trained.model, split.calibration.images, preset.scoring, logit_range)
-    assert (on_calibration.labels < 0).sum() == 1
+    # Set ranges: one of the 9 known validation images falls under the active threshold.
+    validation = raw_scores(trained.model, split.validation.images, preset.scoring)
+    assert validation.class_logits.shape == (9, 3)
+    assert validation.disc_score.shape == (9,)
+    logit_range = fit_logit_range(validation, preset.scoring)
+    on_validation = euinet_decision(trained.model, split.validation.images, preset.scoring, logit_range)
+    assert (on_validation.labels < 0).sum() == 1
+
+    # Calibrate: 3 known images that decided nothing else. Without an alpha the threshold stays at 0.
+    model = calibrated_model(trained.model, split, preset, 0, None)
+    assert model.card.logit_range == logit_range
+    assert model.calibration is not None
+    assert len(model.calibration) == 3
 
     # Decide: a class or "none of these" for each of the 24 test images.
-    decision = euinet_decision(trained.model, split.test.images, preset.scoring, logit_range)
+    decision = model.decide(split.test.images)
     assert decision.scores.shape == decision.probabilities.shape == (24, 4)
     assert decision.ood_score.shape == decision.disc_score.shape == decision.labels.shape == (24,)
     np.testing.assert_allclose(decision.probabilities.sum(axis=1), 1, rtol=1e-6)
@@ -96,7 +102,7 @@ def test_64_images_through_all_stages(
     np.testing.assert_allclose(decision.scores[:, 0], 0.004 * decision.disc_score + 0.008, rtol=1e-5)
 
     # Evaluate.
-    record, metrics = evaluate(trained, split, Experiment("quadrants", (0,), preset, 0), logit_range, fabric)
+    record, metrics = evaluate(trained, model, split, (), fabric)
     assert record is not None
     assert metrics.keys() >= PROMISED
     assert (metrics["n_id"], metrics["n_ood"], metrics["held_out"]) == (18, 6, [0])
@@ -149,7 +155,7 @@ def test_run_experiment_does_the_same_and_keeps_it(
     assert {"model", "training", "metrics.json"} == {path.name for path in tmp_path.iterdir()}
     assert said[0] == (
         "quadrants: known north-east, south-west, south-east; unknown north-west. 18 images to train on, "
-        "3 to watch, 9 to set the threshold, and for the test 18 known + 6 unknown."
+        "9 to set ranges by, 3 to calibrate the threshold, and for the test 18 known + 6 unknown."
     )
     assert result.model.card.metrics == metrics
 

@@ -1,7 +1,7 @@
 """READ FIRST: one experiment, every stage in order.
 
-load_dataset → hold_out_classes → train (gan_step, joint_step) → fit_logit_range → decide → evaluate
-→ write_report
+load_dataset → hold_out_classes → train (gan_step, joint_step) → fit_logit_range → calibrate → decide
+→ evaluate → write_report
 """
 
 from __future__ import annotations
@@ -9,23 +9,26 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from torch import nn
 
 from euinet.artifact import Model, ModelCard, save_model
-from euinet.data import hold_out_classes, load_dataset
-from euinet.evaluation.evaluate import compare_detectors, decision_metrics, detector_table, euinet_decision
+from euinet.data import FarSet, get_far_set, load_dataset, split_dataset
+from euinet.data.fingerprint import dataset_fingerprint
+from euinet.evaluation.evaluate import compare_detectors, decision_metrics, detector_table, far_metrics
 from euinet.files import write_text
-from euinet.presets import Preset
+from euinet.presets import Preset, ScoringSettings
 from euinet.records import EvaluationRecord, Split
 from euinet.report import EUINET_REPORT, write_report
+from euinet.scoring.conformal import fewest_images, smallest_alpha
 from euinet.scoring.inference import raw_scores
-from euinet.scoring.threshold import LogitRange, fit_logit_range
+from euinet.scoring.threshold import fit_logit_range
 from euinet.training.loop import train
 from euinet.training.run import Trained
 
@@ -41,6 +44,8 @@ class Experiment:
     held_out: tuple[int | str, ...]
     preset: Preset
     seed: int
+    image_size: int | None = None  # of a folder's images
+    far: tuple[str, ...] = ()  # sets of unknown images, for the final test alone
 
 
 @dataclass(frozen=True)
@@ -65,51 +70,48 @@ def run_experiment(
     notify: Callable[[str], None] | None = None,
 ) -> Result:
     """Run one experiment and write model, metrics.json and, if asked for, the report to `out`."""
+    say = notify or (lambda _: None)
     preset, seed = experiment.preset, experiment.seed
-    dataset = load_dataset(experiment.data, data_root, notify=notify)
-    split = hold_out_classes(
-        dataset,
-        experiment.held_out,
-        validation_fraction=preset.data.validation_fraction,
-        calibration_fraction=preset.data.calibration_fraction,
-        seed=seed,
-    )
-    if notify:
-        notify(describe_split(split))
+    dataset = load_dataset(experiment.data, data_root, image_size=experiment.image_size, notify=notify)
+    split = split_dataset(dataset, experiment.held_out, preset.data, seed)
+    # before anything is trained: a wrong path must not cost minutes
+    channels, image_size = split.test.images.shape[1:3]
+    names, geometry = split.class_names, (channels, image_size)
+    far = [get_far_set(name, dataset, names, geometry, data_root, say) for name in experiment.far]
+    say(describe_split(split))
+    alpha = kept_promise(preset.scoring, split, say)
 
     trained = train(split, preset, seed, out / TRAINING_FOLDER, fabric, resume=resume, quiet=quiet)
 
-    # From here on only known calibration images decide anything; the test images are only counted.
-    calibration = raw_scores(trained.model, split.calibration.images, preset.scoring)
-    logit_range = fit_logit_range(calibration, preset.scoring)
-    if notify:
-        notify(f"Scoring {len(split.test)} test images with EuiNet and what it is compared with …")
-    record, metrics = evaluate(trained, split, experiment, logit_range, fabric)
+    # From here on only known validation and calibration images decide anything; the test images are counted.
+    model = calibrated_model(trained.model, split, preset, seed, alpha)
+    say(f"Scoring {len(split.test)} test images with EuiNet and what it is compared with …")
+    record, metrics = evaluate(trained, model, split, far, fabric)
 
-    card = model_card(split, preset, seed, logit_range, metrics)
-    model = Model(trained.model, card)
+    card = replace(model.card, metrics=metrics, data_fingerprint=dataset_fingerprint(dataset))
+    model = replace(model, card=card)
     save_model(model, out / MODEL_FOLDER)
     write_text(out / METRICS_FILE, json.dumps(metrics, indent=2) + "\n")
     if report and record is not None:
-        if notify:
-            notify("Drawing the figures and report.html …")
+        say("Drawing the figures and report.html …")
         write_report(record, out, reported=EUINET_REPORT)
     return Result(model, split, metrics, record)
 
 
 def evaluate(
-    trained: Trained, split: Split, experiment: Experiment, logit_range: LogitRange, fabric: Fabric
+    trained: Trained, model: Model, split: Split, far: Sequence[FarSet], fabric: Fabric
 ) -> tuple[EvaluationRecord | None, dict[str, Any]]:
     """Judge the trained networks on `split.test`; return what the report draws, and metrics.json."""
     started = time.monotonic()
-    preset = experiment.preset
-    decision = euinet_decision(trained.model, split.test.images, preset.scoring, logit_range)
+    preset, logit_range = model.card.preset, model.card.logit_range
+    decision = model.decide(split.test.images)
     labels = split.test.labels.numpy()
     metrics: dict[str, Any] = {
         "data": split.dataset,
         "held_out": list(split.unknown_classes),
         "preset": preset.name,
-        "seed": experiment.seed,
+        "seed": model.card.seed,
+        "alpha": model.calibration.alpha if model.calibration else None,
         **decision_metrics(decision, labels),
         "train_seconds": round(trained.seconds, 1),
         "device": str(fabric.device),
@@ -121,7 +123,7 @@ def evaluate(
             "disc_offset": logit_range.disc_offset,
         },
         "versions": versions(),
-        "far": {},
+        "far": {one.name: far_metrics(model, decision.ood_score[labels >= 0], one) for one in far},
     }
     if not split.unknown_classes:
         return None, metrics
@@ -140,7 +142,7 @@ def evaluate(
         labels=labels,
         decision=decision,
         detectors=detectors,
-        fakes=sample_fakes(trained, preset, experiment.seed),
+        fakes=sample_fakes(trained, preset, model.card.seed),
         metrics=metrics,
         history=trained.history,
         settings=preset.model_dump(mode="json"),
@@ -157,12 +159,13 @@ def sample_fakes(trained: Trained, preset: Preset, seed: int) -> Any:
     return trained.generator(latents).float().cpu().numpy()
 
 
-def model_card(
-    split: Split, preset: Preset, seed: int, logit_range: LogitRange, metrics: dict[str, Any]
-) -> ModelCard:
-    """Return the card of a model trained on `split`."""
+def calibrated_model(
+    network: nn.Module, split: Split, preset: Preset, seed: int, alpha: float | None
+) -> Model:
+    """Return a trained network as a model: validation images set ranges, calibration images the threshold."""
+    validation = raw_scores(network, split.validation.images, preset.scoring)
     _, channels, image_size, _ = split.train.images.shape
-    return ModelCard(
+    card = ModelCard(
         data=split.dataset,
         class_names=split.class_names,
         known_classes=split.known_classes,
@@ -170,10 +173,24 @@ def model_card(
         channels=channels,
         image_size=image_size,
         seed=seed,
-        logit_range=logit_range,
+        logit_range=fit_logit_range(validation, preset.scoring),
         preset=preset,
-        metrics=metrics,
+        metrics={},
     )
+    return Model(network, card).calibrate(split.calibration.images, alpha)
+
+
+def kept_promise(settings: ScoringSettings, split: Split, say: Callable[[str], None]) -> float | None:
+    """Return the preset's alpha, or the least that few calibration images can promise, and say so."""
+    alpha, images = settings.alpha, len(split.calibration)
+    if alpha is None or images >= fewest_images(alpha):
+        return alpha
+    least = smallest_alpha(images)
+    say(
+        f"alpha {alpha} needs {fewest_images(alpha)} calibration images, but there are {images}: it is "
+        f"{least:g} here. More images, or scoring.alpha, change that."
+    )
+    return least
 
 
 def describe_split(split: Split) -> str:
@@ -183,7 +200,8 @@ def describe_split(split: Split) -> str:
     unknowns = int((split.test.labels < 0).sum())
     return (
         f"{split.dataset}: known {known}; unknown {unknown}. {len(split.train)} images to train on, "
-        f"{len(split.validation)} to watch, {len(split.calibration)} to set the threshold, and for the test "
+        f"{len(split.validation)} to set ranges by, {len(split.calibration)} to calibrate the threshold, and "
+        "for the test "
         f"{len(split.test) - unknowns} known + {unknowns} unknown."
     )
 

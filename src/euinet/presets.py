@@ -19,6 +19,22 @@ from euinet.errors import UsageError
 ClassLoss = Literal["cross_entropy", "sigmoid_binary", "softmax_binary"]
 TemperatureRule = Literal["multiply", "divide"]
 DiscLink = Literal["probability", "surprise"]
+Backbone = Literal[
+    "",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "resnext50_32x4d",
+    "resnext101_32x8d",
+    "resnext101_64x4d",
+    "wide_resnet50_2",
+    "wide_resnet101_2",
+]
+
+
+LARGEST_SHARE = 0.2  # of the known training images, for validation and for calibration
 
 
 class _Settings(BaseModel):
@@ -28,30 +44,57 @@ class _Settings(BaseModel):
 class DataSettings(_Settings):
     """How the known training images are parted and varied."""
 
-    validation_fraction: float = Field(0.04, gt=0, lt=0.5)
-    calibration_fraction: float = Field(0.08, gt=0, lt=0.5)
+    validation_fraction: float = Field(0.08, gt=0, lt=0.5)  # to set ranges by
+    calibration_fraction: float = Field(0.04, gt=0, lt=0.5)  # for the promise alone
+    # Small data: both shares grow until they have so many images, up to LARGEST_SHARE each.
+    fewest_validation: int = Field(50, ge=1)
+    fewest_calibration: int = Field(100, ge=1)  # 99 are needed to promise 1 %
     augmentation: float = Field(0.0, ge=0, le=2)  # 0 none; 1: ±15° rotation, ±15 % scale, … (data/augment.py)
     stitched: float = Field(0.0, ge=0, le=1)  # share of a batch stitched from two images, labels shared out
+
+    @property
+    def fractions(self) -> dict[str, float]:
+        """The two shares, as `hold_out_classes` takes them."""
+        return {
+            "validation_fraction": self.validation_fraction,
+            "calibration_fraction": self.calibration_fraction,
+        }
+
+    def for_images(self, count: int) -> DataSettings:
+        """Return these settings with the shares that `count` known training images need."""
+
+        def share(fraction: float, fewest: int) -> float:
+            return max(fraction, min(LARGEST_SHARE, round(fewest / max(count, 1) + 0.0005, 3)))
+
+        return self.model_copy(
+            update={
+                "validation_fraction": share(self.validation_fraction, self.fewest_validation),
+                "calibration_fraction": share(self.calibration_fraction, self.fewest_calibration),
+            }
+        )
 
 
 class ModelSettings(_Settings):
     """The networks that are kept."""
 
-    trunk_widths: tuple[int, ...] = (32, 64, 128)  # channels of each residual stage
-    blocks_per_stage: int = Field(1, ge=1)
+    # The trunk: torchvision's network of this name (models/backbone.py), or, if empty, our own small one,
+    # which alone reads trunk_widths and blocks_per_stage.
+    backbone: Backbone = ""
+    # channels of each residual stage; the limits here keep a hostile file from asking for the impossible
+    trunk_widths: tuple[int, ...] = Field((32, 64, 128), max_length=8)
+    blocks_per_stage: int = Field(1, ge=1, le=64)
     # units that read the last stage's map place by place, for the classifier; 0: it reads the map's average
-    embedding: int = Field(0, ge=0)
+    embedding: int = Field(0, ge=0, le=65536)
     disc_input: Literal["pixels", "features", "stages", "evidence"] = "features"
-    disc_hidden: int = Field(128, ge=1)
-    memory_per_class: int = Field(
-        0, ge=0
-    )  # features of known images kept, a class (models/memory.py); 0: none
+    disc_hidden: int = Field(128, ge=1, le=65536)
+    # features of known images kept, a class (models/memory.py); 0: none
+    memory_per_class: int = Field(0, ge=0, le=10_000)
     memory_neighbours: int = Field(5, ge=1)
 
     @model_validator(mode="after")
     def _widths(self) -> ModelSettings:
-        if not self.trunk_widths or min(self.trunk_widths) < 1:
-            raise ValueError("trunk_widths needs at least one positive number of channels")
+        if not self.trunk_widths or not 1 <= min(self.trunk_widths) <= max(self.trunk_widths) <= 4096:
+            raise ValueError("trunk_widths needs at least one number of channels, each 1 … 4096")
         return self
 
 
@@ -73,6 +116,11 @@ class TrainingSettings(_Settings):
     schedule: Literal["constant", "one_cycle"] = "constant"
     rate_factor: float = Field(1.0, gt=0)  # the rate is the optimizer's times this; one_cycle's peak
     average_decay: float = Field(0.0, ge=0, lt=1)  # of the weights' running average; 0: none
+    # File (.pth or .safetensors) with the weights that model.backbone starts from; if empty, random ones.
+    # What came from it learns at the rate times backbone_rate (0: it stays, but for BatchNorm's statistics):
+    # at the full rate, which is made for random weights, the first steps would undo it.
+    backbone_weights: str = ""
+    backbone_rate: float = Field(0.1, ge=0, le=1)
     half_weights: bool = False  # round the finished weights to float16: half the file, the same decisions
     class_loss: ClassLoss = "cross_entropy"
     temperature: float = Field(1.0, gt=0)
@@ -146,16 +194,19 @@ class ScoringSettings(_Settings):
     disc_scale: float = Field(ge=0)  # α of eq. 4
     disc_shift: float  # γ of eq. 4
     disc_link: DiscLink = "probability"  # what of h enters eq. 4: h itself or −log(1 − h) (scoring/joint.py)
-    # Share of known calibration images that h is to hold for real: its logit is moved until so many have an h
+    # Share of known validation images that h is to hold for real: its logit is moved until so many have an h
     # below 1/2, before the link. 0: h as the discriminator gives it. Used with a fitted logit range.
     disc_known: float = Field(0.0, ge=0, lt=1)
     # By how much the best logit, in its own deviations, is lowered for each deviation of the distance from
     # what the model remembers (model.memory_per_class); used with a fitted logit range.
     distance_scale: float = Field(0.0, ge=0)
     # "fixed" uses α and γ on the logits as they come. The others bring the logits to the range that α and γ
-    # are made for, by calibration images: one range for all classes, or one a class (scoring/threshold.py).
+    # are made for, by validation images: one range for all classes, or one a class (scoring/threshold.py).
     logit_range: Literal["fixed", "shared", "per_class"] = "per_class"
-    known_rejected: float = Field(0.002, gt=0, lt=0.5)  # share of calibration images to reject
+    known_rejected: float = Field(0.002, gt=0, lt=0.5)  # share of validation images to reject
+    # Promised share of known images rejected by mistake: calibration images then set the threshold
+    # (scoring/conformal.py). None: it stays where `known_rejected` of the validation images put it.
+    alpha: float | None = Field(None, gt=0, lt=0.5)
     known_lead: float = Field(0.022, gt=0)  # best score of the median known image, above that threshold
     epsilon: float = Field(0.0, ge=0)
     perturbation: Literal["sign", "raw"] = "sign"
@@ -178,6 +229,15 @@ class Preset(_Settings):
         if self.scoring.distance_scale > 0 and self.model.memory_per_class < self.model.memory_neighbours:
             raise ValueError(
                 "scoring.distance_scale needs model.memory_per_class of at least model.memory_neighbours"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _weights_need_backbone(self) -> Preset:
+        if self.training.backbone_weights and not self.model.backbone:
+            raise ValueError(
+                "training.backbone_weights needs model.backbone, the name of the network that the file is "
+                "of, such as resnet18"
             )
         return self
 
@@ -239,6 +299,7 @@ _DIFFERENCES: dict[str, dict[str, object]] = {
             "distance_scale": 1.5,
             "logit_range": "shared",
             "known_rejected": 0.01,
+            "alpha": 0.01,
             "known_lead": 3.5,
         },
     },

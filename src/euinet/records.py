@@ -21,11 +21,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-REJECT = -1
-"""Predicted label that means "none of these"."""
+from euinet.answers import REJECT as REJECT
+from euinet.answers import IntArray as IntArray
 
 FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
 
 
 def unknown_label(original_class: int) -> int:
@@ -155,8 +154,9 @@ class Decision:
     """EuiNet's answer for N images: a class or "none of these", and why.
 
     `scores` enter the one softmax: column 0 is the active threshold h_a = α·h + γ (eq. 4),
-    columns 1 … K are the temperature-scaled class logits.
-    `ood_score` = h_a − max of the class columns: positive means rejected.
+    columns 1 … K are the temperature-scaled class logits. `ood_score` = α·h + γ − max of the class columns;
+    above `threshold` it means rejected. Calibration moves γ by that threshold, so that column 0 is
+    α·h + γ − threshold and the softmax's top is "none of these" exactly where the image is rejected.
     """
 
     labels: IntArray  # (N,), 0 … K−1 or REJECT
@@ -164,6 +164,7 @@ class Decision:
     scores: FloatArray  # (N, K+1)
     probabilities: FloatArray  # (N, K+1), softmax of `scores`; column 0 is "none of these"
     disc_score: FloatArray  # (N,), h before scaling, 0 … 1
+    threshold: FloatArray  # (N,) of the image's `ood_score`; 0 where nothing was calibrated
 
     @property
     def classifier_labels(self) -> IntArray:

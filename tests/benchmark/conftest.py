@@ -29,7 +29,7 @@ def settings(epochs: int) -> dict[str, Any]:
     return {
         "training.epochs": epochs,
         "training.optimizer.learning_rate": 0.01,
-        "scoring.known_rejected": 0.11,  # ⌊0.11·(9 + 1)⌋: one of 9 calibration images
+        "scoring.known_rejected": 0.11,  # ⌊0.11·(9 + 1)⌋: one of 9 validation images
         "scoring.epsilon": 0,
     }
 

@@ -63,10 +63,10 @@ def test_a_cells_numbers_are_those_of_its_saved_model(bench: Bench, dataset: Dat
     assert own_row.ood_accuracy == (decision.labels[labels < 0] == -1).mean()
     assert own_row.id_accuracy == (decision.labels == labels)[labels >= 0].mean()
 
-    images = {"calibration": split.calibration.images, "test": split.test.images}
+    images = {"validation": split.validation.images, "test": split.test.images}
     plain = {name: raw_scores(model.network, given, quick.scoring) for name, given in images.items()}
     scores = {name: -raw.class_logits.amax(dim=1) for name, raw in plain.items()}
-    threshold = threshold_accepting(scores["calibration"], 1 - quick.scoring.known_rejected)
+    threshold = threshold_accepting(scores["validation"], 1 - quick.scoring.known_rejected)
     row = result.row("maximum logit", TEST)
     assert row.threshold == pytest.approx(threshold, abs=1e-5)
     assert row.auroc == pytest.approx(roc_auc_score(labels < 0, scores["test"]))
@@ -176,7 +176,7 @@ def test_with_a_pseudo_unknown_neither_test_images_nor_the_held_out_class_matter
 def test_a_pseudo_split_is_that_of_hold_out_known_class(
     dataset: Dataset, make_preset: Callable[..., Preset]
 ) -> None:
-    preset = make_preset({"data.validation_fraction": 0.04, "data.calibration_fraction": 0.08})
+    preset = make_preset({"data.validation_fraction": 0.08, "data.calibration_fraction": 0.04})
     (cell,) = plan_cells("quadrants", dataset, "3", 1, preset, pseudo=True)
     split, _ = split_of(cell, dataset)
     plain, _ = split_of(dataclasses.replace(cell, pseudo=None), dataset)

@@ -53,7 +53,7 @@ def subject(request: pytest.FixtureRequest) -> Subject:
     Once with features that are averages of the last stage, once with an embedding of it.
     """
     torch.manual_seed(0)
-    train, calibration = known_images(90, seed=1), known_images(40, seed=2)
+    train, validation = known_images(90, seed=1), known_images(40, seed=2)
     settings = ModelSettings(
         trunk_widths=(8, 16),
         disc_input="stages",
@@ -80,8 +80,8 @@ def subject(request: pytest.FixtureRequest) -> Subject:
     model.eval().zero_grad()
     gan_discriminator.eval().zero_grad()
     remember(model, train)
-    logit_range = fit_logit_range(raw_scores(model, calibration.images, SETTINGS), SETTINGS)
-    return Subject(model, gan_discriminator, SETTINGS, logit_range, train, calibration)
+    logit_range = fit_logit_range(raw_scores(model, validation.images, SETTINGS), SETTINGS)
+    return Subject(model, gan_discriminator, SETTINGS, logit_range, train, validation)
 
 
 @pytest.fixture(scope="session")

@@ -98,7 +98,7 @@ def test_the_perturbation_counts(subject: Subject, sets: Mapping[str, Tensor]) -
 
 
 def test_fit_sets_the_range_on_known_images_alone(subject: Subject, sets: Mapping[str, Tensor]) -> None:
-    known, unknown = subject.calibration, sets["unknown"]
+    known, unknown = subject.validation, sets["unknown"]
     labels = torch.cat([known.labels, torch.full((len(unknown),), -1)])
     both = LabelledImages(torch.cat([known.images, unknown]), labels)
     detector = EuiNetDetector(subject.model, subject.settings).fit(ImageBatches(both, CPU, size=50))
@@ -113,7 +113,7 @@ def test_fit_sets_the_range_on_known_images_alone(subject: Subject, sets: Mappin
 def test_the_standardised_logit_counts_deviations_from_its_classes_mean(subject: Subject) -> None:
     """In whatever range the preset asks for: a per-class one is its point."""
     fixed = subject.settings.model_copy(update={"logit_range": "fixed"})
-    known = subject.calibration
+    known = subject.validation
     detector = StandardisedLogit(subject.model, fixed).fit(ImageBatches(known, CPU))
     with torch.no_grad():
         best, predicted = subject.model(to_network_range(known.images)).class_logits.max(dim=1)
@@ -128,7 +128,7 @@ def test_the_standardised_logit_counts_deviations_from_its_classes_mean(subject:
 
 def test_each_discriminator_has_a_range_of_its_own(subject: Subject) -> None:
     assert subject.gan_discriminator is not None
-    loader = ImageBatches(subject.calibration, CPU)
+    loader = ImageBatches(subject.validation, CPU)
     one = OneDiscriminator(subject.model, subject.gan_discriminator, subject.settings).fit(loader)
     scores = torch.cat([one.predict(images) for images, _ in loader])
     # of 120 known images known_rejected = 2 % are to be rejected
@@ -163,7 +163,7 @@ class Quadrants(Benchmark):  # type: ignore[misc]  # pytorch-ood comes without t
 
 def test_in_a_pytorch_ood_benchmark(subject: Subject, sets: Mapping[str, Tensor]) -> None:
     assert subject.gan_discriminator is not None
-    benchmark = Quadrants(subject.calibration, sets["known"], sets["unknown"])
+    benchmark = Quadrants(subject.validation, sets["known"], sets["unknown"])
     model, settings = subject.model, subject.settings
     detectors = [
         EuiNetDetector(model, settings),

@@ -51,7 +51,7 @@ def library_detector(entry: Entry, subject: Subject) -> Detector:
         detector = entry.make(parts)
     detector.to(CPU)
     if entry.fitted_on is not FittedOn.NOTHING:
-        known = subject.calibration if entry.fitted_on is FittedOn.CALIBRATION else subject.train
+        known = subject.validation if entry.fitted_on is FittedOn.VALIDATION else subject.train
         torch.manual_seed(0)
         detector.fit(ImageBatches(known, CPU, size=50))
     return detector

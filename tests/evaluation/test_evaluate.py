@@ -22,7 +22,7 @@ def compared(split: Split, make_preset: Callable[..., Preset]) -> tuple[Decision
     torch.manual_seed(0)
     model = EuiNet(preset.model, 1, 8, 3).eval()
     gan_discriminator = GanDiscriminator(1, 8).eval()
-    logit_range = fit_logit_range(raw_scores(model, split.calibration.images, preset.scoring), preset.scoring)
+    logit_range = fit_logit_range(raw_scores(model, split.validation.images, preset.scoring), preset.scoring)
     decision = euinet_decision(model, split.test.images, preset.scoring, logit_range)
     return decision, compare_detectors(model, gan_discriminator, split, preset.scoring, logit_range, decision)
 
@@ -66,14 +66,14 @@ def test_the_detectors_measures_go_to_metrics_json(
     assert all(type(value) is float for row in table.values() for value in row.values())
 
 
-def test_thresholds_come_from_calibration_images_alone(
+def test_thresholds_come_from_validation_images_alone(
     split: Split, make_preset: Callable[..., Preset], compared: tuple[Decision, tuple[DetectorResult, ...]]
 ) -> None:
     preset = make_preset({"scoring.known_rejected": 0.25})
     torch.manual_seed(0)
     model = EuiNet(preset.model, 1, 8, 3).eval()
     plain = preset.scoring.model_copy(update={"epsilon": 0.0})
-    known = raw_scores(model, split.calibration.images, plain)
+    known = raw_scores(model, split.validation.images, plain)
     by_name = {detector.name: detector for detector in compared[1]}
     # 9 images, at least ⌈0.75·9⌉ = 7 accepted
     for name, scores in (

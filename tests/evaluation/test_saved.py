@@ -42,9 +42,9 @@ def brightness_decides(monkeypatch: pytest.MonkeyPatch) -> None:
         score = images.float().mean(dim=(1, 2, 3)).numpy() - 100
         scores = np.zeros((len(images), 10), np.float32)
         labels = np.where(score > 0, -1, 0)
-        return Decision(labels, score, scores, scores, scores[:, 0])
+        return Decision(labels, score, scores, scores, scores[:, 0], np.zeros_like(score))
 
-    monkeypatch.setattr(saved, "_decide", decide)
+    monkeypatch.setattr(Model, "decide", decide)
 
 
 def of_brightness(*values: int) -> torch.Tensor:

@@ -26,6 +26,7 @@ def decide(class_scores: np.ndarray, disc_score: np.ndarray) -> Decision:
         scores=scores.astype(np.float32),
         probabilities=softmax(scores).astype(np.float32),
         disc_score=disc_score.astype(np.float32),
+        threshold=np.zeros(len(disc_score), np.float32),
     )
 
 
@@ -101,7 +102,7 @@ def detector(name: str, ood_score: np.ndarray, threshold: float, known: np.ndarr
     unknown_above = float((ood_score[~known] > threshold).mean()) if (~known).any() else float("nan")
     return DetectorResult(
         name=name,
-        description="a made-up score; threshold from known calibration images",
+        description="a made-up score; threshold from known validation images",
         ood_score=ood_score.astype(np.float32),
         threshold=threshold,
         auroc=float(roc_auc_score(~known, ood_score)),

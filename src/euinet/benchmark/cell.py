@@ -18,13 +18,13 @@ import numpy as np
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from euinet.benchmark.measures import CALIBRATION, CellScores, measure
+from euinet.benchmark.measures import VALIDATION, CellScores, measure
 from euinet.benchmark.networks import CellNetworks, cell_networks, drop_checkpoint
 from euinet.benchmark.plan import Cell
 from euinet.benchmark.results import OWN, TEST, CellResult, Row
 from euinet.benchmark.store import cell_folder, read_result, write_result
 from euinet.benchmark.work import Materials, Work
-from euinet.data import hold_out_classes, pseudo_dataset, verify_split
+from euinet.data import pseudo_dataset, split_dataset, verify_split
 from euinet.data.far import FarSet
 from euinet.detectors import Subject, score_detectors
 from euinet.errors import TrainingError
@@ -64,22 +64,18 @@ def run_cell(cell: Cell, work: Work, materials: Materials, fabric: Fabric, *, qu
 
 def split_of(cell: Cell, dataset: Dataset) -> tuple[Split, Dataset]:
     """Return the cell's split and the data set it is of: for a pseudo-unknown that of known images alone."""
-    fractions = {
-        "validation_fraction": cell.preset.data.validation_fraction,
-        "calibration_fraction": cell.preset.data.calibration_fraction,
-    }
-    split = hold_out_classes(dataset, cell.held_out, **fractions, seed=cell.seed)
+    split = split_dataset(dataset, cell.held_out, cell.preset.data, cell.seed)
     if cell.pseudo is None:
         return split, dataset
     label = split.known_classes.index(cell.pseudo)
     known_only = pseudo_dataset(split, label)
-    return hold_out_classes(known_only, [label], **fractions, seed=cell.seed), known_only
+    return split_dataset(known_only, [label], cell.preset.data, cell.seed), known_only
 
 
 def score_cell(
     networks: CellNetworks, split: Split, detectors: tuple[str, ...], far_images: Mapping[str, Tensor]
 ) -> tuple[Decision, CellScores]:
-    """Score the calibration, test and far images with every detector; EuiNet's decision comes with it.
+    """Score the validation, test and far images with every detector; EuiNet's decision comes with it.
 
     Raises TrainingError when EuiNet's score among the detectors is not the one that it decides by.
     """
@@ -93,9 +89,9 @@ def score_cell(
         settings=settings,
         logit_range=card.logit_range,
         train=split.train,
-        calibration=split.calibration,
+        validation=split.validation,
     )
-    judged = {CALIBRATION: split.calibration.images, TEST: images, **far_images}
+    judged = {VALIDATION: split.validation.images, TEST: images, **far_images}
     scored = score_detectors(subject, judged, detectors)
     rounding = 1e-3 * float(decision.ood_score.std()) + 1e-6
     if np.abs(scored.scores[TEST][OWN] - decision.ood_score).max() > rounding:

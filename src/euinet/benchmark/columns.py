@@ -58,7 +58,7 @@ def detector_table(far_sets: Sequence[str], rows: Sequence[DetectorRow]) -> Tabl
             for row in rows
         ),
         "Mean over the splits of each seed, then over seeds ± half the 95 % interval. All reject the same "
-        "share of known calibration images. Seconds a cell: fitting and scoring, but for the forward passes "
+        "share of known validation images. Seconds a cell: fitting and scoring, but for the forward passes "
         "that many share.",
     )
 

@@ -13,14 +13,14 @@ from euinet.evaluation.metrics import decide_at, detection_metrics, id_accuracy,
 from euinet.records import FloatArray, IntArray
 from euinet.scoring.baselines import threshold_accepting
 
-CALIBRATION = "calibration"
+VALIDATION = "validation"
 
 
 @dataclass(frozen=True)
 class CellScores:
     """What the detectors and the classifier say in one cell.
 
-    The sets of `scores` are CALIBRATION, TEST and the far sets, in this order.
+    The sets of `scores` are VALIDATION, TEST and the far sets, in this order.
     """
 
     scores: Mapping[str, Mapping[str, FloatArray]]  # set → detector → (N,), higher = more OOD
@@ -35,7 +35,7 @@ def measure(
     """Return one row a detector and set of unknown images: the held-out classes, then each far set.
 
     Every set is judged against the known test images. EuiNet decides as it does (rejected: above 0), each
-    other detector at the threshold that accepts the share `accepted` of the known calibration images.
+    other detector at the threshold that accepts the share `accepted` of the known validation images.
     `test_labels` (N,), negative = unknown.
     """
     known = test_labels >= 0
@@ -43,12 +43,12 @@ def measure(
     for detector in detectors:
         own = detector == OWN
         answers = scored.own_answers if own else scored.answers
-        calibration = torch.from_numpy(scored.scores[CALIBRATION][detector])
-        threshold = 0.0 if own else threshold_accepting(calibration, accepted)
+        validation = torch.from_numpy(scored.scores[VALIDATION][detector])
+        threshold = 0.0 if own else threshold_accepting(validation, accepted)
         test_scores = scored.scores[TEST][detector]
         for name, of_set in scored.scores.items():
             ood_score, given, labels = test_scores, answers, test_labels
-            if name == CALIBRATION:
+            if name == VALIDATION:
                 continue
             if name != TEST:
                 far = of_set[detector]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lightning_fabric import Fabric
@@ -12,12 +12,10 @@ from torch import nn
 from euinet.artifact import CONFIG_FILE, Model, load_model, save_model
 from euinet.benchmark.plan import Cell
 from euinet.errors import StorageError
-from euinet.experiment import model_card, versions
+from euinet.experiment import calibrated_model, kept_promise, versions
 from euinet.files import write_atomically
 from euinet.models.discriminators import GanDiscriminator
 from euinet.records import Split
-from euinet.scoring.inference import raw_scores
-from euinet.scoring.threshold import fit_logit_range
 from euinet.training.checkpoint import FILE_NAME as CHECKPOINT_FILE
 from euinet.training.loop import train
 from euinet.training.run import Trained
@@ -64,15 +62,14 @@ def _keep(trained: Trained, cell: Cell, split: Split, folder: Path, fabric: Fabr
     }
     with write_atomically(folder / GAN_FILE) as temporary:
         temporary.write_bytes(save(weights))
-    calibration = raw_scores(trained.model, split.calibration.images, cell.preset.scoring)
-    logit_range = fit_logit_range(calibration, cell.preset.scoring)
+    alpha = kept_promise(cell.preset.scoring, split, lambda _: None)
+    model = calibrated_model(trained.model, split, cell.preset, cell.seed, alpha)
     facts = {
         "train_seconds": round(trained.seconds, 1),
         "device": str(fabric.device),
         "versions": versions(),
     }
-    card = model_card(split, cell.preset, cell.seed, logit_range, facts)
-    save_model(Model(trained.model, card), folder / MODEL_FOLDER)
+    save_model(replace(model, card=replace(model.card, metrics=facts)), folder / MODEL_FOLDER)
 
 
 def _load_gan(path: Path, split: Split, width: int, fabric: Fabric) -> nn.Module:

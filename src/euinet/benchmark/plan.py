@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from euinet.data import hold_out_classes
+from euinet.data import hold_out_classes, split_dataset
 from euinet.errors import UsageError
 from euinet.presets import Preset
 from euinet.records import Dataset, LabelledImages
@@ -69,14 +69,7 @@ def plan_cells(
     cells = []
     for seed in range(seeds):
         for held_out in splits:
-            settings = preset.data
-            split = hold_out_classes(
-                outline,
-                held_out,
-                validation_fraction=settings.validation_fraction,
-                calibration_fraction=settings.calibration_fraction,
-                seed=seed,
-            )
+            split = split_dataset(outline, held_out, preset.data, seed)
             if pseudo and len(split.known_classes) < 3:
                 raise UsageError(
                     f"Without {', '.join(split.unknown_names)} only {len(split.known_classes)} classes are "

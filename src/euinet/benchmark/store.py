@@ -8,7 +8,6 @@ OUT/results.csv, results.json      the finished cells of the last command, colle
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -16,10 +15,9 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from euinet import __version__
 from euinet.benchmark.results import CellResult, Row
+from euinet.data.fingerprint import dataset_fingerprint
 from euinet.errors import StorageError, UsageError
 from euinet.files import write_text
 from euinet.presets import Preset
@@ -31,24 +29,14 @@ CSV_FILE, JSON_FILE = "results.csv", "results.json"
 
 def make_identity(dataset: Dataset, preset: Preset, precision: str, *, pseudo: bool) -> dict[str, Any]:
     """Return what decides the numbers of every cell besides its split and seed, as plain values."""
-    parts = (dataset.train.images, dataset.train.labels, dataset.test.images, dataset.test.labels)
     return {
         "data": dataset.name,
-        "data_fingerprint": fingerprint(*parts),
+        "data_fingerprint": dataset_fingerprint(dataset),
         "preset": preset.model_dump(mode="json"),
         "precision": precision,
         "pseudo_unknowns": pseudo,
         "euinet": __version__,
     }
-
-
-def fingerprint(*tensors: Tensor) -> str:
-    """Return 16 hexadecimal digits that differ when shape, type or content of any tensor does."""
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(tensor.contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 def claim(out: Path, identity: Mapping[str, Any], far_fingerprints: Mapping[str, str]) -> None:

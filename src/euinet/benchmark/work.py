@@ -9,9 +9,9 @@ from typing import Any
 
 from euinet.benchmark.plan import Cell
 from euinet.benchmark.results import OWN, TEST
-from euinet.benchmark.store import fingerprint
 from euinet.data import Notify, load_dataset
 from euinet.data.far import FarSet, load_far
+from euinet.data.fingerprint import fingerprint
 from euinet.data.overlap import leave_out_known
 from euinet.devices import DeviceName, Precision
 from euinet.errors import UsageError

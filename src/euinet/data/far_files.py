@@ -5,7 +5,6 @@ What a file is, its first bytes say; its name does not matter.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,13 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from euinet.data.far_idx import choose_test_images, looks_like_idx, read_far_idx
+from euinet.data.arrays import looks_like_idx, looks_like_numpy, read_numpy_images
+from euinet.data.far_idx import choose_test_images, read_far_idx
 from euinet.data.folders import is_image, visible
 from euinet.data.images import IMAGE_SUFFIXES, read_image, stored_shape
 from euinet.errors import DataError
-
-_NUMPY_MAGIC, _ZIP_MAGIC = b"\x93NUMPY", b"PK"
-_ARRAY_SHAPES = "(N, H, W), (N, H, W, C) or (N, C, H, W) with 1 or 3 channels C"
 
 
 class FoundImages(NamedTuple):
@@ -46,8 +43,8 @@ def read_far_path(path: Path, channels: int, image_size: int) -> FoundImages:
         raise DataError(f"Cannot read {path} ({error.strerror or error}).") from error
     if looks_like_idx(start):
         return FoundImages(*read_far_idx(path))
-    if start.startswith((_NUMPY_MAGIC, _ZIP_MAGIC)):
-        return FoundImages(_read_array(path))
+    if looks_like_numpy(start):
+        return FoundImages(torch.from_numpy(np.array(read_numpy_images(path))))
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return _read_image_files([path], path.parent, channels, image_size)
     raise DataError(
@@ -95,35 +92,3 @@ def _read_image_files(files: Sequence[Path], folder: Path, channels: int, image_
             "(channels, height, width): shorter side resized, centre cropped"
         )
     return FoundImages(torch.stack(images), tuple(labels), "; ".join(remarks) or None)
-
-
-def _read_array(path: Path) -> Tensor:
-    try:
-        # numpy leaves a damaged archive open if it opens the file itself
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if not isinstance(loaded, np.ndarray):
-                if len(loaded.files) != 1:
-                    raise DataError(f"{path} holds {len(loaded.files)} arrays: give a file with one array.")
-                loaded = loaded[loaded.files[0]]
-            array: np.ndarray = loaded
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        what = " ".join(str(error).split())[:120]
-        raise DataError(f"{path} is damaged or no plain NumPy array ({what}): save it anew.") from error
-    if array.dtype != np.uint8:
-        raise DataError(
-            f"{path} holds {array.dtype} values, but images are uint8, 0 … 255: convert it first "
-            "(values from 0 to 1 times 255, rounded) and save it anew."
-        )
-    return _channels_first(array, path)
-
-
-def _channels_first(array: np.ndarray, path: Path) -> Tensor:
-    """Return a uint8 array as (N, C, H, W); the last axis is taken for the channels where it can be."""
-    if array.ndim == 3:
-        array = array[:, None]
-    elif array.ndim == 4 and array.shape[3] in (1, 3):
-        array = array.transpose(0, 3, 1, 2)
-    elif not (array.ndim == 4 and array.shape[1] in (1, 3)):
-        raise DataError(f"{path} has the shape {array.shape}, but images are {_ARRAY_SHAPES}: reshape it.")
-    return torch.from_numpy(np.ascontiguousarray(array))

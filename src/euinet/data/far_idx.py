@@ -5,25 +5,19 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
+from euinet.data.arrays import read_idx_images
 from euinet.data.datasets import class_names
-from euinet.data.idx import UNSIGNED_BYTE, parse_idx, read_idx
-from euinet.data.integrity import GZIP_MAGIC, DamagedFileError, unpacked
+from euinet.data.idx import read_idx
 from euinet.errors import DataError, UsageError
 
-# EMNIST's largest part, its 697,932 training images, has 547 MB.
-MAX_UNPACKED_BYTES = 2**31
 _IMAGES = re.compile(r".*images-idx3-ubyte(\.gz)?")
 _TEST_IMAGES = re.compile(r"(t10k|.*test)-images-idx3-ubyte(\.gz)?")
 _EMNIST = re.compile(r"emnist-(\w+)-(test|train)-images-idx3-ubyte(\.gz)?")
 # torchvision's folders of the sets that we know by name
 _TITLES = {"MNIST": "mnist", "FashionMNIST": "fashion-mnist", "KMNIST": "kmnist"}
-
-
-def looks_like_idx(start: bytes) -> bool:
-    """Return whether a file with these first bytes is an idx file, or gzipped as only idx files may be."""
-    return start[:2] in (b"\0\0", GZIP_MAGIC)
 
 
 def choose_test_images(folder: Path) -> Path | None:
@@ -51,29 +45,8 @@ def read_far_idx(path: Path) -> tuple[Tensor, tuple[str, ...] | None]:
     Class names are known of EMNIST's files and of torchvision's folders of MNIST, Fashion-MNIST and KMNIST,
     if the file of labels lies beside. Raises DataError naming the file when it is not such a file.
     """
-    try:
-        content = path.read_bytes()
-        if content[:2] == GZIP_MAGIC:
-            content = unpacked(content, MAX_UNPACKED_BYTES)
-        _check_kind(content, path)
-        images = parse_idx(content, 3).unsqueeze(1)  # (N, 1, H, W)
-    except OSError as error:
-        raise DataError(f"Cannot read {path} ({error.strerror or error}).") from error
-    except DamagedFileError as error:
-        raise DataError(f"{path} {error}: replace it with an intact copy.") from error
+    images = torch.from_numpy(read_idx_images(path).copy())
     return images, _labels(path, len(images))
-
-
-def _check_kind(content: bytes, path: Path) -> None:
-    if content[:2] != b"\0\0" or len(content) < 4:
-        raise DamagedFileError("is no idx file")
-    kind, dimensions = content[2], content[3]
-    if kind != UNSIGNED_BYTE or dimensions != 3:
-        raise DataError(
-            f"{path} is an idx file of type {kind} with {dimensions} dimensions, but images are unsigned "
-            f"bytes (type {UNSIGNED_BYTE}) with 3 dimensions (N, H, W): give the file of the images, not of "
-            "the labels."
-        )
 
 
 def _labels(images_path: Path, count: int) -> tuple[str, ...] | None:

@@ -13,6 +13,7 @@ import torch
 from euinet.data.leaks import label_table, verify_split
 from euinet.data.stratify import stratified_positions
 from euinet.errors import UsageError
+from euinet.presets import DataSettings
 from euinet.records import Dataset, LabelledImages, Split, SplitPositions
 
 
@@ -20,15 +21,17 @@ def hold_out_classes(
     dataset: Dataset,
     held_out: Sequence[int | str],
     *,
-    validation_fraction: float = 0.04,
-    calibration_fraction: float = 0.08,
+    validation_fraction: float = 0.08,
+    calibration_fraction: float = 0.04,
     seed: int = 0,
 ) -> Split:
     """Divide a data set into train, validation, calibration (known classes only) and test (all classes).
 
-    `held_out` names the unknown classes by number or name; a string is a name first, then a number; none
-    is allowed. The fractions are of each known class's training images, at least one image each.
-    The same seed gives the same split; the other held-out classes do not matter to where an image goes.
+    Validation images set ranges and serve choices; calibration images serve the promised share of false
+    alarms and nothing else. `held_out` names the unknown classes by number or name; a string is a name first,
+    then a number; none is allowed. The fractions are of each known class's training images, at least one
+    image each. The same seed gives the same split; the other held-out classes do not matter to where an
+    image goes.
     Raises UsageError for a wrong class, fraction or seed, or fewer than 2 known classes left; DataError
     when a known class has too few images.
     """
@@ -41,8 +44,8 @@ def hold_out_classes(
             "must stay known, so hold out fewer."
         )
     _check_settings(validation_fraction, calibration_fraction, seed)
-    train, validation, calibration = stratified_positions(
-        dataset.train.labels, known, names, (validation_fraction, calibration_fraction), seed
+    train, calibration, validation = stratified_positions(
+        dataset.train.labels, known, names, (calibration_fraction, validation_fraction), seed
     )
     test = torch.arange(len(dataset.test))
     new_label = label_table(known, len(names))
@@ -60,6 +63,15 @@ def hold_out_classes(
     )
     verify_split(split, dataset)
     return split
+
+
+def split_dataset(
+    dataset: Dataset, held_out: Sequence[int | str], settings: DataSettings, seed: int
+) -> Split:
+    """Return `hold_out_classes` with the shares that `settings` ask for, given how many images are known."""
+    unknown = torch.tensor(_class_numbers(held_out, dataset.class_names), dtype=torch.int64)
+    known = int((~torch.isin(dataset.train.labels, unknown)).sum())
+    return hold_out_classes(dataset, held_out, **settings.for_images(known).fractions, seed=seed)
 
 
 def pseudo_dataset(split: Split, known_label: int) -> Dataset:

@@ -1,6 +1,6 @@
-"""One image file, as an image of a folder or to be predicted, becomes one uint8 tensor.
+"""Images of files and of other data sets in a model's geometry, as uint8 tensors.
 
-Training and prediction read files through here, so that both see the same pixels.
+Training and prediction read files through `euinet.pixels`, so that both see the same pixels.
 """
 
 from __future__ import annotations
@@ -8,48 +8,32 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps
 from torch import Tensor
 
-from euinet.errors import DataError, UsageError
+from euinet.errors import UsageError
+from euinet.pixels import GREY_MODES, opened_image, read_pixels
+from euinet.pixels import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 
-# As in torchvision's ImageFolder.
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"})
-_GREY_MODES = frozenset({"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
 _ITU_R_601 = (0.299, 0.587, 0.114)  # luma from red, green, blue; Pillow's grey too
 
 
 def read_image(file: Path | BinaryIO, image_size: int, channels: int | None = None) -> Tensor:
-    """Return an image file as uint8, (channels, image_size, image_size).
+    """Return an image file as uint8, (channels, image_size, image_size): the pixels of `read_pixels`.
 
-    Turned upright as its EXIF data say, shorter side resized to `image_size`, centre cropped.
-    `channels` is 1 (grey) or 3 (RGB); without it a grey file gives 1 and any other gives 3.
-    Raises DataError naming the file when it is missing, broken, or not an image.
+    Raises DataError naming the file when it is missing, broken, or not an image of an allowed format.
     """
-    name = str(file) if isinstance(file, Path) else getattr(file, "name", "the image")
-    try:
-        with Image.open(file) as opened:
-            grey = channels == 1 if channels else opened.mode in _GREY_MODES
-            upright = ImageOps.exif_transpose(_eight_bit(opened))
-            converted = upright.convert("L" if grey else "RGB")
-    except FileNotFoundError as error:
-        raise DataError(f"There is no image file {name}.") from error
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise DataError(
-            f"{name} is broken or not an image ({error}): replace the file or take it out."
-        ) from error
-    fitted = ImageOps.fit(converted, (image_size, image_size), Image.Resampling.BILINEAR)
-    pixels = torch.from_numpy(np.array(fitted, dtype=np.uint8))  # (H, W) or (H, W, 3)
-    return pixels.unsqueeze(0) if grey else pixels.permute(2, 0, 1).contiguous()
+    return torch.from_numpy(read_pixels(file, image_size, channels).pixels)
 
 
 def stored_shape(path: Path) -> tuple[int, int, int]:
-    """Return the (channels, height, width) with which a readable image file is stored; channels 1 or 3."""
-    with Image.open(path) as opened:
-        return (1 if opened.mode in _GREY_MODES else 3), opened.height, opened.width
+    """Return the (channels, height, width) with which an image file is stored; channels 1 or 3.
+
+    Raises DataError as `read_image`, for what the header shows.
+    """
+    with opened_image(path) as opened:
+        return (1 if opened.mode in GREY_MODES else 3), opened.height, opened.width
 
 
 def conform(images: Tensor, channels: int, image_size: int) -> Tensor:
@@ -69,12 +53,3 @@ def conform(images: Tensor, channels: int, image_size: int) -> Tensor:
     if floating.shape[2:] != (image_size, image_size):
         floating = F.interpolate(floating, (image_size, image_size), mode="bilinear", antialias=True)
     return floating.round().clamp(0, 255).to(torch.uint8).expand(-1, channels, -1, -1).contiguous()
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits a pixel; Pillow's own conversion clips at 255
-        values = np.asarray(image).astype(np.int64) >> 8
-        return Image.fromarray(values.clip(0, 255).astype(np.uint8))
-    if "transparency" in image.info:
-        return image.convert("RGBA")
-    return image

@@ -9,13 +9,34 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from euinet.data.far import FarSet
+from euinet.data.far import FarSet, load_far
+from euinet.data.sources import Notify
 from euinet.errors import UsageError
 from euinet.records import Dataset
+
+
+def get_far_set(
+    name: str,
+    dataset: Dataset,
+    known_names: Sequence[str],
+    geometry: tuple[int, int],
+    data_root: Path | None,
+    notify: Notify,
+) -> FarSet:
+    """Return the far set `name` in a model's (channels, image_size), without what is known; remarks are told.
+
+    Raises as `load_far` and `leave_out_known` do.
+    """
+    far = load_far(name, *geometry, data_root, notify=notify)
+    far = leave_out_known(far, dataset, known_names)
+    if far.remark:
+        notify(f"{name}: {far.remark}.")
+    return far
 
 
 def leave_out_known(far: FarSet, dataset: Dataset, known_names: Sequence[str]) -> FarSet:

@@ -21,7 +21,7 @@ from euinet.detectors.reads import FittedOn, Reads
 from euinet.scoring.baselines import ODIN_EPSILON, ODIN_TEMPERATURE
 from euinet.scoring.perturbation import NETWORK_RANGE
 
-NOTHING, TRAIN, FEW, CALIBRATION = FittedOn
+NOTHING, TRAIN, FEW, VALIDATION = FittedOn
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,13 @@ OWN = (
           lambda p: (p.model, p.subject.settings, p.subject.logit_range), "eq. 4: preset"),
     Entry("EuiNet without perturbation", reads.HEADS, NOTHING, own.EuiNetWithoutPerturbation,
           lambda p: (p.model, p.subject.settings, p.subject.logit_range), "eq. 4, ε = 0: preset"),
-    Entry("one discriminator", reads.PERTURBED_HEADS, CALIBRATION, own.OneDiscriminator,
+    Entry("one discriminator", reads.PERTURBED_HEADS, VALIDATION, own.OneDiscriminator,
           lambda p: (p.model, p.gan_discriminator, p.subject.settings), "eq. 4: preset", needs_gan=True),
-    Entry("EuiNet without discriminator", reads.HEADS, CALIBRATION, own.EuiNetWithoutDiscriminator,
+    Entry("EuiNet without discriminator", reads.HEADS, VALIDATION, own.EuiNetWithoutDiscriminator,
           lambda p: (p.model, p.subject.settings), "eq. 4, α = 0, ε = 0: preset"),
-    Entry("EuiNet without memory", reads.HEADS, CALIBRATION, own.EuiNetWithoutMemory,
+    Entry("EuiNet without memory", reads.HEADS, VALIDATION, own.EuiNetWithoutMemory,
           lambda p: (p.model, p.subject.settings), "eq. 4, ε = 0: preset"),
-    Entry("standardised logit", reads.HEADS, CALIBRATION, own.StandardisedLogit,
+    Entry("standardised logit", reads.HEADS, VALIDATION, own.StandardisedLogit,
           lambda p: (p.model, p.subject.settings), "eq. 4, α = 0, ε = 0: preset"),
     Entry("maximum logit", reads.HEADS, NOTHING, own.MaximumLogit,
           lambda p: (p.model,), "none"),
@@ -82,9 +82,9 @@ POSTHOC = (
           lambda p: (p.classifier,), "none"),
     Entry("GEN", reads.LOGITS, NOTHING, library.GEN,
           lambda p: (p.classifier, 0.1), "γ = 0.1: paper; all classes: library"),
-    Entry("KLMatching", reads.LOGITS, CALIBRATION, library.KLMatching,
+    Entry("KLMatching", reads.LOGITS, VALIDATION, library.KLMatching,
           lambda p: (p.classifier,), "none"),
-    Entry("TemperatureScaling", reads.LOGITS, CALIBRATION, library.TemperatureScaling,
+    Entry("TemperatureScaling", reads.LOGITS, VALIDATION, library.TemperatureScaling,
           lambda p: (p.classifier,), "T fitted: paper"),
     Entry("OpenMax", reads.LOGITS, TRAIN, BatchedOpenMax,
           lambda p: (p.classifier, 25, 10, 1.0), "tail 25, α = 10, Euclidean distance: library"),
@@ -126,7 +126,7 @@ POSTHOC = (
     Entry("ASH-B", reads.MAPS, NOTHING, library.ASH,
           lambda p: (p.backbone, p.map_head, "ash-b", 0.65), "65 % of the activations pruned: library"),
     Entry("RankFeat", reads.MAPS, NOTHING, library.RankFeat,
-          lambda p: (p.backbone, p.map_head), "last stage: paper"),
+          lambda p: (p.backbone, p.map_head), "last stage, where it has more than one place: paper"),
     Entry("GradNorm", reads.HEAD_GRADIENTS, NOTHING, library.GradNorm,
           lambda p: (p.head, "weight".__eq__), "last layer's weights, T = 1: paper"),
     Entry("GradUncertainty", reads.HEAD_GRADIENTS, NOTHING, library.GradUncertainty,

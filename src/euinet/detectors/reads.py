@@ -30,7 +30,7 @@ class FittedOn(Enum):
     NOTHING = "nothing"
     TRAIN = "the training images"
     FEW = "at most 10,000 of the training images"  # a seeded choice, every class in proportion
-    CALIBRATION = "the calibration images"
+    VALIDATION = "the validation images"
 
 
 def _as_maps(features: Tensor) -> Tensor:

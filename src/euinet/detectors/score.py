@@ -68,10 +68,10 @@ def _known_images(parts: Parts, clock: Stopwatch) -> dict[FittedOn, KnownImages]
     positions = few_positions(subject.train.labels, seed=SEED)
     train = KnownImages(subject.train, device, lambda: gather(model, subject.train.images, clock))
     few = KnownImages(subject.train.where(positions), device, lambda: train.gathered.where(positions))
-    calibration = KnownImages(
-        subject.calibration, device, lambda: gather(model, subject.calibration.images, clock)
+    validation = KnownImages(
+        subject.validation, device, lambda: gather(model, subject.validation.images, clock)
     )
-    return {FittedOn.TRAIN: train, FittedOn.FEW: few, FittedOn.CALIBRATION: calibration}
+    return {FittedOn.TRAIN: train, FittedOn.FEW: few, FittedOn.VALIDATION: validation}
 
 
 def _fitted(one: Entry, parts: Parts, known: Mapping[FittedOn, KnownImages], clock: Stopwatch) -> Detector:

@@ -25,7 +25,7 @@ class Subject:
     settings: ScoringSettings
     logit_range: LogitRange
     train: LabelledImages  # known, to fit on
-    calibration: LabelledImages  # known, not trained on
+    validation: LabelledImages  # known, not trained on
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, EuiNet):

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from euinet.artifact import Model
+from euinet.data.far import FarSet
 from euinet.evaluation.metrics import (
     closed_set_accuracy,
     decide_at,
@@ -17,7 +19,7 @@ from euinet.evaluation.metrics import (
     oscr,
 )
 from euinet.presets import ScoringSettings
-from euinet.records import Decision, DetectorResult, Split
+from euinet.records import Decision, DetectorResult, FloatArray, Split
 from euinet.scoring.baselines import (
     gan_discriminator_scores,
     threshold_accepting,
@@ -34,7 +36,7 @@ DESCRIPTIONS = {
     "vanilla ODIN": "Minus the best softmax probability at T = 1000, ε = 0.0012 (Liang et al. 2018).",
     "GAN discriminator": "What the GAN's own discriminator holds for fake (Ryu et al. 2018).",
 }
-"""What each detector's score is. The first four reject the same share of known calibration images,
+"""What each detector's score is. The first four reject the same share of known validation images,
 `known_rejected`; the two baselines 5 %, as ODIN's paper does."""
 
 
@@ -60,10 +62,32 @@ def decision_metrics(decision: Decision, labels: np.ndarray) -> dict[str, float 
 
 
 def euinet_decision(
-    model: nn.Module, images: Tensor, settings: ScoringSettings, logit_range: LogitRange
+    model: nn.Module,
+    images: Tensor,
+    settings: ScoringSettings,
+    logit_range: LogitRange,
+    thresholds: Tensor | None = None,
 ) -> Decision:
-    """Return EuiNet's decision for uint8 images (N, C, H, W)."""
-    return decide_from_scores(raw_scores(model, images, settings), settings, logit_range)
+    """Return EuiNet's decision for uint8 images (N, C, H, W); thresholds (K,) as in `joint.decide`."""
+    return decide_from_scores(raw_scores(model, images, settings), settings, logit_range, thresholds)
+
+
+def far_metrics(model: Model, known_scores: FloatArray, far: FarSet) -> dict[str, float | int | str]:
+    """Return auroc, fpr95, the share rejected, the count and, if there is one, the remark of a far set.
+
+    `known_scores`: the `ood_score` (N,) of the known test images that it is told apart from.
+    """
+    decision = model.decide(far.images)
+    scores = np.concatenate([known_scores, decision.ood_score])
+    labels = np.concatenate([np.zeros(len(known_scores), np.int64), np.full(len(far.images), -1, np.int64)])
+    measures = detection_metrics(scores, labels)
+    found: dict[str, float | int | str] = {
+        "auroc": measures["auroc"],
+        "fpr95": measures["fpr95"],
+        "ood_accuracy": ood_accuracy(decision.labels, labels[len(known_scores) :]),
+        "n_ood": len(far.images),
+    }
+    return found | ({"remark": far.remark} if far.remark else {})
 
 
 def compare_detectors(
@@ -76,11 +100,11 @@ def compare_detectors(
 ) -> tuple[DetectorResult, ...]:
     """Return EuiNet's result on `split.test`, then its parts' alone, then the baselines'.
 
-    Thresholds of all but EuiNet are read off `split.calibration`: its parts reject the same share of
+    Thresholds of all but EuiNet are read off `split.validation`: its parts reject the same share of
     known images as EuiNet's preset asks for, the baselines 5 %, as ODIN's paper does.
     """
     labels = split.test.labels.numpy()
-    calibration, test = split.calibration.images, split.test.images
+    validation, test = split.validation.images, split.test.images
 
     def result(name: str, description: str, ood_score: Tensor, threshold: float) -> DetectorResult:
         scores = ood_score.numpy()
@@ -97,11 +121,12 @@ def compare_detectors(
             ood_accuracy=ood_accuracy(decided, labels),
         )
 
-    rows = [result("EuiNet", DESCRIPTIONS["EuiNet"], torch.from_numpy(decision.ood_score), 0.0)]
+    own = torch.from_numpy(decision.ood_score)
+    rows = [result("EuiNet", DESCRIPTIONS["EuiNet"], own, float(decision.threshold[0]))]
 
     # EuiNet's parts need no perturbation: one pass serves all three.
     plain = settings.model_copy(update={"epsilon": 0.0})
-    known_raw, test_raw = raw_scores(model, calibration, plain), raw_scores(model, test, plain)
+    known_raw, test_raw = raw_scores(model, validation, plain), raw_scores(model, test, plain)
     parts: dict[str, Callable[[RawScores], Tensor]] = {
         "EuiNet, no perturbation": lambda raw: torch.from_numpy(
             decide_from_scores(raw, plain, logit_range).ood_score
@@ -119,7 +144,7 @@ def compare_detectors(
     if gan_discriminator is not None:
         baselines["GAN discriminator"] = lambda images: gan_discriminator_scores(gan_discriminator, images)
     for name, score_images in baselines.items():
-        threshold = threshold_accepting(score_images(calibration))
+        threshold = threshold_accepting(score_images(validation))
         rows.append(result(name, DESCRIPTIONS[name], score_images(test), threshold))
     return tuple(rows)
 

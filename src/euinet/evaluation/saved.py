@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
-from euinet.artifact import Model, ModelCard, load_model
-from euinet.data import DATASET_NAMES, FarSet, hold_out_classes, leave_out_known, load_dataset, load_far
+from euinet.artifact import ModelCard, load_model
+from euinet.data import DATASET_NAMES, get_far_set, hold_out_classes, load_dataset
 from euinet.devices import DeviceName, make_fabric
 from euinet.errors import UsageError
-from euinet.evaluation.evaluate import decision_metrics, euinet_decision
-from euinet.evaluation.metrics import detection_metrics, ood_accuracy
-from euinet.records import Dataset, Decision, FloatArray, IntArray, Split
+from euinet.evaluation.evaluate import decision_metrics, far_metrics
+from euinet.records import Dataset, IntArray, Split
 
 
 def evaluate_saved(
@@ -39,18 +37,20 @@ def evaluate_saved(
     dataset = load_dataset(data, data_root, image_size=image_size, notify=notify)
     check_fits(dataset, card)
     # before anything is scored: a wrong path must not cost minutes
-    far = [load_far_set(name, dataset, card, data_root, notify) for name in far_sets]
+    geometry = (card.channels, card.image_size)
+    far = [get_far_set(name, dataset, card.class_names, geometry, data_root, notify) for name in far_sets]
     unknown = [name for name in dataset.class_names if name not in card.class_names]
     split = hold_out_classes(dataset, unknown, seed=card.seed)
 
     notify(f"Scoring {len(split.test)} test images …")
     labels = in_model_order(split, card)
-    decision = _decide(model, split.test.images)
+    decision = model.decide(split.test.images)
     metrics: dict[str, Any] = {
         "data": dataset.name,
         "held_out": list(split.unknown_classes),
         "preset": card.preset.name,
         "seed": card.seed,
+        "alpha": None if model.calibration is None else model.calibration.alpha,
         **decision_metrics(decision, labels),
         "train_seconds": card.metrics.get("train_seconds"),
         "device": str(fabric.device),
@@ -62,35 +62,6 @@ def evaluate_saved(
         notify(f"Scoring {len(far_set.images)} images of {far_set.name} …")
         metrics["far"][far_set.name] = far_metrics(model, known_scores, far_set)
     return metrics
-
-
-def load_far_set(
-    name: str, dataset: Dataset, card: ModelCard, data_root: Path | None, notify: Callable[[str], None]
-) -> FarSet:
-    """Return the far set `name` without what the model knows; `notify` gets its remark."""
-    far = load_far(name, card.channels, card.image_size, data_root, notify=notify)
-    far = leave_out_known(far, dataset, card.class_names)
-    if far.remark:
-        notify(f"{name}: {far.remark}.")
-    return far
-
-
-def far_metrics(model: Model, known_scores: FloatArray, far: FarSet) -> dict[str, float | int | str]:
-    """Return auroc, fpr95, the share rejected, the count and, if there is one, the remark of a far set.
-
-    `known_scores`: the `ood_score` (N,) of the known test images that it is told apart from.
-    """
-    decision = _decide(model, far.images)
-    scores = np.concatenate([known_scores, decision.ood_score])
-    labels = np.concatenate([np.zeros(len(known_scores), np.int64), np.full(len(far.images), -1, np.int64)])
-    measures = detection_metrics(scores, labels)
-    found: dict[str, float | int | str] = {
-        "auroc": measures["auroc"],
-        "fpr95": measures["fpr95"],
-        "ood_accuracy": ood_accuracy(decision.labels, labels[len(known_scores) :]),
-        "n_ood": len(far.images),
-    }
-    return found | ({"remark": far.remark} if far.remark else {})
 
 
 def in_model_order(split: Split, card: ModelCard) -> IntArray:
@@ -108,13 +79,14 @@ def check_fits(dataset: Dataset, card: ModelCard) -> None:
             f"The data set {dataset.name} lacks the model's classes {', '.join(missing)}; "
             f"give the data set it was trained on ({card.data}), and other images with --ood."
         )
+    check_shape(dataset, card)
+
+
+def check_shape(dataset: Dataset, card: ModelCard) -> None:
+    """Raise UsageError unless the images of `dataset` have the model's shape."""
     shape = tuple(dataset.test.images.shape[1:])
     if shape != (card.channels, card.image_size, card.image_size):
         raise UsageError(
             f"The images of {dataset.name} are {shape[0]} × {shape[1]} × {shape[2]}, the model reads "
             f"{card.channels} × {card.image_size} × {card.image_size} (channels, height, width)."
         )
-
-
-def _decide(model: Model, images: Tensor) -> Decision:
-    return euinet_decision(model.network, images, model.card.preset.scoring, model.card.logit_range)

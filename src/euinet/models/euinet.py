@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from euinet.data.poses import POSES
+from euinet.models.backbone import BackboneTrunk
 from euinet.models.discriminators import EvidenceDiscriminator, FeatureDiscriminator, PixelDiscriminator
 from euinet.models.memory import KnownMemory
 from euinet.models.resnet import ResNetTrunk
@@ -16,6 +17,7 @@ from euinet.records import Mixing, Outputs
 class EuiNet(nn.Module):
     """ResNet classifier plus model discriminator (figure 4 of the report).
 
+    The trunk is our own small one, or torchvision's network `settings.backbone`.
     What the discriminator reads is `settings.disc_input`: the image itself ("pixels"), the trunk's
     last pooled stage ("features"), the pooled output of every stage ("stages"), or those and the class
     logits in falling order ("evidence").
@@ -24,9 +26,7 @@ class EuiNet(nn.Module):
     def __init__(self, settings: ModelSettings, channels: int, image_size: int, classes: int) -> None:
         super().__init__()
         self.disc_input = settings.disc_input
-        self.trunk = ResNetTrunk(
-            channels, settings.trunk_widths, settings.blocks_per_stage, settings.embedding, image_size
-        )
+        self.trunk = _trunk(settings, channels, image_size)
         sizes = self.trunk.feature_sizes
         self.classifier = nn.Linear(sizes[-1], classes)
         self.pose_head: nn.Linear | None = None  # there while training, where the preset asks for it
@@ -66,7 +66,7 @@ class EuiNet(nn.Module):
         first `reals` of them are real images. `mixing` adds fake logits for mixtures of the rows it names.
         `posed` (P, C, H, W) images share the pass of `images` and get pose logits (P, K·8) instead.
         """
-        count = len(images)
+        count = images.shape[0]  # not len(): an export keeps the number of images open
         stages = self.trunk(images if posed is None else torch.cat([images, posed]))
         pose_logits = None
         if posed is not None and self.pose_head is not None:
@@ -116,6 +116,13 @@ class EuiNet(nn.Module):
             read = stages[-1]
         logits: Tensor = self.discriminator(read)
         return logits
+
+
+def _trunk(settings: ModelSettings, channels: int, image_size: int) -> ResNetTrunk | BackboneTrunk:
+    embedding = settings.embedding
+    if settings.backbone:
+        return BackboneTrunk(settings.backbone, channels, embedding, image_size)
+    return ResNetTrunk(channels, settings.trunk_widths, settings.blocks_per_stage, embedding, image_size)
 
 
 def _evidence(stages: list[Tensor], class_logits: Tensor) -> Tensor:

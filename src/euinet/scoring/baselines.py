@@ -1,7 +1,7 @@
 """The detectors that the report compares itself with, on the same images.
 
 Each gives an `ood_score` (higher = more out-of-distribution). Their threshold is ODIN's: the one that
-accepts 95 % of known images, read off the calibration images.
+accepts 95 % of known images, read off the validation images.
 """
 
 from __future__ import annotations

@@ -76,7 +76,9 @@ def remember(model: nn.Module, known: LabelledImages) -> None:
     memory.remember(found.to(device), known.labels[chosen].to(device))
 
 
-def decide_from_scores(raw: RawScores, settings: ScoringSettings, logit_range: LogitRange) -> Decision:
-    """Apply logit range, temperature, eq. 4 and the one softmax to raw scores."""
+def decide_from_scores(
+    raw: RawScores, settings: ScoringSettings, logit_range: LogitRange, thresholds: Tensor | None = None
+) -> Decision:
+    """Apply logit range, temperature, eq. 4, thresholds (K,) if there are any, and the one softmax."""
     scaled = apply_temperature(logit_range.apply(raw), settings.temperature, settings.temperature_rule)
-    return decide(joint_scores(scaled, logit_range.threshold(raw, settings)), raw.disc_score)
+    return decide(joint_scores(scaled, logit_range.threshold(raw, settings)), raw.disc_score, thresholds)

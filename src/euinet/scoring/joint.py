@@ -45,11 +45,16 @@ def joint_ood_score(scores: Tensor) -> Tensor:
     return scores[:, 0] - scores[:, 1:].amax(dim=1)
 
 
-def decide(scores: Tensor, disc_score: Tensor) -> Decision:
-    """Return the decision for joint scores (N, K+1) and discriminator scores h (N,)."""
+def decide(scores: Tensor, disc_score: Tensor, thresholds: Tensor | None = None) -> Decision:
+    """Return the decision for joint scores (N, K+1) and discriminator scores h (N,).
+
+    `thresholds` (K,) are of the `ood_score` of images whose best class is k; none: 0 for all.
+    """
     ood_score = joint_ood_score(scores)
     labels = scores[:, 1:].argmax(dim=1)
-    labels[ood_score > 0] = REJECT
+    threshold = torch.zeros_like(ood_score) if thresholds is None else thresholds.to(scores)[labels]
+    labels[ood_score > threshold] = REJECT
+    scores = torch.cat([scores[:, :1] - threshold.unsqueeze(1), scores[:, 1:]], dim=1)
     # float64: at T = 10⁻³ the K+1 probabilities differ in their third digit only
     probabilities = scores.double().softmax(dim=1)
     return Decision(
@@ -58,4 +63,5 @@ def decide(scores: Tensor, disc_score: Tensor) -> Decision:
         scores=scores.float().cpu().numpy(),
         probabilities=probabilities.float().cpu().numpy(),
         disc_score=disc_score.float().cpu().numpy(),
+        threshold=threshold.float().cpu().numpy(),
     )

@@ -1,4 +1,4 @@
-"""Where the active threshold lies among the class logits, set on known calibration images alone.
+"""Where the active threshold lies among the class logits, set on known validation images alone.
 
 Section 3 of the report: α and γ "depend on the range and distribution of the classifier's scores". Its
 0.004 and 0.008 suit its own classifier, whose scores it shows: figure 19's Max-2-Max medians say that the
@@ -20,7 +20,7 @@ from euinet.errors import TrainingError
 from euinet.presets import ScoringSettings
 from euinet.scoring.joint import active_threshold, apply_temperature
 
-FEWEST = 30  # calibration images a class needs for a range of its own: its deviation is then known to 13 %
+FEWEST = 30  # validation images a class needs for a range of its own: its deviation is then known to 13 %
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def fit_logit_range(raw: RawScores, settings: ScoringSettings) -> LogitRange:
     spread = float(standardised.median()) - low_quantile(standardised, settings.known_rejected)
     if not spread > 0:  # NaN too: all best logits are the same
         raise TrainingError(
-            "The classifier gives known calibration images all the same best logit, so no threshold can be "
+            "The classifier gives known validation images all the same best logit, so no threshold can be "
             "set among them; train longer."
         )
     unit = float(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,10 +12,11 @@ from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
 from torch import nn
 from torch.optim import Adam
 
+from euinet.models.backbone import BackboneTrunk, load_backbone_weights
 from euinet.models.discriminators import GanDiscriminator
 from euinet.models.euinet import EuiNet
 from euinet.models.generators import ConvolutionalGenerator, DenseGenerator
-from euinet.presets import GanSettings, OptimizerSettings, Preset
+from euinet.presets import GanSettings, OptimizerSettings, Preset, TrainingSettings
 from euinet.records import Split
 
 
@@ -50,7 +52,11 @@ class Players:
 
 
 def build_players(split: Split, preset: Preset, seed: int, fabric: Fabric) -> Players:
-    """Make the networks for `split`'s images, weights drawn from `seed`, set up on the run's device."""
+    """Make the networks for `split`'s images, weights drawn from `seed`, set up on the run's device.
+
+    The trunk starts from `training.backbone_weights` where the preset names a file. Raises what
+    `load_backbone_weights` raises.
+    """
     _, channels, image_size, _ = split.train.images.shape
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -60,7 +66,7 @@ def build_players(split: Split, preset: Preset, seed: int, fabric: Fabric) -> Pl
         generator = make_generator(preset.gan, channels, image_size)
         gan_discriminator = GanDiscriminator(channels, image_size, preset.gan.width)
     return Players(
-        *_set_up(fabric, model, preset.training.optimizer),
+        *_set_up(fabric, model, preset.training.optimizer, _start_from_weights(model, preset.training)),
         *_set_up(fabric, generator, preset.gan.generator_optimizer),
         *_set_up(fabric, gan_discriminator, preset.gan.disc_optimizer),
     )
@@ -73,13 +79,31 @@ def make_generator(settings: GanSettings, channels: int, image_size: int) -> nn.
     return kind(channels, image_size, settings.latent_size, width, settings.generator_bias)
 
 
+def _start_from_weights(model: EuiNet, settings: TrainingSettings) -> list[dict[str, Any]] | None:
+    """Load the trunk's weights if there is a file; return the optimizer's groups, slow ones last."""
+    if not settings.backbone_weights or not isinstance(model.trunk, BackboneTrunk):
+        return None
+    load_backbone_weights(model.trunk, Path(settings.backbone_weights).expanduser())
+    loaded = model.trunk.backbone_parameters()
+    known = {id(parameter) for parameter in loaded}
+    new = [parameter for parameter in model.parameters() if id(parameter) not in known]
+    slow = settings.backbone_rate * settings.optimizer.learning_rate
+    return [{"params": new}, {"params": loaded, "lr": slow}]
+
+
 def _set_up(
-    fabric: Fabric, network: nn.Module, settings: OptimizerSettings
+    fabric: Fabric,
+    network: nn.Module,
+    settings: OptimizerSettings,
+    groups: list[dict[str, Any]] | None = None,
 ) -> tuple[_FabricModule, _FabricOptimizer]:
     # channels-last makes bf16 convolutions several times faster on CPUs and GPUs alike
     network = network.to(memory_format=torch.channels_last)
     optimizer = Adam(
-        network.parameters(), lr=settings.learning_rate, betas=(settings.beta1, settings.beta2), fused=True
+        groups or network.parameters(),
+        lr=settings.learning_rate,
+        betas=(settings.beta1, settings.beta2),
+        fused=True,
     )
     wrapped: tuple[_FabricModule, _FabricOptimizer] = fabric.setup(network, optimizer)
     return wrapped

@@ -1,0 +1,11 @@
+"""The command line: one function a command; its docstring is its help.
+
+Nothing heavy is imported before a command runs, so that `euinet --help` is instant.
+"""
+
+from __future__ import annotations
+
+from euinet.cli import judging, training, using
+from euinet.cli.program import app
+
+__all__ = ["app", "judging", "training", "using"]

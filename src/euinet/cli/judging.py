@@ -1,0 +1,63 @@
+"""Commands that look: evaluate, card, models, data fetch."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from euinet.cli.options import (
+    DataRootOption,
+    Device,
+    DeviceOption,
+    FarOption,
+    JsonOption,
+    ModelArgument,
+    metrics_table,
+    print_result,
+    say,
+)
+from euinet.cli.program import app, data_app
+
+
+@app.command()
+def evaluate(
+    model: ModelArgument,
+    data: Annotated[str, typer.Option("--data", help="The data set whose test images are judged.")],
+    ood: FarOption = None,
+    device: DeviceOption = Device.auto,
+    data_root: DataRootOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Judge a trained model on the test images of a data set, and on far sets."""
+    from euinet.evaluation.saved import evaluate_saved
+    from euinet.pretrained import resolve_model
+
+    metrics = evaluate_saved(resolve_model(model), data, tuple(ood or ()), device.value, data_root, say)
+    print_result(metrics, json_, metrics_table)
+
+
+@app.command()
+def models(json_: JsonOption = False) -> None:
+    """List the models that come with euinet; evaluate takes their names."""
+    from dataclasses import asdict
+
+    from euinet.pretrained.listing import models_table, summarize_models
+
+    found = summarize_models()
+    print_result({"models": [asdict(model) for model in found]}, json_, lambda _: models_table(found))
+
+
+@data_app.command("fetch")
+def data_fetch(
+    name: Annotated[str, typer.Argument(help="A data set's name.")],
+    data_root: DataRootOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Get a data set and check it."""
+    from euinet.data import fetch_dataset
+
+    folder = fetch_dataset(name, data_root, notify=say)
+    print_result(
+        {"data": name, "folder": str(folder)}, json_, lambda found: f"{found['data']} is in {found['folder']}"
+    )

@@ -1,0 +1,98 @@
+"""What commands share: their options, and how they speak.
+
+stdout holds the result alone (with --json one JSON document); progress and remarks go to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+class Device(StrEnum):
+    """Where to compute."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    mps = "mps"
+
+
+class Precision(StrEnum):
+    """In what numbers to train."""
+
+    auto = "auto"
+    bf16 = "bf16-mixed"
+    float32 = "32-true"
+
+
+ModelArgument = Annotated[
+    str,
+    typer.Argument(help="A model's folder, as train and reproduce write it, or a name that models lists."),
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Decides everything that is drawn at random.")]
+DeviceOption = Annotated[Device, typer.Option("--device", help="auto takes a GPU where there is one.")]
+PrecisionOption = Annotated[
+    Precision, typer.Option("--precision", help="Of training; auto is bfloat16 where the processor has it.")
+]
+DataRootOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-root", help="Folder of data sets, in torchvision's layout. [default: EUINET_DATA, or a cache]"
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SETTING=VALUE", help="Change one setting of the preset; may be repeated."),
+]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")]
+DataOption = Annotated[
+    str, typer.Option("--data", help="A data set's name, or a folder with one subfolder a class.")
+]
+FarOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ood",
+        help="A far set, whose images are all unknown: a data set's name, noise-uniform, noise-gaussian, "
+        "letters, or a path to an idx file, a .npy array, an image or a folder of images "
+        "(PATH:transpose turns rows into columns); may be repeated.",
+    ),
+]
+
+
+def overrides(pairs: list[str] | None) -> dict[str, str]:
+    """Return the settings that --set changes. Raises UsageError for what is not SETTING=VALUE."""
+    from euinet.errors import UsageError
+
+    found = {}
+    for pair in pairs or ():
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError(f"--set takes SETTING=VALUE, such as scoring.epsilon=0, not '{pair}'.")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def print_result(result: dict[str, Any], as_json: bool, as_text: Callable[[dict[str, Any]], str]) -> None:
+    """Print a command's result on stdout."""
+    typer.echo(json.dumps(result, indent=2) if as_json else as_text(result))
+
+
+def say(text: str) -> None:
+    """Say something about the work on stderr."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def metrics_table(metrics: dict[str, Any]) -> str:
+    """Return what a person wants first: figure 21's table, then the detectors."""
+    from euinet.report.console import console_table
+
+    return console_table(metrics)

@@ -1,0 +1,28 @@
+"""The program itself; the commands put themselves into it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="euinet",
+    help='An image classifier that gives a class or says "none of these".',
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+data_app = typer.Typer(help="Get data sets.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+
+@app.callback(invoke_without_command=True)
+def main(version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
+    """An image classifier that gives a class or says "none of these"."""
+    if version:
+        from euinet import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit

@@ -1,0 +1,190 @@
+"""Commands that train: reproduce, train, benchmark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from euinet.cli.options import (
+    DataOption,
+    DataRootOption,
+    Device,
+    DeviceOption,
+    FarOption,
+    JsonOption,
+    Precision,
+    PrecisionOption,
+    ResumeOption,
+    SeedOption,
+    SetOption,
+    metrics_table,
+    overrides,
+    print_result,
+    say,
+)
+from euinet.cli.program import app
+
+if TYPE_CHECKING:
+    from euinet.experiment import Experiment
+
+
+@app.command()
+def reproduce(
+    seed: SeedOption = 0,
+    out: Annotated[Path, typer.Option("--out", help="Folder for everything that is written.")] = Path(
+        "runs/reproduce"
+    ),
+    resume: ResumeOption = False,
+    set_: SetOption = None,
+    device: DeviceOption = Device.auto,
+    precision: PrecisionOption = Precision.auto,
+    data_root: DataRootOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Repeat the report's experiment: MNIST, digit 0 held out.
+
+    Writes metrics.json, the figures, report.html and the model to --out.
+    """
+    from euinet.experiment import Experiment
+    from euinet.presets import get_preset
+
+    experiment = Experiment("mnist", ("0",), get_preset("report", overrides(set_)), seed)
+    _run(experiment, out, resume, device, precision, data_root, json_, report=True)
+
+
+@app.command()
+def train(
+    data: DataOption,
+    hold_out: Annotated[
+        str, typer.Option("--hold-out", help="Classes to treat as unknown, separated by commas.")
+    ] = "",
+    ood: FarOption = None,
+    image_size: Annotated[
+        int | None,
+        typer.Option(
+            "--image-size",
+            min=16,
+            help="Of a folder's images, in pixels a side; a multiple of 4. [default: 32]",
+            show_default=False,
+        ),
+    ] = None,
+    preset: Annotated[str, typer.Option("--preset", help="Settings to start from.")] = "default",
+    out: Annotated[Path, typer.Option("--out", help="Folder for model, metrics and log.")] = Path(
+        "runs/train"
+    ),
+    resume: ResumeOption = False,
+    set_: SetOption = None,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Draw the figures and report.html too.")
+    ] = False,
+    seed: SeedOption = 0,
+    device: DeviceOption = Device.auto,
+    precision: PrecisionOption = Precision.auto,
+    data_root: DataRootOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Train one model on known classes and judge it on known and unknown ones."""
+    from euinet.experiment import Experiment
+    from euinet.presets import get_preset
+
+    held_out = tuple(name.strip() for name in hold_out.split(",") if name.strip())
+    chosen = get_preset(preset, overrides(set_))
+    experiment = Experiment(data, held_out, chosen, seed, image_size, tuple(ood or ()))
+    _run(experiment, out, resume, device, precision, data_root, json_, report=report)
+
+
+@app.command()
+def benchmark(
+    data: DataOption,
+    hold_out: Annotated[
+        str,
+        typer.Option(
+            "--hold-out",
+            help="Which classes are unknown in turn: each; six-four (the literature's five MNIST splits); or "
+            'splits of your own, "4;9" one class each, "4,9;0" 4 and 9 together and then 0.',
+        ),
+    ] = "each",
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="How many: 0, 1, … One gives no interval.")
+    ] = 3,
+    preset: Annotated[str, typer.Option("--preset", help="Settings to start from.")] = "default",
+    set_: SetOption = None,
+    detectors: Annotated[
+        str, typer.Option("--detectors", help="all, own, posthoc, or names separated by commas.")
+    ] = "all",
+    far: Annotated[
+        list[str] | None, typer.Option("--far", help="A far set, as evaluate's --ood; may be repeated.")
+    ] = None,
+    pseudo_unknowns: Annotated[
+        bool,
+        typer.Option(
+            "--pseudo-unknowns",
+            help="To choose settings: the next known class plays the unknown one; no test image is used, and "
+            "none of the class held out.",
+        ),
+    ] = False,
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for models, results and tables; what is done there is kept.")
+    ] = Path("runs/benchmark"),
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes that share the cores.")] = 1,
+    device: DeviceOption = Device.auto,
+    precision: PrecisionOption = Precision.auto,
+    data_root: DataRootOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Train and judge a model for every class held out and every seed, beside other detectors.
+
+    The same command again goes on where it was interrupted.
+    """
+    from euinet.benchmark.run import Asked, run_benchmark
+    from euinet.benchmark.summary import as_text
+    from euinet.presets import get_preset
+
+    asked = Asked(
+        data=data,
+        hold_out=hold_out,
+        seeds=seeds,
+        preset=get_preset(preset, overrides(set_)),
+        detectors=detectors,
+        far=tuple(far or ()),
+        pseudo=pseudo_unknowns,
+        out=out,
+        jobs=jobs,
+        device=device.value,
+        precision=precision.value,
+        data_root=data_root,
+    )
+    ended = run_benchmark(asked, say)
+    if summary := ended.summary:
+        print_result(summary.plain, json_, lambda _: as_text(summary))
+        say(f"Wrote results.csv, results.json, summary.md, summary.json and most_wrong.png to {out}.")
+    ended.raise_failures()
+
+
+def _run(
+    experiment: Experiment,
+    out: Path,
+    resume: bool,
+    device: Device,
+    precision: Precision,
+    data_root: Path | None,
+    json_: bool,
+    *,
+    report: bool,
+) -> None:
+    from euinet.devices import make_fabric
+    from euinet.experiment import run_experiment
+
+    fabric = make_fabric(device.value, precision.value)
+    result = run_experiment(
+        experiment, out, fabric, data_root=data_root, resume=resume, report=report, notify=say
+    )
+    print_result(result.metrics, json_, metrics_table)
+    wrote = (
+        "report.html, the figures, metrics.json and the model"
+        if report and result.record
+        else "metrics.json and the model"
+    )
+    say(f"Wrote {wrote} to {out}.")

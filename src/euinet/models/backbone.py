@@ -1,0 +1,177 @@
+"""A trunk of torchvision's ResNet family, which can start from weights in a file, such as ImageNet's."""
+
+from __future__ import annotations
+
+import pickle
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from euinet.errors import StorageError, UsageError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of red, green and blue in 0 … 1
+IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+HALVINGS = 5  # by the stem's convolution and pooling, then by every stage but the first; they round up
+
+
+class ToImageNet(nn.Module):
+    """Bring images from −1 … 1 to what ImageNet's weights read: x ↦ ((x + 1)/2 − mean)/deviation."""
+
+    gain: Tensor
+    shift: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        mean, deviation = (
+            torch.tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_DEVIATION)
+        )
+        # Constants: a model's file need not hold them.
+        self.register_buffer("gain", 0.5 / deviation, persistent=False)
+        self.register_buffer("shift", (0.5 - mean) / deviation, persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map (B, 1 or 3, H, W) to (B, 3, H, W); grey is taken for all three colours."""
+        brought = images * self.gain + self.shift
+        # One layout whatever the weights': a saved model read back then gives the very same numbers.
+        return brought.contiguous(memory_format=torch.channels_last)
+
+
+class BackboneTrunk(nn.Module):
+    """torchvision's network `name` without its last layer: stem and four stages, weights drawn at random.
+
+    It shows every stage and takes an `embedding`, as `ResNetTrunk` does: that many units which read the last
+    stage's map of an `image_size` image place by place; 0: the classifier reads the map's average. The map's
+    side is a 32nd of the image's, so an image of 32 pixels or fewer has one place, and the two differ little.
+
+    Raises UsageError for images that have neither 1 nor 3 channels.
+    """
+
+    def __init__(self, name: str, in_channels: int, embedding: int = 0, image_size: int = 0) -> None:
+        super().__init__()
+        if in_channels not in (1, 3):
+            raise UsageError(
+                f"The backbone {name} reads grey or colour images, 1 or 3 channels, not {in_channels}; "
+                "leave model.backbone out."
+            )
+        from torchvision.models import get_model  # half a second, and only a backbone needs it
+
+        network = get_model(name, weights=None, num_classes=1)
+        self.name = name
+        self.stem = nn.Sequential(
+            OrderedDict(
+                to_imagenet=ToImageNet(),
+                conv1=network.conv1,
+                bn1=network.bn1,
+                relu=network.relu,
+                maxpool=network.maxpool,
+            )
+        )
+        self.stages = nn.ModuleList([network.layer1, network.layer2, network.layer3, network.layer4])
+        channels: int = network.fc.in_features
+        bottleneck = channels // 512  # a block's output is wider than its inside by this
+        widths = tuple(bottleneck * width for width in (64, 128, 256, 512))
+        self.embed = _embedding(channels, embedding, image_size) if embedding else None
+        self.feature_sizes = (*widths, embedding) if embedding else widths
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Map (B, C, H, W) images in −1 … 1 to (B, feature_sizes[i]); the last is what the classifier reads.
+
+        That is the average-pooled output of every stage, first to last, then the embedding if there is one.
+        """
+        x = self.stem(images)
+        found = []
+        for stage in self.stages:
+            x = stage(x)
+            found.append(x.mean(dim=(2, 3)))
+        if self.embed is not None:
+            found.append(self.embed(x))
+        return found
+
+    def backbone_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that torchvision's network has too: all but the embedding's."""
+        return [*self.stem.parameters(), *self.stages.parameters()]
+
+
+def _embedding(channels: int, units: int, image_size: int) -> nn.Sequential:
+    """A fully connected layer over the last stage's map (B, C, H, W): (B, units), none below 0."""
+    side = -(-image_size // 2**HALVINGS)
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(channels * side * side, units, bias=False),
+        nn.BatchNorm1d(units),
+        nn.ReLU(),
+    )
+
+
+def load_backbone_weights(trunk: BackboneTrunk, path: Path) -> None:
+    """Put the weights of a state dict of torchvision's network into `trunk`; its last layer, fc, is left out.
+
+    `path`: a .safetensors file, or under any other ending one that torch.save wrote. Nothing in it is
+    executed. Raises UsageError where there is no file, no state dict in it or another network's, StorageError
+    where it cannot be read or a weight is no finite number.
+    """
+    given = _read(path, trunk.name)
+    wanted = {_torchvision_key(key): key for key in trunk.state_dict() if not key.startswith("embed.")}
+    shapes = {theirs: trunk.state_dict()[ours].shape for theirs, ours in wanted.items()}
+    # Files from before torch 0.4.1 lack BatchNorm's counters, which nothing here reads.
+    missing = [key for key in wanted if key not in given and not key.endswith(".num_batches_tracked")]
+    unexpected = [key for key in given if key not in wanted]
+    misshapen = [key for key in given if key in wanted and given[key].shape != shapes[key]]
+    for keys, what in ((missing, "lacks"), (unexpected, "also holds"), (misshapen, "has another shape for")):
+        if keys:
+            more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+            raise UsageError(
+                f"The file {path} does not hold torchvision's {trunk.name}: it {what} {keys[0]}{more}; set "
+                "model.backbone to the network that the weights are of, or give a file with its state dict."
+            )
+    trunk.load_state_dict({wanted[key]: value for key, value in given.items()}, strict=False)
+
+
+def _read(path: Path, name: str) -> dict[str, Tensor]:
+    """Return the file's state dict without fc, on the CPU."""
+    if not path.is_file():
+        raise UsageError(
+            f"There is no file {path} to start from: training.backbone_weights must name a .pth or "
+            f".safetensors file with the state dict of torchvision's {name}."
+        )
+    try:
+        found = _content(path)
+    except Exception as error:  # safetensors, torch, pickle and zip each have their own kinds
+        # what torch says of a file it will not unpickle is advice to run it all the same
+        said = "" if isinstance(error, pickle.UnpicklingError) else f": {error}"
+        what = " ".join(f"{type(error).__name__}{said}".split())[:200]
+        raise StorageError(
+            f"The weights {path} cannot be read ({what}): copy the file anew, a .safetensors file under that "
+            "ending and one that torch.save wrote under another."
+        ) from error
+    if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
+        raise UsageError(
+            f"The file {path} holds more or something else than a state dict: save that of torchvision's "
+            f"{name} alone, names and tensors."
+        )
+    kept = {str(key): value for key, value in found.items() if not str(key).startswith("fc.")}
+    for key, value in kept.items():
+        if not value.isfinite().all():
+            raise StorageError(f"The weights {path} are damaged, {key} is not finite: copy the file anew.")
+    return kept
+
+
+def _content(path: Path) -> Any:
+    if path.suffix.lower() == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _torchvision_key(key: str) -> str:
+    """Return torchvision's name for an entry of the trunk: "stages.0.1.conv2.weight" is its layer1's."""
+    kind, rest = key.split(".", 1)
+    if kind == "stem":
+        return rest
+    stage, rest = rest.split(".", 1)
+    return f"layer{int(stage) + 1}.{rest}"

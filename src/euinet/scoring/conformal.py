@@ -1,0 +1,136 @@
+"""The operating point: a promised share of false alarms, set by known calibration images alone.
+
+Split-conformal calibration (Vovk et al. 2005; Bates et al. 2023, "Testing for Outliers with Conformal
+p-values"): nothing that makes the score has seen the calibration images, so the score of one more known
+image is as likely to take any rank among theirs. P(a known image is rejected) ≤ α follows from that alone,
+for any network and any data. It promises nothing about how many unknown images are caught.
+
+No torch in this file: a decision from an exported model needs none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from euinet.answers import FloatArray, IntArray
+from euinet.errors import UsageError
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Scores of n known images that decided nothing else, and the promise made by them.
+
+    With `per_class` each class the classifier may answer has a threshold of its own, from the calibration
+    images that it gives this answer; the promise then holds among the images of each answer.
+    """
+
+    scores: FloatArray  # (n,) `ood_score`
+    answers: IntArray  # (n,) the classifier's best class, 0 … K−1
+    alpha: float | None = (
+        None  # promised share of false alarms; None: the threshold stays where ranges put it, 0
+    )
+    per_class: bool = False
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def thresholds(self, classes: int) -> FloatArray:
+        """Return the threshold (K,) of each class's `ood_score`: above it an image is rejected.
+
+        It is the ⌈(n+1)(1−α)⌉-th smallest calibration score. Raises UsageError when there are too few.
+        """
+        if self.alpha is None:
+            return np.zeros(classes, np.float32)
+        if not self.per_class:
+            return np.full(classes, conformal_threshold(self.scores, self.alpha), np.float32)
+        groups = [self.scores[self.answers == k] for k in range(classes)]
+        return np.array([conformal_threshold(own, self.alpha) for own in groups], np.float32)
+
+    def p_values(self, ood_score: FloatArray, answers: IntArray) -> FloatArray:
+        """Return for scores (N,) of images with these best classes (N,) their p-values (N,) float64.
+
+        (1 + number of calibration scores ≥ this one) / (n + 1): 1/(n+1) … 1, uniform for known images.
+        """
+        if not self.per_class:
+            return p_values(self.scores, ood_score)
+        found = np.empty(len(ood_score), np.float64)
+        for k in np.unique(answers):
+            own = answers == k
+            found[own] = p_values(self.scores[self.answers == k], ood_score[own])
+        return found
+
+
+def conformal_rank(count: int, alpha: float) -> int:
+    """Return ⌈(n+1)(1−α)⌉ for n = `count`, that is n + 1 − ⌊α(n+1)⌋; α is taken as written: 0.1 = 1/10."""
+    return count + 1 - math.floor(Fraction(repr(alpha)) * (count + 1))
+
+
+def fewest_images(alpha: float) -> int:
+    """Return how many calibration images α needs: the least n with α(n+1) ≥ 1."""
+    return math.ceil(1 / Fraction(repr(alpha))) - 1
+
+
+def smallest_alpha(count: int) -> float:
+    """Return the least α that `count` calibration images can promise, rounded up to three digits."""
+    exact = Fraction(1, count + 1)
+    digits = 2 - math.floor(math.log10(exact))
+    rounded: float = math.ceil(exact * 10**digits) / 10**digits
+    return rounded
+
+
+def conformal_threshold(scores: FloatArray, alpha: float) -> float:
+    """Return the ⌈(n+1)(1−α)⌉-th smallest of `scores` (n,). Raises UsageError when n is too small for α."""
+    rank = conformal_rank(len(scores), alpha)
+    if rank > len(scores):
+        raise UsageError(too_few(len(scores), alpha))
+    return float(np.partition(scores, rank - 1)[rank - 1])
+
+
+def p_values(calibration: FloatArray, ood_score: FloatArray) -> FloatArray:
+    """Return (1 + #{calibration ≥ score}) / (n + 1) for `ood_score` (N,): (N,) float64."""
+    ordered = np.sort(calibration)
+    at_least = len(ordered) - np.searchsorted(ordered, ood_score, side="left")
+    return (1 + at_least) / (len(ordered) + 1)
+
+
+def check_alpha(alpha: float) -> None:
+    """Raise UsageError unless α lies between 0 and 0.5."""
+    if not 0 < alpha < 0.5:
+        raise UsageError(
+            f"alpha is {alpha}, but must lie between 0 and 0.5: it is the share of known images that may be "
+            "rejected by mistake, such as 0.01."
+        )
+
+
+def check_enough(calibration: Calibration, class_names: Sequence[str]) -> None:
+    """Raise UsageError, with the number needed, unless each threshold has calibration images enough."""
+    if calibration.alpha is None:
+        return
+    check_alpha(calibration.alpha)
+    if not calibration.per_class:
+        if conformal_rank(len(calibration), calibration.alpha) > len(calibration):
+            raise UsageError(too_few(len(calibration), calibration.alpha))
+        return
+    counts = np.bincount(calibration.answers, minlength=len(class_names))
+    needed = fewest_images(calibration.alpha)
+    short = [f"{name} ({n})" for name, n in zip(class_names, counts, strict=True) if n < needed]
+    if short:
+        raise UsageError(
+            f"A threshold for each class at alpha {calibration.alpha} needs {needed} calibration images that "
+            f"the classifier gives to each, but there are fewer of {', '.join(short)}: give more images, a "
+            "larger alpha, or one threshold for all classes."
+        )
+
+
+def too_few(count: int, alpha: float) -> str:
+    """Return the sentence for `count` calibration images that cannot promise α."""
+    least = f" or an alpha of at least {smallest_alpha(count):g}" if count else ""
+    return (
+        f"alpha {alpha} cannot be promised by {count} calibration images: at least {fewest_images(alpha)} "
+        f"are needed; give more known images{least}."
+    )
