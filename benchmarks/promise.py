@@ -126,7 +126,7 @@ def report(known: dict[str, Known], splits: int, seed: int) -> str:
             "## The models as they come",
             "",
             "Calibrated with images held back from MNIST's training part; the share of known *test* images "
-            "rejected. Other people wrote the test images, so these are not exchangeable with the calibration "
+            "rejected. Other people wrote those, so they are not exchangeable with the calibration "
             "images, and the promise does not cover them; where the share lies above alpha, that is why.",
             "",
             f"| model | calibration images | {' | '.join(f'alpha {alpha}' for alpha in ALPHAS)} |",

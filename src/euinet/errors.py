@@ -33,3 +33,7 @@ class TrainingError(EuiNetError):
 
 class StorageError(EuiNetError):
     """A file cannot be written or read: no space, no permission, damaged."""
+
+
+class ExportError(EuiNetError):
+    """A model cannot be written in another format, or what was written does not answer as the model does."""

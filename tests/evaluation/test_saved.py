@@ -98,7 +98,7 @@ def test_nothing_left_or_nothing_there_is_found_before_anything_is_scored(
     def scored(*arguments: object) -> None:
         raise AssertionError("something was scored")
 
-    monkeypatch.setattr(saved, "_decide", scored)
+    monkeypatch.setattr(Model, "decide", scored)
     np.save(tmp_path / "known.npy", load_dataset("digits").test.where(torch.tensor([1])).images[:, 0].numpy())
     first = load_dataset("digits").test.labels[1]
     assert first > 0

@@ -39,17 +39,23 @@ def raw_scores(model: nn.Module, images: Tensor, settings: ScoringSettings) -> R
     `model` is an EuiNet in eval mode. float32 throughout: training's bf16 would move the scores.
     """
 
-    def scaled_logits(inputs: Tensor) -> Tensor:
-        return apply_temperature(model(inputs).class_logits, settings.temperature, settings.temperature_rule)
-
     def score(inputs: Tensor) -> tuple[Tensor, ...]:
-        perturbed = perturb(inputs, scaled_logits, settings)
-        with torch.no_grad():
-            read = read_heads(model, perturbed)
+        read = perturbed_scores(model, inputs, settings)
         parts = (read.class_logits, read.disc_logits)
         return parts if read.distance is None else (*parts, read.distance)
 
     return RawScores(*in_batches(score, images, next(model.parameters()).device))
+
+
+def perturbed_scores(model: nn.Module, images: Tensor, settings: ScoringSettings) -> RawScores:
+    """Perturb (B, C, H, W) images in −1 … 1 and return what an EuiNet says of them, on their device."""
+
+    def scaled_logits(inputs: Tensor) -> Tensor:
+        return apply_temperature(model(inputs).class_logits, settings.temperature, settings.temperature_rule)
+
+    perturbed = perturb(images, scaled_logits, settings)
+    with torch.no_grad():
+        return read_heads(model, perturbed)
 
 
 def read_heads(model: nn.Module, images: Tensor) -> RawScores:
@@ -80,5 +86,10 @@ def decide_from_scores(
     raw: RawScores, settings: ScoringSettings, logit_range: LogitRange, thresholds: Tensor | None = None
 ) -> Decision:
     """Apply logit range, temperature, eq. 4, thresholds (K,) if there are any, and the one softmax."""
+    return decide(raw_joint_scores(raw, settings, logit_range), raw.disc_score, thresholds)
+
+
+def raw_joint_scores(raw: RawScores, settings: ScoringSettings, logit_range: LogitRange) -> Tensor:
+    """Return the joint scores (N, K+1) of what the network said, reject first."""
     scaled = apply_temperature(logit_range.apply(raw), settings.temperature, settings.temperature_rule)
-    return decide(joint_scores(scaled, logit_range.threshold(raw, settings)), raw.disc_score, thresholds)
+    return joint_scores(scaled, logit_range.threshold(raw, settings))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -45,23 +47,40 @@ def joint_ood_score(scores: Tensor) -> Tensor:
     return scores[:, 0] - scores[:, 1:].amax(dim=1)
 
 
+class Judged(NamedTuple):
+    """A decision for N images as tensors: what `decide` returns, where an exported model computes it."""
+
+    labels: Tensor  # (N,) int64, 0 … K−1 or REJECT
+    best_classes: Tensor  # (N,) int64, 0 … K−1
+    ood_score: Tensor  # (N,)
+    scores: Tensor  # (N, K+1), column 0 less the threshold
+    probabilities: Tensor  # (N, K+1) float32
+    threshold: Tensor  # (N,)
+
+
+def judge(scores: Tensor, thresholds: Tensor | None = None) -> Judged:
+    """Decide on joint scores (N, K+1) by tensors alone, on their device; `thresholds` as for `decide`."""
+    ood_score = joint_ood_score(scores)
+    best = scores[:, 1:].argmax(dim=1)
+    threshold = torch.zeros_like(ood_score) if thresholds is None else thresholds.to(scores)[best]
+    labels = torch.where(ood_score > threshold, REJECT, best)
+    scores = torch.cat([scores[:, :1] - threshold.unsqueeze(1), scores[:, 1:]], dim=1)
+    # float64: at T = 10⁻³ the K+1 probabilities differ in their third digit only
+    probabilities = scores.double().softmax(dim=1).float()
+    return Judged(labels, best, ood_score, scores, probabilities, threshold)
+
+
 def decide(scores: Tensor, disc_score: Tensor, thresholds: Tensor | None = None) -> Decision:
     """Return the decision for joint scores (N, K+1) and discriminator scores h (N,).
 
     `thresholds` (K,) are of the `ood_score` of images whose best class is k; none: 0 for all.
     """
-    ood_score = joint_ood_score(scores)
-    labels = scores[:, 1:].argmax(dim=1)
-    threshold = torch.zeros_like(ood_score) if thresholds is None else thresholds.to(scores)[labels]
-    labels[ood_score > threshold] = REJECT
-    scores = torch.cat([scores[:, :1] - threshold.unsqueeze(1), scores[:, 1:]], dim=1)
-    # float64: at T = 10⁻³ the K+1 probabilities differ in their third digit only
-    probabilities = scores.double().softmax(dim=1)
+    judged = judge(scores, thresholds)
     return Decision(
-        labels=labels.cpu().numpy(),
-        ood_score=ood_score.float().cpu().numpy(),
-        scores=scores.float().cpu().numpy(),
-        probabilities=probabilities.float().cpu().numpy(),
+        labels=judged.labels.cpu().numpy(),
+        ood_score=judged.ood_score.float().cpu().numpy(),
+        scores=judged.scores.float().cpu().numpy(),
+        probabilities=judged.probabilities.cpu().numpy(),
         disc_score=disc_score.float().cpu().numpy(),
-        threshold=threshold.float().cpu().numpy(),
+        threshold=judged.threshold.float().cpu().numpy(),
     )

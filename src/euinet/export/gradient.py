@@ -1,0 +1,69 @@
+"""The perturbation's input gradient as plain operations: what `torch.export` and ONNX cannot take otherwise.
+
+Neither knows `torch.autograd.grad`. Traced once with the number of images left open, the module becomes a graph
+in which the backward pass is written out; the operations of that pass are then replaced by ordinary ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch._decomp import decomposition_table, get_decompositions
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx import GraphModule
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
+
+aten = torch.ops.aten
+
+
+def traced(module: nn.Module, images: Tensor) -> GraphModule:
+    """Return `module` as a graph without gradients, for any number of images of the size of (N, C, H, W).
+
+    The module's parameters must not require gradients: only what is taken within its forward is written out.
+    """
+    fake = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
+    sizes = [DimDynamic.DYNAMIC, DimDynamic.STATIC, DimDynamic.STATIC, DimDynamic.STATIC]
+    open_images = fake.from_tensor(images, symbolic_context=StatelessSymbolicContext(dynamic_sizes=sizes))
+    trace = make_fx(module, _replacements(), tracing_mode="symbolic", _allow_non_fake_inputs=True)
+    graph = trace(open_images)
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
+    return graph.eval()
+
+
+def _replacements() -> dict[torch._ops.OperatorBase, object]:
+    """Return what each backward operation is replaced by: torch's own rules, and one of ours."""
+    backward = [operation for operation in decomposition_table if "backward" in str(operation)]
+    return {**get_decompositions(backward), aten.convolution_backward.default: _convolution_backward}
+
+
+def _convolution_backward(
+    gradient: Tensor,
+    images: Tensor,
+    weight: Tensor,
+    bias_sizes: Sequence[int] | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    transposed: bool,
+    output_padding: Sequence[int],
+    groups: int,
+    output_mask: Sequence[bool],
+) -> tuple[Tensor | None, None, None]:
+    """Return a convolution's gradient with respect to its input: a transposed convolution, same weights.
+
+    Raises NotImplementedError for a transposed convolution, and for a gradient of weights or bias.
+    """
+    if transposed or output_mask[1] or output_mask[2]:
+        raise NotImplementedError("only the input gradient of an ordinary convolution can be exported")
+    lost = [  # rows and columns of the input that no step of the convolution reached
+        size - ((out - 1) * step - 2 * pad + spread * (kernel - 1) + 1)
+        for size, out, kernel, step, pad, spread in zip(
+            images.shape[2:], gradient.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True
+        )
+    ]
+    found: Tensor = aten.convolution(gradient, weight, None, stride, padding, dilation, True, lost, groups)
+    return found, None, None
