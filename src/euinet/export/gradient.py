@@ -1,7 +1,7 @@
 """The perturbation's input gradient as plain operations: what `torch.export` and ONNX cannot take otherwise.
 
-Neither knows `torch.autograd.grad`. Traced once with the number of images left open, the module becomes a graph
-in which the backward pass is written out; the operations of that pass are then replaced by ordinary ones.
+Neither knows `torch.autograd.grad`. Traced once with the number of images left open, the module becomes a
+graph in which the backward pass is written out; that pass's own operations are replaced by ordinary ones.
 """
 
 from __future__ import annotations

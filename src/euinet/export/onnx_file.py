@@ -35,10 +35,10 @@ def export_onnx(model: Model, path: Path) -> None:
     """Write `model` to `path` as one ONNX file that holds the whole decision, weights included.
 
     Its input `images` is uint8 (N, C, H, W) in the model's size, N ≥ 0; its outputs are the fields of
-    `DecisionOutputs`; its metadata is `OnnxMetadata`. The file is compared with the model before it takes its
-    place (check.py); what stood at `path` stays until then. Raises UsageError without the packages of the
-    extra `export`, ExportError when the model cannot be exported or its file answers differently, StorageError
-    when the file cannot be written.
+    `DecisionOutputs`; its metadata is `OnnxMetadata`. The file is compared with the model before it takes
+    its place (check.py); what stood at `path` stays until then. Raises UsageError without the packages of the
+    extra `export`, ExportError when the model cannot be exported or its file answers differently,
+    StorageError when the file cannot be written.
     """
     _check_installed()
     model = _on_the_cpu(model)

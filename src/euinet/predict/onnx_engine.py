@@ -70,8 +70,8 @@ class OnnxPredictor:
         wanted = (plain.channels, plain.image_size, plain.image_size)
         if pixels.dtype != np.uint8 or pixels.shape[1:] != wanted:
             raise UsageError(
-                f"The images are {pixels.dtype} of shape {pixels.shape}, but the model reads uint8 (0 … 255) of "
-                f"shape (N, {', '.join(map(str, wanted))}): convert them."
+                f"The images are {pixels.dtype} of shape {pixels.shape}, but the model reads uint8 (0 … 255) "
+                f"of shape (N, {', '.join(map(str, wanted))}): convert them."
             )
         try:
             values = self._session.run(self._outputs, {INPUT: np.ascontiguousarray(pixels)})

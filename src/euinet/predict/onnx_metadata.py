@@ -55,8 +55,8 @@ def read_metadata(text: str) -> OnnxMetadata:
     version = _whole(values, "format_version", 1)
     if version != FORMAT_VERSION:
         raise StorageError(
-            f"The exported model has format {version}, this version of euinet reads {FORMAT_VERSION}; use the "
-            "version of euinet that wrote it."
+            f"The exported model has format {version}, this version of euinet reads {FORMAT_VERSION}; use "
+            "the version of euinet that wrote it."
         )
     names, per_class = _names(values["class_names"]), values["per_class"]
     if not isinstance(per_class, bool):

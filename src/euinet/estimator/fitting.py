@@ -1,0 +1,102 @@
+"""What needs torch behind the estimators: training on arrays, and reading a model in equal passes."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from lightning_fabric import Fabric
+
+from euinet.answers import IntArray
+from euinet.artifact import Model
+from euinet.data import split_dataset
+from euinet.devices import DeviceName, make_fabric
+from euinet.experiment import calibrated_model, kept_promise
+from euinet.presets import Preset
+from euinet.records import Dataset, LabelledImages, Split
+from euinet.training.loop import train
+
+PASS = 64  # images a pass; the last is filled up
+Read = TypeVar("Read")
+
+
+def part_images(
+    images: npt.NDArray[np.uint8], labels: IntArray, class_names: tuple[str, ...], preset: Preset, seed: int
+) -> Split:
+    """Return uint8 images (n, C, S, S) with labels (n,), 0 … K−1, parted as the preset says; none is for a test.
+
+    Raises DataError for a class with too few images.
+    """
+    known = LabelledImages(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64)))
+    nothing = torch.empty(0, dtype=torch.int64)
+    return split_dataset(Dataset("X", class_names, known, known.where(nothing)), [], preset.data, seed)
+
+
+def promised_alpha(split: Split, preset: Preset, say: Callable[[str], None]) -> float | None:
+    """Return the preset's alpha, or the least that the split's calibration images can promise, and say so."""
+    return kept_promise(preset.scoring, split, say)
+
+
+def fitted_model(
+    split: Split,
+    preset: Preset,
+    seed: int,
+    alpha: float | None,
+    *,
+    per_class: bool,
+    device: DeviceName,
+    quiet: bool,
+) -> Model:
+    """Return a model trained on `split` with α promised; no file stays, no global random state changes.
+
+    Raises UsageError for a device that there is not or, with `per_class`, for too few calibration images,
+    TrainingError when training diverged or learned nothing.
+    """
+    fabric = make_fabric(device)
+    with torch.random.fork_rng(devices=_seeded_devices(fabric)), tempfile.TemporaryDirectory() as folder:
+        trained = train(split, preset, seed, Path(folder), fabric, quiet=quiet)
+        model = calibrated_model(trained.model, split, preset, seed, alpha)
+    return model.with_alpha(alpha, per_class=True) if per_class else model
+
+
+def read_in_passes(read: Callable[[torch.Tensor], Read], images: npt.NDArray[np.uint8]) -> Read:
+    """Return what `read`, a model's `decide` or `predict`, says of images (n, C, S, S), n ≥ 1, PASS at a time.
+
+    Every pass has as many images as any other, the last filled up with its first: libraries add in another
+    order for another batch size, and so a row's last digits would depend on how many rows come with it.
+    """
+    parts: list[dict[str, Any]] = []
+    record: Any = None
+    for start in range(0, len(images), PASS):
+        part = images[start : start + PASS]
+        filled = np.concatenate([part, np.repeat(part[:1], PASS - len(part), axis=0)])
+        record = read(torch.from_numpy(filled))
+        arrays = {name: value for name, value in vars(record).items() if isinstance(value, np.ndarray)}
+        parts.append({name: value[: len(part)] for name, value in arrays.items()})
+    joined: Read = replace(record, **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+    return joined
+
+
+def on_cpu(model: Model) -> Model:
+    """Return the model with its network on the CPU, a copy if it is elsewhere."""
+    if next(model.network.parameters()).device.type == "cpu":
+        return model
+    state = {name: value.cpu() for name, value in model.network.state_dict().items()}
+    from euinet.models.euinet import EuiNet
+
+    card = model.card
+    network = EuiNet(card.preset.model, card.channels, card.image_size, len(card.class_names))
+    network.load_state_dict(state)
+    return replace(model, network=network.eval())
+
+
+def _seeded_devices(fabric: Fabric) -> list[int]:
+    """Return the GPUs whose global random state training touches: torch.manual_seed seeds all there are."""
+    used = torch.cuda.is_available() and (fabric.device.type == "cuda" or torch.cuda.is_initialized())
+    return list(range(torch.cuda.device_count())) if used else []

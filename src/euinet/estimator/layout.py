@@ -1,0 +1,174 @@
+"""How the rows of X lie as images, and how they become the uint8 squares that the networks read.
+
+No torch in this file.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+SMALLEST_SIDE = 8  # pixels; the trunk halves an image three times
+SIDE_MULTIPLE = 4  # the GAN's generator doubles its image twice
+SMALLEST_IMAGE = SMALLEST_SIDE**2  # columns from which a square number of them is taken for an image
+ROWS_AT_A_TIME = 4096  # brought to 0 … 255 in float64, which takes eight times the space
+_ALLOWED = "(n, H, W), (n, H, W, C) or (n, C, H, W) with 1 or 3 channels C, or (n, d)"
+
+
+@dataclass(frozen=True)
+class ImageLayout:
+    """What `fit` found out of X: how a row lies as an image, and which values are dark and bright.
+
+    `shape`: (H, W), (H, W, C) or (C, H, W) of an image; (d,) where d columns are laid out as blocks.
+    """
+
+    shape: tuple[int, ...]
+    low: float  # becomes 0; lower values too
+    high: float  # becomes 255; higher values too
+
+    def squares(self, X: Array) -> npt.NDArray[np.uint8]:  # noqa: N803
+        """Return rows of X as uint8 images (n, C, S, S), S a multiple of 4 and at least 8.
+
+        X: rows (n, d) of this layout, or images of its C, H and W with the channels first, last or, of one,
+        left out. An image that is no such square is put into the middle of the least one that holds it, on
+        0. Raises ValueError for other shapes.
+        """
+        if len(self.shape) == 1:
+            if X.ndim != 2:
+                raise ValueError(f"X has the shape {X.shape}, but rows of {self.shape[0]} columns were fitted.")
+            return _padded(_blocks(self._bytes(X)))
+        if X.ndim == 2:
+            X = X.reshape(len(X), *self.shape)  # noqa: N806
+        images, expected = channels_first(X), channels_first(np.empty((1, *self.shape), np.uint8)).shape[1:]
+        if images.shape[1:] != expected:
+            raise ValueError(
+                f"X has images of the shape {images.shape[1:]} (channels, height, width), but images of "
+                f"{expected} were fitted: give images of that shape."
+            )
+        return _padded(self._bytes(images))
+
+    def _bytes(self, values: Array) -> npt.NDArray[np.uint8]:
+        """Return values as 0 … 255, shape kept: `low` … `high` spread evenly, what lies outside clipped."""
+        if values.dtype == np.uint8 and (self.low, self.high) == (0, 255):
+            return values
+        made = np.empty(values.shape, np.uint8)
+        for start in range(0, len(values), ROWS_AT_A_TIME):
+            part = values[start : start + ROWS_AT_A_TIME].astype(np.float64)
+            share = ((part - self.low) / (self.high - self.low)).clip(0, 1)
+            made[start : start + ROWS_AT_A_TIME] = np.rint(255 * share)
+        return made
+
+
+def find_layout(
+    X: Array,  # noqa: N803
+    image_shape: Sequence[int] | None,
+    pixel_range: Sequence[float] | None,
+) -> ImageLayout:
+    """Return the layout of X (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), as the parameters say or X shows.
+
+    Raises ValueError for other shapes, for an `image_shape` that X does not have, and for a `pixel_range`
+    that is none or, left out, cannot be seen in X because all its values are the same.
+    """
+    shape = _row_shape(X.shape, None if image_shape is None else _checked_shape(image_shape))
+    if pixel_range is not None:
+        low, high = _checked_range(pixel_range)
+    elif X.dtype == np.uint8:
+        low, high = 0.0, 255.0
+    else:
+        low, high = float(X.min()), float(X.max())
+        if low == high:
+            raise ValueError(
+                f"All values of X are {low:g}, so there is nothing to see in its images; if they lie between "
+                "known limits all the same, give them as pixel_range."
+            )
+    return ImageLayout(shape, low, high)
+
+
+def channels_first(X: Array) -> Array:  # noqa: N803
+    """Return images as (n, C, H, W); the last axis is taken for the channels where it can be."""
+    if X.ndim == 3:
+        return X[:, None]
+    if X.ndim == 4 and X.shape[3] in (1, 3):
+        return X.transpose(0, 3, 1, 2)
+    if X.ndim == 4 and X.shape[1] in (1, 3):
+        return X
+    raise ValueError(f"X has the shape {X.shape}, but must be {_ALLOWED}: reshape it.")
+
+
+def _row_shape(shape: tuple[int, ...], image_shape: tuple[int, ...] | None) -> tuple[int, ...]:
+    """Return the shape of one row of an X of this shape, seen as an image."""
+    if len(shape) > 2:
+        channels_first(np.empty((0, *shape[1:]), np.uint8))
+        if image_shape not in (None, shape[1:]):
+            raise ValueError(
+                f"image_shape is {image_shape}, but X holds images of {shape[1:]}: leave image_shape out; it "
+                "is for X of two dimensions."
+            )
+        return shape[1:]
+    columns = shape[1]
+    if image_shape is not None:
+        if math.prod(image_shape) != columns:
+            raise ValueError(
+                f"image_shape is {image_shape}, which is {math.prod(image_shape)} values, but X has {columns} "
+                "columns: give the shape of one image."
+            )
+        return image_shape
+    side = math.isqrt(columns)
+    return (side, side) if side**2 == columns >= SMALLEST_IMAGE else (columns,)
+
+
+def _blocks(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Lay out d columns (n, d) row by row as square blocks of an image (n, 1, S, S); places left over are 0.
+
+    A block is as small as makes the image SMALLEST_SIDE pixels wide: convolutions see one value as a patch.
+    """
+    count, columns = rows.shape
+    a_side = math.isqrt(columns - 1) + 1  # ⌈√d⌉
+    block = -(-SMALLEST_SIDE // a_side)
+    cells = np.zeros((count, a_side**2), np.uint8)
+    cells[:, :columns] = rows
+    grid = cells.reshape(count, 1, a_side, a_side)
+    return grid.repeat(block, axis=2).repeat(block, axis=3)
+
+
+def _padded(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return images (n, C, H, W) in the middle of the least square that the networks take, on 0."""
+    height, width = images.shape[2:]
+    side = max(SMALLEST_SIDE, -(-max(height, width) // SIDE_MULTIPLE) * SIDE_MULTIPLE)
+    margins = [((side - length) // 2, side - length - (side - length) // 2) for length in (height, width)]
+    return np.ascontiguousarray(np.pad(images, [(0, 0), (0, 0), *margins]))
+
+
+def _checked_shape(image_shape: Sequence[int]) -> tuple[int, ...]:
+    try:
+        lengths = tuple(image_shape)
+    except TypeError:
+        lengths = ()
+    whole = all(isinstance(n, Integral) and not isinstance(n, bool) and n >= 1 for n in lengths)
+    if len(lengths) not in (2, 3) or not whole or (len(lengths) == 3 and not {lengths[0], lengths[2]} & {1, 3}):
+        raise ValueError(
+            f"image_shape is {image_shape!r}, but must be (H, W), (H, W, C) or (C, H, W) with 1 or 3 channels "
+            "C, or None."
+        )
+    return tuple(int(n) for n in lengths)
+
+
+def _checked_range(pixel_range: Sequence[float]) -> tuple[float, float]:
+    try:
+        low, high = (float(value) for value in pixel_range)
+    except (TypeError, ValueError):
+        low = high = math.nan
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError(
+            f"pixel_range is {pixel_range!r}, but must be two numbers, the darkest value and then the "
+            "brightest, such as (0, 1), or None for the range seen in fit."
+        )
+    return low, high
