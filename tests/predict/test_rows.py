@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from euinet.errors import UsageError
-from euinet.predict.rows import as_csv, as_table, check_format, write_rows
+from euinet.predict.rows import as_csv, as_table
+from euinet.predict.sinks import check_format, file_sink
 
 CLASSES = ("cat", "=dog")
 ROWS: list[dict[str, Any]] = [
@@ -65,7 +66,9 @@ def test_the_table_says_it_in_words_and_cannot_steer_a_terminal() -> None:
 def test_files_hold_the_same_rows(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     for name in ("rows.csv", "rows.json", "rows.parquet"):
-        write_rows(ROWS, CLASSES, tmp_path / name)
+        with file_sink(tmp_path / name, CLASSES) as sink:
+            sink.write(ROWS[:1])
+            sink.write(ROWS[1:])
     assert json.loads((tmp_path / "rows.json").read_text())["predictions"] == ROWS
     assert (tmp_path / "rows.csv").read_text() == as_csv(ROWS, CLASSES)
     found = parquet.read_table(tmp_path / "rows.parquet").to_pylist()
@@ -79,3 +82,27 @@ def test_files_hold_the_same_rows(tmp_path: Path) -> None:
 def test_another_ending_is_refused_before_anything_is_computed() -> None:
     with pytest.raises(UsageError, match=r"rows\.xlsx ends in '\.xlsx', but results are written as \.csv"):
         check_format(Path("rows.xlsx"))
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.json", "rows.parquet"])
+def test_what_is_broken_off_leaves_nothing(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("as it was")
+
+    def broken_off() -> None:
+        with file_sink(tmp_path / name, CLASSES) as sink:
+            sink.write(ROWS)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        broken_off()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "as it was"
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.json", "rows.parquet"])
+def test_no_rows_are_a_file_too(tmp_path: Path, name: str) -> None:
+    with file_sink(tmp_path / name, CLASSES):
+        pass
+    if name == "rows.json":
+        assert json.loads((tmp_path / name).read_text()) == {"predictions": []}
+    assert (tmp_path / name).stat().st_size > 0

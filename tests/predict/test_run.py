@@ -11,6 +11,7 @@ from euinet.predict import run
 from euinet.predict.engine import Facts
 from euinet.predict.inputs import find_inputs
 from euinet.predict.run import predict_all
+from euinet.predict.sinks import RowList
 from euinet.preprocessing import Preprocessing
 from euinet.scoring.conformal import p_values
 
@@ -50,12 +51,13 @@ def test_every_image_has_its_row_in_order(tmp_path: Path, monkeypatch: pytest.Mo
     save(tmp_path, 10, 200, 60, 0, 120)
     (tmp_path / "3.png").write_bytes(b"")
     predictor = Brightness()
-    predicted = predict_all(predictor, find_inputs([str(tmp_path)]), lambda _: None)
-    assert [Path(row["path"]).name for row in predicted.rows] == [f"{index}.png" for index in range(5)]
-    assert [row.get("label") for row in predicted.rows] == ["dark", None, "light", None, None]
-    assert [row.get("rejected") for row in predicted.rows] == [False, True, False, None, True]
-    assert "3.png is empty" in predicted.rows[3]["error"]
-    assert predicted.rows[1]["p_value"] == pytest.approx(1 / 101)
+    kept = RowList()
+    predicted = predict_all(predictor, find_inputs([str(tmp_path)]), [kept], lambda _: None)
+    assert [Path(row["path"]).name for row in kept.rows] == [f"{index}.png" for index in range(5)]
+    assert [row.get("label") for row in kept.rows] == ["dark", None, "light", None, None]
+    assert [row.get("rejected") for row in kept.rows] == [False, True, False, None, True]
+    assert "3.png is empty" in kept.rows[3]["error"]
+    assert kept.rows[1]["p_value"] == pytest.approx(1 / 101)
     assert predictor.batches == [2, 1, 1]
     plain = predicted.to_plain()
     assert (plain["images"], plain["broken"], plain["rejected"]) == (5, 1, 2)
@@ -65,7 +67,7 @@ def test_every_image_has_its_row_in_order(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_nothing_but_broken_images_is_no_share(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"")
-    plain = predict_all(Brightness(), find_inputs([str(tmp_path)]), lambda _: None).to_plain()
+    plain = predict_all(Brightness(), find_inputs([str(tmp_path)]), (), lambda _: None).to_plain()
     assert (plain["broken"], plain["rejected_share"], plain["drift"]) == (1, None, None)
 
 
@@ -74,6 +76,6 @@ def test_progress_has_an_estimate(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(run, "PLAIN_SECONDS", 0.0)
     save(tmp_path, 1, 2, 3)
     said: list[str] = []
-    predict_all(Brightness(), find_inputs([str(tmp_path)]), said.append)
+    predict_all(Brightness(), find_inputs([str(tmp_path)]), (), said.append)
     assert said[0].startswith("1 of 3 images, ")
     assert said[-1].endswith(" 0 s left")

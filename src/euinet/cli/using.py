@@ -88,11 +88,14 @@ def predict(
     json_: JsonOption = False,
 ) -> None:
     """Say for each image which class it is, or that it is none of these."""
+    from contextlib import nullcontext
+
     from euinet.errors import DataError, UsageError
     from euinet.predict.engine import open_predictor
     from euinet.predict.inputs import find_inputs
-    from euinet.predict.rows import as_csv, as_table, check_format, write_rows
+    from euinet.predict.rows import as_csv, as_table
     from euinet.predict.run import predict_all
+    from euinet.predict.sinks import RowList, check_format, file_sink
 
     if csv and json_:
         raise UsageError("--csv and --json cannot both be printed: choose one, or write one with --out.")
@@ -102,22 +105,24 @@ def predict(
     if found.passed_over:
         say(f"{found.passed_over} files without an image's name were passed over.")
     predictor = open_predictor(model, device.value)
-    predicted = predict_all(predictor, found, say)
-    rows = predicted.rows
+    class_names = predictor.facts.class_names
+    printed = RowList() if csv or json_ or out is None else None
+    with nullcontext() if out is None else file_sink(out, class_names) as written:
+        sinks = [sink for sink in (printed, written) if sink is not None]
+        predicted = predict_all(predictor, found, sinks, say)
     if out is not None:
-        write_rows(rows, predictor.facts.class_names, out)
-        say(f"Wrote {len(rows)} rows to {out}.")
-    if csv:
-        typer.echo(as_csv(rows, predictor.facts.class_names), nl=False)
-    elif json_:
-        print_result({"model": model} | predicted.to_plain(), True, str)
-    elif out is None:
-        typer.echo(as_table(rows))
+        say(f"Wrote {predicted.images} rows to {out}.")
+    if printed is not None and csv:
+        typer.echo(as_csv(printed.rows, class_names), nl=False)
+    elif printed is not None and json_:
+        print_result({"model": model, "predictions": printed.rows, **predicted.to_plain()}, True, str)
+    elif printed is not None:
+        typer.echo(as_table(printed.rows))
     if predicted.drift is not None:
         say(predicted.drift.sentence())
     if predicted.broken:
-        say(f"{predicted.broken} of {len(rows)} images could not be read.")
-    if predicted.broken == len(rows):
+        say(f"{predicted.broken} of {predicted.images} images could not be read.")
+    if predicted.broken == predicted.images:
         raise DataError("No image could be read: see their rows.")
     if fail_on_ood and (predicted.rejected or predicted.broken):
         raise typer.Exit(1)

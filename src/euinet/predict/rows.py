@@ -1,59 +1,26 @@
-"""What was answered for each image, written as a table for people, or JSON, CSV or Parquet for programs."""
+"""What was answered for each image, as a table for people or as CSV (`sinks` writes files)."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
-
-from euinet.errors import UsageError
-from euinet.files import write_atomically, write_text
 
 Row = dict[str, Any]
 """One image: path, label, rejected, ood_score, p_value, probabilities …; or path and error."""
 
-FORMATS = (".csv", ".json", ".parquet")
 _COLUMNS = ("path", "label", "rejected", "best_class", "ood_score", "p_value", "reject_probability")
-_LAST = ("remark", "error")
+LAST = ("remark", "error")
 NONE_OF_THESE = "none of these"
-
-
-def write_rows(rows: Sequence[Row], class_names: Sequence[str], path: Path) -> None:
-    """Write rows to a .csv, .json or .parquet file, whole or not at all.
-
-    In CSV and Parquet each class's probability is a column of its own, `p(NAME)`. Raises UsageError for
-    another ending, or for Parquet without pyarrow; StorageError when the file cannot be written.
-    """
-    suffix = check_format(path)
-    if suffix == ".json":
-        write_text(path, json.dumps({"predictions": list(rows)}, indent=2, allow_nan=False) + "\n")
-    elif suffix == ".csv":
-        write_text(path, as_csv(rows, class_names))
-    else:
-        _write_parquet(rows, class_names, path)
-
-
-def check_format(path: Path) -> str:
-    """Return the ending of `path`. Raises UsageError unless it is one of FORMATS and can be written."""
-    suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise UsageError(f"{path} ends in '{suffix}', but results are written as {', '.join(FORMATS)}.")
-    if suffix == ".parquet":
-        _pyarrow()
-    return suffix
 
 
 def as_csv(rows: Sequence[Row], class_names: Sequence[str]) -> str:
     """Return rows as CSV with a header; what a row lacks is empty."""
     text = io.StringIO()
-    columns = [*_COLUMNS, *(f"p({name})" for name in class_names), *_LAST]
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer = csv.DictWriter(text, columns_of(class_names), lineterminator="\n")
     writer.writeheader()
-    for row in rows:
-        writer.writerow({key: _cell(value) for key, value in _flat(row).items()})
+    writer.writerows(csv_row(row) for row in rows)
     return text.getvalue()
 
 
@@ -88,7 +55,8 @@ def _table_row(row: Row) -> tuple[str, str, str, str, str]:
     )
 
 
-def _flat(row: Row) -> Row:
+def flat(row: Row) -> Row:
+    """Return a row with a column for each probability."""
     flat = {key: value for key, value in row.items() if key != "probabilities"}
     return flat | {f"p({name})": value for name, value in row.get("probabilities", {}).items()}
 
@@ -102,25 +70,11 @@ def _cell(value: Any) -> Any:
     return value
 
 
-def _write_parquet(rows: Sequence[Row], class_names: Sequence[str], path: Path) -> None:
-    arrow, parquet = _pyarrow()
-    kinds = {
-        "rejected": arrow.bool_(),
-        **dict.fromkeys(("path", "label", "best_class", *_LAST), arrow.string()),
-    }
-    columns = [*_COLUMNS, *(f"p({name})" for name in class_names), *_LAST]
-    schema = arrow.schema([(column, kinds.get(column, arrow.float64())) for column in columns])
-    table = arrow.Table.from_pylist([_flat(row) for row in rows], schema=schema)
-    with write_atomically(path) as temporary:
-        parquet.write_table(table, temporary)
+def csv_row(row: Row) -> Row:
+    """Return a row's cells as CSV has them."""
+    return {key: _cell(value) for key, value in flat(row).items()}
 
 
-def _pyarrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow as arrow
-        import pyarrow.parquet as parquet
-    except ImportError as error:
-        raise UsageError(
-            "Parquet needs pyarrow, which is not installed: pip install 'euinet[parquet]', or write .csv."
-        ) from error
-    return arrow, parquet
+def columns_of(class_names: Sequence[str]) -> list[str]:
+    """Return the columns of a table of rows."""
+    return [*_COLUMNS, *(f"p({name})" for name in class_names), *LAST]

@@ -1,10 +1,10 @@
-"""Predicting, every step in order: find the images, read and answer them in batches, collect the rows."""
+"""Predicting, every step in order: read the images, answer them in batches, send the rows on."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from euinet.predict.drift import Drift, measure_drift
 from euinet.predict.engine import Predictor
 from euinet.predict.inputs import Found, Read
 from euinet.predict.rows import Row
+from euinet.predict.sinks import Sink
 
 BATCH = 256
 PLAIN_SECONDS = 10.0  # between lines of progress away from a terminal
@@ -22,19 +23,18 @@ PLAIN_SECONDS = 10.0  # between lines of progress away from a terminal
 
 @dataclass(frozen=True)
 class Predicted:
-    """The rows of all images, in the order in which they were named, and what they say together."""
+    """What all images say together."""
 
-    rows: tuple[Row, ...]
+    images: int
     broken: int
     rejected: int
     drift: Drift | None  # None without p-values
 
     def to_plain(self) -> dict[str, Any]:
-        """Return what `predict --json` prints."""
-        answered = len(self.rows) - self.broken
+        """Return plain values for JSON."""
+        answered = self.images - self.broken
         return {
-            "predictions": list(self.rows),
-            "images": len(self.rows),
+            "images": self.images,
             "broken": self.broken,
             "rejected": self.rejected,
             "rejected_share": self.rejected / answered if answered else None,
@@ -42,29 +42,34 @@ class Predicted:
         }
 
 
-def predict_all(predictor: Predictor, found: Found, notify: Callable[[str], None]) -> Predicted:
-    """Return a row for every image of `found`: what is broken has its error in its row, the rest go on."""
-    rows: list[Row] = []
+def predict_all(
+    predictor: Predictor, found: Found, sinks: Sequence[Sink], notify: Callable[[str], None]
+) -> Predicted:
+    """Send a row for every image of `found` to all `sinks`, in the order in which the images were named.
+
+    What is broken has its error in its row, and the rest go on. Memory does not grow with the images, but for
+    their p-values: four bytes each.
+    """
+    images = broken = rejected = 0
     p_values: list[np.ndarray] = []
     progress = _Progress(found.images, notify)
     for batch in _batches(_read(predictor, found)):
-        good = [read for read in batch if read.pixels is not None]
-        answers = (
-            predictor.predict(np.stack([read.pixels for read in good if read.pixels is not None]))
-            if good
-            else None
-        )
-        rows += _rows(batch, answers)
-        if answers is not None and answers.p_value is not None:
-            p_values.append(answers.p_value)
-        progress.show(len(rows))
-    broken = sum("error" in row for row in rows)
-    rejected = sum(row.get("rejected", False) for row in rows)
+        good = [read.pixels for read in batch if read.pixels is not None]
+        answers = predictor.predict(np.stack(good)) if good else None
+        rows = _rows(batch, answers)
+        for sink in sinks:
+            sink.write(rows)
+        images, broken = images + len(batch), broken + len(batch) - len(good)
+        if answers is not None:
+            rejected += int(answers.rejected.sum())
+            if answers.p_value is not None:
+                p_values.append(answers.p_value.astype(np.float32))
+        progress.show(images)
     drift = None
     if p_values:
         facts = predictor.facts
         drift = measure_drift(np.concatenate(p_values), rejected, facts.alpha, facts.calibration_images)
-    return Predicted(tuple(rows), broken, rejected, drift)
+    return Predicted(images, broken, rejected, drift)
 
 
 def _read(predictor: Predictor, found: Found) -> Iterator[Read]:
