@@ -6,7 +6,7 @@ SEED ?= 0
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install reproduce test check check-full seeds readings benchmark detection models constraints clean
+.PHONY: help install reproduce test check check-full seeds readings benchmark detection splits promise models constraints clean
 
 help:
 	@echo "make reproduce   the report's experiment on MNIST, into $(OUT) (SEED=$(SEED))"
@@ -17,6 +17,8 @@ help:
 	@echo "make readings    the reproduction record's measurements (about an hour more)"
 	@echo "make benchmark   what a training step costs, and where"
 	@echo "make detection   ten digits held out × three seeds × all detectors (under two hours)"
+	@echo "make splits      six digits known, and Fashion-MNIST's classes held out (an hour and a half)"
+	@echo "make promise     whether the promised share of false alarms is kept (two minutes)"
 	@echo "make models      the models that come with the package, from what make detection trained"
 
 install: $(STAMP)
@@ -58,6 +60,14 @@ DETECTION := $(BIN)/euinet benchmark --jobs 2 --far fashion-mnist --far letters
 
 detection: $(STAMP)
 	$(DETECTION) --data mnist --hold-out each --seeds 3 --out runs/detection-mnist
+
+splits: $(STAMP)
+	$(DETECTION) --data mnist --hold-out six-four --seeds 1 --out runs/detection-six-four
+	$(BIN)/euinet benchmark --jobs 2 --far mnist --data fashion-mnist --hold-out each --seeds 1 \
+	  --out runs/detection-fashion
+
+promise: $(STAMP)
+	$(BIN)/python benchmarks/promise.py
 
 models: detection
 	$(BIN)/python benchmarks/bundle.py --benchmark runs/detection-mnist
