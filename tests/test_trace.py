@@ -15,9 +15,9 @@ from torch import Tensor
 from euinet import experiment
 from euinet.data import hold_out_classes, verify_split
 from euinet.evaluation.evaluate import euinet_decision
-from euinet.experiment import Experiment, Result, calibrated_model, evaluate, run_experiment
-from euinet.presets import Preset
-from euinet.records import Dataset
+from euinet.experiment import Experiment, Result, calibrated_model, evaluate, kept_promise, run_experiment
+from euinet.presets import Preset, get_preset
+from euinet.records import Dataset, Split
 from euinet.report import write_report
 from euinet.scoring.inference import raw_scores
 from euinet.scoring.threshold import fit_logit_range
@@ -170,3 +170,16 @@ def test_with_nothing_held_out_what_needs_unknown_images_is_null(
     for name in ("ood_accuracy", "auroc", "fpr95", "aupr_in", "aupr_out", "oscr"):
         assert result.metrics[name] is None
     assert (result.metrics["n_id"], result.metrics["n_ood"]) == (24, 0)
+
+
+def test_a_promise_that_few_images_cannot_make_grows_and_says_so(split: Split) -> None:
+    said: list[str] = []
+    settings = get_preset("default").scoring
+    assert kept_promise(settings, split, said.append) == 0.25  # 3 images: 1/(3 + 1)
+    assert said == [
+        "alpha 0.01 needs 99 calibration images, but there are 3: it is 0.25 here. More images, or "
+        "scoring.alpha, change that."
+    ]
+    assert kept_promise(settings.model_copy(update={"alpha": 0.4}), split, said.append) == 0.4
+    assert kept_promise(get_preset("report").scoring, split, said.append) is None
+    assert len(said) == 1

@@ -6,8 +6,15 @@ import itertools
 import pytest
 import torch
 
-from euinet.data import hold_out_classes, hold_out_known_class, pseudo_dataset, verify_split
+from euinet.data import (
+    hold_out_classes,
+    hold_out_known_class,
+    pseudo_dataset,
+    split_dataset,
+    verify_split,
+)
 from euinet.errors import DataError, SplitLeakError, UsageError
+from euinet.presets import DataSettings
 from euinet.records import Dataset, LabelledImages
 
 TRAINING_SIDE = ("train", "validation", "calibration")
@@ -216,3 +223,35 @@ def test_a_pseudo_unknown_must_be_a_known_label(four_classes):
     split = hold_out_classes(four_classes, [0])
     with pytest.raises(UsageError, match="no known label 3: give 0 … 2"):
         hold_out_known_class(split, 3)
+
+
+def settings(**changes: float) -> DataSettings:
+    return DataSettings(**{"validation_fraction": 0.08, "calibration_fraction": 0.04, **changes})
+
+
+@pytest.mark.parametrize(
+    ("images", "validation", "calibration"),
+    [
+        (54_000, 0.08, 0.04),  # enough of both
+        (1_250, 0.08, 0.081),  # 100 of 1,250, a little more than 0.08, so that rounding does not lose one
+        (500, 0.1, 0.2),
+        (60, 0.2, 0.2),  # never more than a fifth each
+        (0, 0.2, 0.2),
+    ],
+)
+def test_small_data_gives_larger_shares(images: int, validation: float, calibration: float) -> None:
+    fractions = settings().for_images(images).fractions
+    assert fractions["validation_fraction"] == pytest.approx(validation, abs=0.0011)
+    assert fractions["calibration_fraction"] == pytest.approx(calibration, abs=0.0011)
+
+
+def test_asking_twice_changes_nothing() -> None:
+    once = settings().for_images(700)
+    assert once.for_images(700) == once
+
+
+def test_a_preset_parts_a_data_set_by_the_images_that_are_known(four_classes: Dataset) -> None:
+    split = split_dataset(four_classes, [0], settings(fewest_validation=6, fewest_calibration=9), 0)
+    # 3 × 25 known images: 6/75 = 0.08 of each 25 are 2, 9/75 = 0.12 are 3
+    assert split.validation.labels.bincount().tolist() == [2, 2, 2]
+    assert split.calibration.labels.bincount().tolist() == [3, 3, 3]
