@@ -99,8 +99,10 @@ def shipped_row(name: str, known: Known) -> str:
 
 def report(known: dict[str, Known], splits: int, seed: int) -> str:
     """Return the whole page."""
-    columns = ("alpha", "rejected, mean", "mean of each model", "deviation of a split")
-    columns += ("at most, by chance", "models that keep it")
+    columns = [
+        *("alpha", "rejected, mean", "mean of each model", "deviation of a split"),
+        *("at most, by chance", "models that keep it"),
+    ]
     head = f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}"
     together, apart = (split_rows(known, splits, seed, per_class) for per_class in (False, True))
     shipped = [shipped_row(name, one) for name, one in known.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,7 +30,7 @@ Read = TypeVar("Read")
 def part_images(
     images: npt.NDArray[np.uint8], labels: IntArray, class_names: tuple[str, ...], preset: Preset, seed: int
 ) -> Split:
-    """Return uint8 images (n, C, S, S) with labels (n,), 0 … K−1, parted as the preset says; none is for a test.
+    """Return uint8 images (n, C, S, S) with labels (n,), 0 … K−1, parted as the preset says, none for a test.
 
     Raises DataError for a class with too few images.
     """
@@ -66,7 +67,7 @@ def fitted_model(
 
 
 def read_in_passes(read: Callable[[torch.Tensor], Read], images: npt.NDArray[np.uint8]) -> Read:
-    """Return what `read`, a model's `decide` or `predict`, says of images (n, C, S, S), n ≥ 1, PASS at a time.
+    """Return what a model's `decide` or `predict` says of images (n, C, S, S), n ≥ 1, PASS at a time.
 
     Every pass has as many images as any other, the last filled up with its first: libraries add in another
     order for another batch size, and so a row's last digits would depend on how many rows come with it.
@@ -79,21 +80,17 @@ def read_in_passes(read: Callable[[torch.Tensor], Read], images: npt.NDArray[np.
         record = read(torch.from_numpy(filled))
         arrays = {name: value for name, value in vars(record).items() if isinstance(value, np.ndarray)}
         parts.append({name: value[: len(part)] for name, value in arrays.items()})
-    joined: Read = replace(record, **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+    joined: Read = replace(
+        record, **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    )
     return joined
 
 
 def on_cpu(model: Model) -> Model:
-    """Return the model with its network on the CPU, a copy if it is elsewhere."""
+    """Return the model with its network on the CPU, a copy of it where it is elsewhere."""
     if next(model.network.parameters()).device.type == "cpu":
         return model
-    state = {name: value.cpu() for name, value in model.network.state_dict().items()}
-    from euinet.models.euinet import EuiNet
-
-    card = model.card
-    network = EuiNet(card.preset.model, card.channels, card.image_size, len(card.class_names))
-    network.load_state_dict(state)
-    return replace(model, network=network.eval())
+    return replace(model, network=copy.deepcopy(model.network).cpu())
 
 
 def _seeded_devices(fabric: Fabric) -> list[int]:

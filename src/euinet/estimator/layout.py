@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -43,7 +42,7 @@ class ImageLayout:
         """
         if len(self.shape) == 1:
             if X.ndim != 2:
-                raise ValueError(f"X has the shape {X.shape}, but rows of {self.shape[0]} columns were fitted.")
+                raise ValueError(f"X has the shape {X.shape}, but {self.shape[0]} columns were fitted.")
             return _padded(_blocks(self._bytes(X)))
         if X.ndim == 2:
             X = X.reshape(len(X), *self.shape)  # noqa: N806
@@ -72,7 +71,7 @@ def find_layout(
     image_shape: Sequence[int] | None,
     pixel_range: Sequence[float] | None,
 ) -> ImageLayout:
-    """Return the layout of X (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), as the parameters say or X shows.
+    """Return the layout of X: (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), as parameters say or X shows.
 
     Raises ValueError for other shapes, for an `image_shape` that X does not have, and for a `pixel_range`
     that is none or, left out, cannot be seen in X because all its values are the same.
@@ -117,8 +116,8 @@ def _row_shape(shape: tuple[int, ...], image_shape: tuple[int, ...] | None) -> t
     if image_shape is not None:
         if math.prod(image_shape) != columns:
             raise ValueError(
-                f"image_shape is {image_shape}, which is {math.prod(image_shape)} values, but X has {columns} "
-                "columns: give the shape of one image."
+                f"image_shape is {image_shape}, which is {math.prod(image_shape)} values, but X has "
+                f"{columns} columns: give the shape of one image."
             )
         return image_shape
     side = math.isqrt(columns)
@@ -148,15 +147,17 @@ def _padded(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def _checked_shape(image_shape: Sequence[int]) -> tuple[int, ...]:
+    lengths: tuple[Any, ...]
     try:
         lengths = tuple(image_shape)
     except TypeError:
         lengths = ()
-    whole = all(isinstance(n, Integral) and not isinstance(n, bool) and n >= 1 for n in lengths)
-    if len(lengths) not in (2, 3) or not whole or (len(lengths) == 3 and not {lengths[0], lengths[2]} & {1, 3}):
+    whole = all(isinstance(n, int | np.integer) and not isinstance(n, bool) and n >= 1 for n in lengths)
+    coloured = len(lengths) == 3 and bool({lengths[0], lengths[2]} & {1, 3})
+    if not whole or not (len(lengths) == 2 or coloured):
         raise ValueError(
-            f"image_shape is {image_shape!r}, but must be (H, W), (H, W, C) or (C, H, W) with 1 or 3 channels "
-            "C, or None."
+            f"image_shape is {image_shape!r}, but must be (H, W), (H, W, C) or (C, H, W) with 1 or 3 "
+            "channels C, or None."
         )
     return tuple(int(n) for n in lengths)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -36,12 +35,14 @@ def chosen_preset(
     epsilon: float | None,
     disc_scale: float | None,
 ) -> Preset:
-    """Return the preset `name` with `settings` and own parameters put in; None leaves ε and eq. 4's α as they are.
+    """Return the preset `name` with `settings` and own parameters put in; None leaves ε and eq. 4's α alone.
 
     Raises ValueError for `settings` that are no mapping of dotted paths or name `alpha` or what is given as a
     parameter too, UsageError for a preset, setting or value that there is not.
     """
-    if settings is not None and not (isinstance(settings, Mapping) and all(isinstance(p, str) for p in settings)):
+    if settings is not None and not (
+        isinstance(settings, Mapping) and all(isinstance(p, str) for p in settings)
+    ):
         raise ValueError(
             f"settings is {settings!r}, but must be a dict of the preset's settings, such as "
             '{"training.epochs": 3}, or None.'
@@ -71,11 +72,12 @@ def chosen_seed(random_state: Any) -> int:
         return int(random_state.integers(_SEEDS))
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(_SEEDS))
-    if isinstance(random_state, Integral) and not isinstance(random_state, bool) and 0 <= random_state < 2**32:
+    whole = isinstance(random_state, int | np.integer) and not isinstance(random_state, bool)
+    if whole and 0 <= random_state < 2**32:
         return int(random_state)
     raise ValueError(
-        f"random_state is {random_state!r}, but must be a whole number from 0 to 2³² − 1, a NumPy random state "
-        "or generator, or None."
+        f"random_state is {random_state!r}, but must be a whole number from 0 to 2³² − 1, a NumPy random "
+        "state or generator, or None."
     )
 
 

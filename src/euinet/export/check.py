@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,18 +19,20 @@ from euinet.records import Decision
 from euinet.scoring.joint import apply_temperature
 
 TOLERANCE = 1e-4
+# Where there is a perturbation: the share of images, rounded up, that may differ by more, and by how much.
+JUMPS, JUMP = 0.25, 1e-2
 IMAGES = 24
 BATCHES = (1, 7, IMAGES)  # the answer must not depend on how many come together, nor be made for one number
 
-Outputs = dict[str, npt.NDArray[np.generic]]
+Outputs = dict[str, npt.NDArray[Any]]
 
 
 def check_export(model: Model, file: Path) -> None:
     """Raise ExportError unless the ONNX `file` answers as `model` does, on the CPU.
 
-    The images are noise, clouds and blobs. All scores must agree to 1e-4 of their image's largest, and so
-    must the labels where the `ood_score` is not as near to its threshold. Within the file labels and p-values
-    must follow from its scores exactly.
+    The images are noise, clouds and blobs. Scores must agree to 1e-4 (see `differs`), and labels where the
+    `ood_score` is not as near to its threshold. Within the file labels and p-values must follow from its
+    scores exactly.
     """
     images = probe_images(model)
     expected = model.decide(images)
@@ -57,27 +61,33 @@ def probe_images(model: Model) -> Tensor:
 
 
 def differs(model: Model, expected: Decision, found: Outputs, count: int) -> str | None:
-    """Return what the file says otherwise of the first `count` images than the model; None: nothing."""
-    scores = expected.scores[:count]
+    """Return what the file says otherwise of the first `count` images than the model; None: nothing.
+
+    Scores may differ by 1e-4 of their image's largest and 1e-4 times the temperature: at T = 10⁻³ all scores
+    of an image lie within a few hundredths, where 1e-4 would hide a great deal. With a perturbation a few
+    images may differ by a hundredth: its direction jumps where a ReLU's input is 0 but for rounding. On real
+    MNIST that is one image in a thousand, and torch is as far from the exact result there.
+    """
+    largest = np.abs(expected.scores[:count]).max(axis=1)
     settings = model.card.preset.scoring
     unit = float(apply_temperature(torch.tensor(1.0), settings.temperature, settings.temperature_rule))
-    # at T = 10⁻³ all scores of an image lie within a few hundredths: 1e-4 would hide a great difference
-    allowed = TOLERANCE * (min(unit, 1.0) + np.abs(scores).max(axis=1))
-    pairs = {
-        "ood_score": (expected.ood_score, allowed),
-        "scores": (expected.scores, allowed[:, None]),
-        "probabilities": (expected.probabilities, TOLERANCE),
-        "disc_score": (expected.disc_score, TOLERANCE),
-    }
-    for name, (wanted, bound) in pairs.items():
-        difference = np.abs(found[name] - wanted[:count])
-        if not (difference <= bound).all():  # not a number counts as a difference
-            return f"{name} differs by {difference.max():.2g}"
-    clear = np.abs(expected.ood_score - expected.threshold)[:count] > allowed
+    close = TOLERANCE * (min(unit, 1.0) + largest)
+    jump, jumps = (JUMP * largest, math.ceil(JUMPS * count)) if settings.epsilon > 0 else (0.0, 0)
+    loose = np.maximum(close, jump)
+    difference = np.abs(found["scores"] - expected.scores[:count]).max(axis=1)
+    difference = np.maximum(difference, np.abs(found["ood_score"] - expected.ood_score[:count]))
+    # "not ≤", so that what is not a number counts as a difference
+    if not (difference <= loose).all() or np.count_nonzero(~(difference <= close)) > jumps:
+        return f"scores differ by {difference.max():.2g}"
+    for name, wanted in (("probabilities", expected.probabilities), ("disc_score", expected.disc_score)):
+        apart = np.abs(found[name] - wanted[:count]).reshape(count, -1).max(axis=1)
+        if not (apart <= np.maximum(loose, TOLERANCE)).all():
+            return f"{name} differs by {apart.max():.2g}"
+    clear = np.abs(expected.ood_score - expected.threshold)[:count] > loose
     if (found["label"] != expected.labels[:count])[clear].any():
         return "labels differ"
-    best, second = (np.sort(scores[:, 1:], axis=1)[:, place] for place in (-1, -2))
-    if (found["best_class"] != expected.classifier_labels[:count])[best - second > allowed].any():
+    best, second = (np.sort(expected.scores[:count, 1:], axis=1)[:, place] for place in (-1, -2))
+    if (found["best_class"] != expected.classifier_labels[:count])[best - second > loose].any():
         return "the classifier's own choices differ"
     return None
 

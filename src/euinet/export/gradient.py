@@ -6,7 +6,8 @@ graph in which the backward pass is written out; that pass's own operations are 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +35,7 @@ def traced(module: nn.Module, images: Tensor) -> GraphModule:
     return graph.eval()
 
 
-def _replacements() -> dict[torch._ops.OperatorBase, object]:
+def _replacements() -> dict[Any, Callable[..., Any]]:
     """Return what each backward operation is replaced by: torch's own rules, and one of ours."""
     backward = [operation for operation in decomposition_table if "backward" in str(operation)]
     return {**get_decompositions(backward), aten.convolution_backward.default: _convolution_backward}

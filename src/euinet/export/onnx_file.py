@@ -141,12 +141,13 @@ def _metadata(model: Model) -> OnnxMetadata:
 
 def _bytes(proto: onnx.ModelProto) -> bytes:
     try:
-        return proto.SerializeToString(deterministic=True)
+        written: bytes = proto.SerializeToString(deterministic=True)
     except Exception as error:  # protobuf's kinds differ between its versions
         raise ExportError(
             f"This model is too large for one ONNX file, which holds 2 GB at most ({type(error).__name__}); "
             "predict with its folder instead."
         ) from error
+    return written
 
 
 @contextlib.contextmanager

@@ -92,7 +92,10 @@ def _session(path: Path) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _FATAL
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        # without its fallback: it would say on stdout that it tries the same once more
+        return onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
     except Exception as error:  # onnxruntime has a kind for each way a file can be damaged
         raise _damaged(str(path), error) from error
 
@@ -108,7 +111,7 @@ def _checked(session: Any, file: str) -> OnnxMetadata:
     if inputs != [(INPUT, "tensor(uint8)", [plain.channels, plain.image_size, plain.image_size])]:
         raise ValueError("its input is not as described")
     numbers, whole = "tensor(float)", "tensor(int64)"
-    wanted = {"label": (whole, []), "best_class": (whole, []), "ood_score": (numbers, [])}
+    wanted: dict[str, Any] = {"label": (whole, []), "best_class": (whole, []), "ood_score": (numbers, [])}
     wanted |= {name: (numbers, [scores]) for name in ("probabilities", "scores")}
     wanted |= {"disc_score": (numbers, [])} | (
         {"p_value": (numbers, [])} if metadata.calibration_images else {}
@@ -139,5 +142,7 @@ def _exact(p_value: FloatArray, best: npt.NDArray[np.int64], metadata: OnnxMetad
 
 
 def _damaged(file: str, error: Exception) -> StorageError:
-    what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    # onnxruntime quotes what stands in the file, and that must not steer a terminal
+    what = "".join(character if character.isprintable() else "?" for character in said)
     return StorageError(f"The exported model {file} is damaged ({what}); copy it anew or export it again.")

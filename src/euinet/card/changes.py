@@ -1,0 +1,165 @@
+"""Benign changes: what a camera, a scanner or a file format does to an image without making it another.
+
+All take and return uint8 (N, C, H, W). What a picture's edge leaves open is filled with its edge pixels, so
+that light and dark backgrounds fare alike.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional as tv
+
+_CHUNK = 250  # images changed at a time: in between some are float32
+_SMALL = 28  # pixels a side for which the strengths were chosen
+
+Way = Callable[[Tensor, torch.Generator], Tensor]
+
+
+@dataclass(frozen=True)
+class Strength:
+    """One strength of a change. Each image goes one of the `ways`, by lot."""
+
+    label: str  # with its unit
+    ways: tuple[Way, ...]
+
+    def apply(self, images: Tensor, seed: int) -> Tensor:
+        """Return changed copies of uint8 images (N, C, H, W), the same for the same seed."""
+        generator = torch.Generator().manual_seed(seed)
+        lots = torch.randint(len(self.ways), (len(images),), generator=generator)
+        changed = torch.empty_like(images)
+        for number, way in enumerate(self.ways):
+            for at in torch.nonzero(lots == number).flatten().split(_CHUNK):
+                if len(at):
+                    changed[at] = way(images[at], generator)
+        return changed
+
+    def example(self, image: Tensor) -> Tensor:
+        """Return one changed uint8 image (C, H, W), by the last of the ways (the darker, the paler one)."""
+        return self.ways[-1](image.unsqueeze(0), torch.Generator().manual_seed(0))[0]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A kind of change at three strengths, the mildest first."""
+
+    name: str
+    what: str  # is done, in words
+    strengths: tuple[Strength, ...]
+
+
+def benign_changes(image_size: int) -> tuple[Change, ...]:
+    """Return the seven changes for images of `image_size` pixels a side.
+
+    Shifts grow with the size, blur with its square root (what a photograph shows gets finer, too, as it
+    grows); angles, factors and qualities stay.
+    """
+    step = max(1, round(image_size / _SMALL))
+    grown = math.sqrt(image_size / _SMALL)
+    sigmas = [round(sigma * grown, 2) for sigma in (0.5, 0.75, 1.0)]
+    factors = (1.25, 1.6, 2.5)
+    return (
+        _change("blur", "Gaussian", "sigma {} px", sigmas, _blurred),
+        _change("shift", "up, down, left or right", "{} px", (step, 2 * step, 3 * step), _shifted),
+        _change("rotation", "left or right about the middle", "{}°", (5, 10, 15), _rotated),
+        _change("contrast", "about the mean grey", "× or ÷ {}", factors, _contrasted),
+        _change("brightness", "lighter or darker", "× or ÷ {}", factors, _lit),
+        _change("JPEG", "saved and read again", "quality {}", (90, 70, 50), _compressed),
+        _change("sensor noise", "Gaussian, on each pixel", "sigma {} of 255", (4, 8, 16), _noisy),
+    )
+
+
+def blur(images: Tensor, sigma: float) -> Tensor:
+    """Return images blurred by a Gaussian of `sigma` pixels."""
+    width = 2 * math.ceil(3 * sigma) + 1
+    changed: Tensor = tv.gaussian_blur(images, [width, width], [sigma, sigma])
+    return changed
+
+
+def shift(images: Tensor, right: int, down: int) -> Tensor:
+    """Return images moved by so many pixels; negative numbers move them left and up."""
+    reach = max(abs(right), abs(down))
+    height, width = images.shape[2:]
+    padded = tv.pad(images, [reach, reach], padding_mode="edge")
+    changed: Tensor = tv.crop(padded, reach - down, reach - right, height, width)
+    return changed
+
+
+def rotate(images: Tensor, degrees: float) -> Tensor:
+    """Return images turned about their middle, counterclockwise where `degrees` is positive."""
+    height, width = images.shape[2:]
+    reach = math.ceil(max(height, width) / 4)  # the corners come in from there up to 30°
+    padded = tv.pad(images, [reach, reach], padding_mode="edge")
+    turned = tv.rotate(padded, degrees, interpolation=InterpolationMode.BILINEAR)
+    changed: Tensor = tv.center_crop(turned, [height, width])
+    return changed
+
+
+def compress(images: Tensor, quality: int) -> Tensor:
+    """Return images saved as JPEG of this quality, 1 … 100, and read again; grey or RGB."""
+    changed = torch.empty_like(images)
+    for at, image in enumerate(images):
+        buffer = io.BytesIO()
+        tv.to_pil_image(image).save(buffer, "JPEG", quality=quality)
+        changed[at] = tv.pil_to_tensor(Image.open(buffer))
+    return changed
+
+
+def add_noise(images: Tensor, sigma: float, generator: torch.Generator) -> Tensor:
+    """Return images with Gaussian noise of `sigma` grey levels of 255 on each pixel."""
+    noise = sigma * torch.randn(images.shape, generator=generator)
+    return (images + noise).round().clamp(0, 255).to(torch.uint8)
+
+
+def _change(
+    name: str, what: str, unit: str, values: Sequence[float], ways: Callable[[float], tuple[Way, ...]]
+) -> Change:
+    strengths = tuple(Strength(unit.format(f"{value:g}"), ways(value)) for value in values)
+    return Change(name, what, strengths)
+
+
+def _blurred(sigma: float) -> tuple[Way, ...]:
+    return (lambda images, _: blur(images, sigma),)
+
+
+def _shifted(pixels: float) -> tuple[Way, ...]:
+    by = int(pixels)
+    return (
+        lambda images, _: shift(images, by, 0),
+        lambda images, _: shift(images, -by, 0),
+        lambda images, _: shift(images, 0, by),
+        lambda images, _: shift(images, 0, -by),
+    )
+
+
+def _rotated(degrees: float) -> tuple[Way, ...]:
+    return (lambda images, _: rotate(images, degrees), lambda images, _: rotate(images, -degrees))
+
+
+def _contrasted(factor: float) -> tuple[Way, ...]:
+    return (
+        lambda images, _: tv.adjust_contrast(images, factor),
+        lambda images, _: tv.adjust_contrast(images, 1 / factor),
+    )
+
+
+def _lit(factor: float) -> tuple[Way, ...]:
+    return (
+        lambda images, _: tv.adjust_brightness(images, factor),
+        lambda images, _: tv.adjust_brightness(images, 1 / factor),
+    )
+
+
+def _compressed(quality: float) -> tuple[Way, ...]:
+    return (lambda images, _: compress(images, int(quality)),)
+
+
+def _noisy(sigma: float) -> tuple[Way, ...]:
+    return (lambda images, generator: add_noise(images, sigma, generator),)

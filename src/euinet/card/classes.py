@@ -1,0 +1,79 @@
+"""Weak spots class by class: known classes that suffer, unknown ones that pass for known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from euinet.card.groups import Judged, Kind
+from euinet.card.shares import Share
+
+TAKEN_FOR = 3  # classes named for each unknown one
+
+
+@dataclass(frozen=True)
+class KnownRow:
+    """The test images of one known class."""
+
+    name: str
+    right: Share  # accepted and given their own class
+    own_class: Share  # the classifier's answer alone
+    rejected: Share  # by mistake
+    accepted_right: Share  # of those accepted
+    confused_with: str | None  # the classifier's most frequent wrong answer
+    confused: int
+
+
+@dataclass(frozen=True)
+class UnknownRow:
+    """The images of one class or set that the model does not know."""
+
+    kind: Kind
+    name: str
+    rejected: Share
+    taken_for: tuple[tuple[str, int], ...]  # the classes that accepted ones were given, most frequent first
+
+
+def known_rows(known: Judged) -> tuple[KnownRow, ...]:
+    """Return a row for each known class with test images, the weakest (least `right`) first."""
+    names = known.answers.class_names
+    rows = [_known_row(known, label, names) for label in range(len(names)) if (known.labels == label).any()]
+    return tuple(sorted(rows, key=lambda row: (row.right.value or 0.0, -row.right.total)))
+
+
+def unknown_rows(unknown: Sequence[Judged]) -> tuple[UnknownRow, ...]:
+    """Return a row for each held-out class, far set and noise, the least rejected first."""
+    rows = [
+        _unknown_row(judged, label) for judged in unknown for label in np.unique(judged.labels)[::-1].tolist()
+    ]
+    return tuple(sorted(rows, key=lambda row: row.rejected.value or 0.0))
+
+
+def _known_row(known: Judged, label: int, names: Sequence[str]) -> KnownRow:
+    at = known.labels == label
+    rejected, own = known.rejected[at], known.own_class[at]
+    wrong = np.bincount(known.answers.best_classes[at][~own], minlength=len(names))
+    return KnownRow(
+        name=names[label],
+        right=Share.of(own & ~rejected),
+        own_class=Share.of(own),
+        rejected=Share.of(rejected),
+        accepted_right=Share.of(own[~rejected]),
+        confused_with=names[int(wrong.argmax())] if wrong.any() else None,
+        confused=int(wrong.max()),
+    )
+
+
+def _unknown_row(judged: Judged, label: int) -> UnknownRow:
+    at = judged.labels == label
+    names = judged.answers.class_names
+    given = np.bincount(judged.answers.best_classes[at & ~judged.rejected], minlength=len(names))
+    most = [k for k in np.argsort(-given, kind="stable")[:TAKEN_FOR].tolist() if given[k]]
+    return UnknownRow(
+        kind=judged.group.kind,
+        name=judged.group.class_names[label],
+        rejected=Share.of(judged.rejected[at]),
+        taken_for=tuple((names[k], int(given[k])) for k in most),
+    )

@@ -1,0 +1,104 @@
+"""What was judged: the model, its calibration, the data. Names and values for a table."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from typing import NamedTuple
+
+from euinet.artifact import Model
+from euinet.card.gather import KNOWN_FACTOR, Gathered
+from euinet.card.groups import Group
+from euinet.card.measured import Measured
+from euinet.report.wording import listing
+
+PACKAGES = ("euinet", "torch", "torchvision", "pytorch-ood", "scipy", "numpy", "pillow")
+MOST_CLASSES = 30
+
+
+class Facts(NamedTuple):
+    """One table of facts."""
+
+    title: str
+    rows: tuple[tuple[str, str], ...]
+
+
+def all_facts(
+    model: Model, gathered: Gathered, measured: Measured, limit: int, seed: int
+) -> tuple[Facts, ...]:
+    """Return the tables on the model, its calibration and the data."""
+    return (
+        Facts("The model", _model(model)),
+        Facts("Its calibration", _calibration(model, measured)),
+        Facts("The images of this card", _data(model, gathered, limit, seed)),
+        Facts("Versions", _versions(model)),
+    )
+
+
+def _model(model: Model) -> tuple[tuple[str, str], ...]:
+    card = model.card
+    state = model.network.state_dict().values()
+    megabytes = sum(tensor.numel() * tensor.element_size() for tensor in state) / 1e6
+    parameters = sum(parameter.numel() for parameter in model.network.parameters())
+    plain = card.preprocessing.to_plain()
+    preprocessing = [f"{name.replace('_', ' ')}: {value}" for name, value in plain.items()]
+    return (
+        ("classes", f"{len(card.class_names):,}: {listing(card.class_names, MOST_CLASSES)}"),
+        ("trained on", card.data),
+        ("network", card.preset.model.backbone or "euinet's own ResNet"),
+        ("parameters", f"{parameters:,}"),
+        ("size in memory", f"{megabytes:.1f} MB"),
+        ("preset", card.preset.name),
+        ("seed", str(card.seed)),
+        ("command", card.command or "not recorded"),
+        ("an image is read as", "; ".join(preprocessing)),
+        ("scoring", json.dumps(card.preset.scoring.model_dump(mode="json"))[1:-1].replace('"', "")),
+    )
+
+
+def _calibration(model: Model, measured: Measured) -> tuple[tuple[str, str], ...]:
+    calibration = model.calibration
+    if calibration is None or measured.check is None:
+        return (("calibration scores", "none: no promise, no p-values"),)
+    thresholds = calibration.thresholds(len(model.card.class_names))
+    spread = f"{thresholds.min():.4g} to {thresholds.max():.4g}" if calibration.per_class else ""
+    return (
+        ("alpha", "none is set" if calibration.alpha is None else f"{calibration.alpha:g}"),
+        ("calibration images", f"{len(calibration):,}"),
+        ("least alpha they allow", f"{measured.curve.least:g}"),
+        ("thresholds", f"one a class, {spread}" if spread else f"one for all, {thresholds[0]:.4g}"),
+    )
+
+
+def _data(model: Model, gathered: Gathered, limit: int, seed: int) -> tuple[tuple[str, str], ...]:
+    return (
+        ("data set", gathered.dataset),
+        ("same as it was trained on", _same_data(model, gathered)),
+        ("known images", _counted(gathered.known)),
+        *((f"unknown images, {group.kind}: {group.name}", _counted(group)) for group in gathered.unknown),
+        ("how many", f"at most {limit:,} of a kind and for each change, {KNOWN_FACTOR * limit:,} known ones"),
+        ("how chosen", f"by lot within each class, in the classes' own shares, seed {seed}"),
+    )
+
+
+def _same_data(model: Model, gathered: Gathered) -> str:
+    recorded = model.card.data_fingerprint
+    if recorded is None:
+        return f"not recorded; its name was {model.card.data}"
+    if recorded == gathered.fingerprint:
+        return "yes, byte for byte, so that these test images were not trained on"
+    return "no: images or classes differ, and whether some were trained on is not known"
+
+
+def _counted(group: Group) -> str:
+    counted = f"{len(group):,} of {group.available:,}" if len(group) < group.available else f"{len(group):,}"
+    return f"{counted}; {group.remark}" if group.remark else counted
+
+
+def _versions(model: Model) -> tuple[tuple[str, str], ...]:
+    trained = model.card.metrics.get("versions")
+    trained = trained if isinstance(trained, dict) else {}
+    return (
+        ("judged with", ", ".join(f"{package} {version(package)}" for package in PACKAGES)),
+        ("trained with", ", ".join(f"{name} {value}" for name, value in trained.items()) or "not recorded"),
+    )

@@ -1,0 +1,120 @@
+"""The card's figures. They are small, so that a phone shows their letters in full size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from euinet.card.curve import Curve
+from euinet.card.figures_promise import draw_histogram, draw_promise
+from euinet.card.groups import Kind
+from euinet.card.measured import Measured
+from euinet.card.plots import card_style, finish, legend, level_axes, percent
+from euinet.card.stress import Stress
+from euinet.card.svg import GRID, NOISE_COLOUR, SERIES, Graphic, new_figure, to_graphic
+from euinet.card.wording import level_text, short
+from euinet.report.style import INK, KNOWN, REJECT, UNKNOWN, drawable
+
+MOST_FAR = len(SERIES)  # lines: more could not be told apart
+
+
+def draw_all(measured: Measured) -> dict[str, Graphic]:
+    """Return the figures by name; those that there is nothing for are left out."""
+    graphics: dict[str, Graphic] = {}
+    with card_style():
+        if measured.curve.points:
+            graphics["kept"] = draw_kept(measured.curve, own_level(measured))
+            graphics["caught"] = draw_caught(measured)
+        if measured.check is not None:
+            graphics["histogram"] = draw_histogram(measured.check)
+            if measured.curve.points:
+                graphics["promise"] = draw_promise(measured.curve, measured.check, measured.rejected.total)
+        graphics["stress"] = draw_stress(measured.stress)
+    return graphics
+
+
+def own_level(measured: Measured) -> float | None:
+    """Return the level at which the model works: its α, or without calibration what it rejects; or None."""
+    if measured.check is None:
+        return measured.rejected.value
+    return measured.alpha
+
+
+def draw_kept(curve: Curve, own: float | None) -> Graphic:
+    """Draw what share of the known images is accepted, and how right the accepted ones are."""
+    figure = new_figure(240)
+    axes = level_axes(figure, curve, own)
+    levels = [point.level for point in curve.points]
+    accepted = [percent(point.accepted.value) for point in curve.points]
+    right = [percent(point.right.value) for point in curve.points]
+    axes.plot(levels, accepted, color=KNOWN, linewidth=2, label="known images accepted")
+    axes.plot(levels, right, color=INK, linewidth=2, linestyle="--", label="accepted in their own class")
+    axes.set_ylim(max(0.0, min([*accepted, *right]) - 3), 100.5)
+    finish(figure, axes, "share (%)")
+    first, last = curve.points[0], curve.points[-1]
+    alt = (
+        f"From level {level_text(first.level)} to {level_text(last.level)} the accepted share of known "
+        f"images goes from {first.accepted.text} to {last.accepted.text}, the accuracy of accepted ones from "
+        f"{first.right.text} to {last.right.text}."
+    )
+    return to_graphic(figure, "kept", "Known images: accepted, and right", alt)
+
+
+def draw_caught(measured: Measured) -> Graphic:
+    """Draw what share of each group of unknown images is rejected."""
+    curve, figure = measured.curve, new_figure(240)
+    axes = level_axes(figure, curve, own_level(measured))
+    levels = [point.level for point in curve.points]
+    far, noise = iter(SERIES), iter(("--", ":"))
+    drawn, told = 0, []
+    for one in measured.detections:
+        shares = [point.rejected[one.name] for point in curve.points]
+        told.append(f"{one.name} from {shares[0].text} to {shares[-1].text}")
+        drawn += one.kind == "far"
+        if one.kind == "far" and drawn > MOST_FAR:
+            continue
+        colour, dashes = _line(one.kind, far, noise)
+        values = [percent(share.value) for share in shares]
+        axes.plot(
+            levels,
+            values,
+            color=colour,
+            linestyle=dashes,
+            linewidth=2,
+            label=drawable(short(one.name, 24), 24),
+        )
+    axes.set_ylim(-2, 102)
+    finish(figure, axes, "rejected (%)")
+    alt = f"Share rejected, from the least level to {level_text(levels[-1])}: {'; '.join(told)}."
+    return to_graphic(figure, "caught", "Unknown images: rejected", alt)
+
+
+def draw_stress(stress: Stress) -> Graphic:
+    """Draw the share of known images rejected under each change, larger dots for stronger changes."""
+    figure = new_figure(60 + 26 * len(stress.rows))
+    axes = figure.add_subplot()
+    usual = percent(stress.unchanged.rejected.value)
+    axes.axvline(usual, color=REJECT, linestyle="--", linewidth=1.4, label="unchanged")
+    for at, row in enumerate(stress.rows):
+        shares = [percent(changed.rejected.value) for changed in row.strengths]
+        axes.plot(shares, [at] * len(shares), color=KNOWN, linewidth=1, alpha=0.6)
+        axes.scatter(shares, [at] * len(shares), s=[16, 40, 80][: len(shares)], color=KNOWN, zorder=3)
+    axes.set_yticks(range(len(stress.rows)), [row.name for row in stress.rows])
+    axes.invert_yaxis()
+    axes.set_xlim(left=-1)
+    axes.set_xlabel("known images rejected (%); larger dots: stronger")
+    axes.grid(axis="x", color=GRID)
+    axes.tick_params(axis="y", length=0)
+    legend(figure)
+    told = (
+        f"{row.name} {', '.join(changed.rejected.text for changed in row.strengths)}" for row in stress.rows
+    )
+    alt = f"Known images rejected, unchanged {stress.unchanged.rejected.text}; {'; '.join(told)}."
+    return to_graphic(figure, "stress", "Known images rejected under benign changes", alt)
+
+
+def _line(kind: Kind, far: Iterator[str], noise: Iterator[str]) -> tuple[str, str]:
+    if kind == "near":
+        return UNKNOWN, "-"
+    if kind == "far":
+        return next(far), "-."
+    return NOISE_COLOUR, next(noise)

@@ -1,0 +1,103 @@
+"""Which images the card is about: test images as `euinet evaluate` takes them, far sets, noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from euinet.artifact import ModelCard
+from euinet.card.groups import Group, Kind, stratified_choice
+from euinet.data import DATASET_NAMES, FarSet, get_far_set, hold_out_classes, load_dataset
+from euinet.data.fingerprint import dataset_fingerprint
+from euinet.data.noise import NOISE_IMAGES, NoiseKind, noise_images
+from euinet.errors import DataError
+from euinet.evaluation.saved import check_fits, in_model_order
+from euinet.records import Split, unknown_label
+
+NOISE = ("noise-uniform", "noise-gaussian")
+KNOWN_FACTOR = 5
+"""Known images judged for each image of another group: a promise of 1 % shows only in thousands of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """All images of a card."""
+
+    dataset: str
+    fingerprint: str
+    known: Group
+    unknown: tuple[Group, ...]  # the held-out classes as one group, each far set, each noise
+
+
+def gather(
+    card: ModelCard,
+    data: str,
+    far: tuple[str, ...],
+    data_root: Path | None,
+    notify: Callable[[str], None],
+    limit: int,
+    seed: int,
+) -> Gathered:
+    """Return at most `limit` images of each unknown group and KNOWN_FACTOR times as many known ones.
+
+    Classes of `data` that the model does not know are held out. Raises UsageError when `data` does not fit
+    the model or a far set is nothing or holds only known images, DataError when data cannot be had.
+    """
+    image_size = None if data in DATASET_NAMES else card.image_size  # named sets keep their own
+    dataset = load_dataset(data, data_root, image_size=image_size, notify=notify)
+    check_fits(dataset, card)
+    geometry = (card.channels, card.image_size)
+    names = [name for name in dict.fromkeys(far) if name not in NOISE]  # noise is there anyway
+    far_sets = [get_far_set(name, dataset, card.class_names, geometry, data_root, notify) for name in names]
+    unknown = [name for name in dataset.class_names if name not in card.class_names]
+    split = hold_out_classes(dataset, unknown, seed=card.seed)
+    everything = _test_images(split, card)
+    if not (everything.labels >= 0).any():
+        raise DataError(f"{dataset.name} has no test images of the model's classes: add some.")
+
+    near = everything.labels < 0
+    held_out = _chosen(everything, near, limit, seed, kind="near", name=_held_out(split.unknown_names))
+    groups = [held_out] if len(held_out) else []
+    groups += [_far_group(one, limit, seed) for one in far_sets]
+    groups += [_noise_group(name, geometry, limit) for name in NOISE]
+    return Gathered(
+        dataset=dataset.name,
+        fingerprint=dataset_fingerprint(dataset),
+        known=_chosen(everything, ~near, KNOWN_FACTOR * limit, seed, kind="known", name="known classes"),
+        unknown=tuple(groups),
+    )
+
+
+def _held_out(names: tuple[str, ...]) -> str:
+    return f"held-out class {names[0]}" if len(names) == 1 else f"{len(names)} held-out classes"
+
+
+def _test_images(split: Split, card: ModelCard) -> Group:
+    """Return all test images, known and held out, labelled in the model's order."""
+    labels = in_model_order(split, card)
+    names = dict(enumerate(card.class_names))
+    names |= dict(zip(map(unknown_label, split.unknown_classes), split.unknown_names, strict=True))
+    return Group("known", "all", split.test.images, labels, names, len(labels))
+
+
+def _chosen(group: Group, mask: np.ndarray, most: int, seed: int, *, kind: Kind, name: str) -> Group:
+    at = np.flatnonzero(mask)
+    chosen = at[stratified_choice(group.labels[at], most, seed)]
+    return replace(group.where(chosen), kind=kind, name=name, available=len(at))
+
+
+def _far_group(far: FarSet, limit: int, seed: int) -> Group:
+    labels = np.full(len(far.images), -1, np.int64)
+    at = stratified_choice(labels, limit, seed)
+    return Group("far", far.name, far.images[at], labels[at], {-1: far.name}, len(labels), far.remark)
+
+
+def _noise_group(name: str, geometry: tuple[int, int], limit: int) -> Group:
+    count = min(limit, NOISE_IMAGES)
+    kind = cast(NoiseKind, name.removeprefix("noise-"))
+    images = noise_images(kind, *geometry, count=count)
+    return Group("noise", name, images, np.full(count, -1, np.int64), {-1: name}, NOISE_IMAGES)

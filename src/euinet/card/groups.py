@@ -1,0 +1,77 @@
+"""The images that a card is about, by kind, and what the model answers for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from euinet.answers import Answers, IntArray
+
+Kind = Literal["known", "near", "far", "noise"]
+"""near: classes of the same data set that the model was not taught; far: other sets; noise: random pixels."""
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Images of one kind, N of them."""
+
+    kind: Kind
+    name: str  # of the group: a far set's name, or what it is
+    images: Tensor  # (N, C, H, W) uint8
+    labels: IntArray  # (N,), 0 … K−1 in the model's order where known, else negative
+    class_names: Mapping[int, str]  # by label
+    available: int  # images there were to choose the N from
+    remark: str | None = None  # what was done to a far set
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def where(self, positions: IntArray) -> Group:
+        """Return the images at `positions`, in their order."""
+        return replace(self, images=self.images[positions], labels=self.labels[positions])
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A group with the model's answers for its images."""
+
+    group: Group
+    answers: Answers
+
+    @property
+    def labels(self) -> IntArray:
+        """The true labels, (N,)."""
+        return self.group.labels
+
+    @property
+    def rejected(self) -> BoolArray:
+        """Which images got "none of these", (N,)."""
+        return self.answers.rejected
+
+    @property
+    def own_class(self) -> BoolArray:
+        """Whether the classifier's best class is the image's own, rejected or not, (N,)."""
+        own: BoolArray = self.answers.best_classes == self.labels
+        return own
+
+
+def stratified_choice(labels: IntArray, most: int, seed: int) -> IntArray:
+    """Return ascending positions of `most` of the labels (N,), each class by its share; all if N ≤ `most`.
+
+    A class keeps at least one image where there are not more classes than `most`. Drawn by `seed`.
+    """
+    if len(labels) <= most:
+        return np.arange(len(labels))
+    generator = np.random.default_rng(seed)
+    place = np.empty(len(labels))  # in the queue: 0 … 1 within each class, so that classes end together
+    for label in np.unique(labels):
+        own = np.flatnonzero(labels == label)
+        place[generator.permutation(own)] = np.arange(len(own)) / len(own)
+    return np.sort(np.argsort(place, kind="stable")[:most])

@@ -1,0 +1,80 @@
+"""From a model and names of data to a written page: every step in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from euinet.artifact import Model
+from euinet.card.facts import Facts, all_facts
+from euinet.card.gather import Gathered, gather
+from euinet.card.groups import Group, Judged, stratified_choice
+from euinet.card.measured import Measured, measure
+from euinet.card.shares import to_plain
+from euinet.card.stress import measure_stress
+from euinet.card.verdict import to_heed, verdict
+from euinet.errors import UsageError
+from euinet.files import write_text
+
+
+def make_card(
+    model: Model,
+    data: str,
+    far: tuple[str, ...],
+    out: Path,
+    data_root: Path | None,
+    notify: Callable[[str], None],
+    *,
+    limit: int = 2000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Judge `model` on the test images of `data`, on far sets and on noise; write the page to `out`.
+
+    Returns every number on it as plain values, shares as fractions. Of each kind of unknown images and for
+    each benign change at most `limit` images are judged, of known ones five times as many, drawn by `seed`.
+    Raises UsageError for a limit below 1, a folder as `out`, data that do not fit the model or a far set
+    that is nothing; DataError for data that cannot be had; StorageError when the page cannot be written,
+    and then leaves `out` as it was.
+    """
+    if limit < 1:
+        raise UsageError(f"limit is {limit}, but must be at least 1: it is how many images are judged.")
+    if out.is_dir():  # before minutes are spent
+        raise UsageError(f"{out} is a folder: give the name of a file, such as {out / 'card.html'}.")
+    gathered = gather(model.card, data, far, data_root, notify, limit, seed)
+
+    known = _judged(model, gathered.known, notify)
+    unknown = [_judged(model, group, notify) for group in gathered.unknown]
+    changed = gathered.known.where(stratified_choice(gathered.known.labels, limit, seed))
+    stress = measure_stress(model.predict, changed, seed, notify)
+
+    measured = measure(model.calibration, known, unknown, stress)
+    facts = all_facts(model, gathered, measured, limit, seed)
+    notify("Drawing the card …")
+    write_text(out, _page(model, gathered, measured, facts))
+    return _plain(model, gathered, measured, facts)
+
+
+def _judged(model: Model, group: Group, notify: Callable[[str], None]) -> Judged:
+    notify(f"Scoring {len(group):,} images: {group.name} …")
+    return Judged(group, model.predict(group.images))
+
+
+def _page(model: Model, gathered: Gathered, measured: Measured, facts: Sequence[Facts]) -> str:
+    # matplotlib and jinja2 take a second to import: not before the numbers are there
+    from euinet.card.figures import draw_all
+    from euinet.card.page import render_page
+
+    return render_page(model.card, gathered.dataset, measured, facts, draw_all(measured))
+
+
+def _plain(model: Model, gathered: Gathered, measured: Measured, facts: Sequence[Facts]) -> dict[str, Any]:
+    plain: dict[str, Any] = {
+        "data": gathered.dataset,
+        "classes": list(model.card.class_names),
+        "verdict": verdict(measured, gathered.dataset),
+        "heed": list(to_heed(measured)),
+        **to_plain(measured),
+        "facts": {table.title: dict(table.rows) for table in facts},
+    }
+    return plain
