@@ -124,9 +124,7 @@ def test_alpha_changes_by_the_kept_scores_in_place(model: Model, tmp_path: Path)
 def test_too_few_images_leave_the_model_as_it_was(model: Model, tmp_path: Path) -> None:
     model.save_pretrained(tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(
-        UsageError, match=r"alpha 0\.01 cannot be promised by 3 .* at least 99"
-    ):
+    with pytest.raises(UsageError, match=r"alpha 0\.01 cannot be promised by 3 .* at least 99"):
         calibrate_saved(str(tmp_path), "quadrants", 0.01, False, None, "cpu", None, lambda _: None)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
