@@ -160,9 +160,9 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     def decision(self, X: Any) -> Answers:  # noqa: N803
         """Return all that EuiNet says of each row, as `Model.predict`; labels are places in `classes_`."""
         squares = self._squares(X)
-        from euinet.estimator.fitting import read_in_passes
+        from euinet.estimator.fitting import read_one_by_one
 
-        return read_in_passes(self.model_.predict, squares)
+        return read_one_by_one(self.model_.predict, squares)
 
     def as_outlier_detector(self) -> EuiNetOutlierDetector:
         """Return the fitted classifier as a fitted outlier detector: +1 known, −1 none of these."""
@@ -231,9 +231,9 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
 
     def _decide(self, X: Any) -> Decision:  # noqa: N803
         squares = self._squares(X)
-        from euinet.estimator.fitting import read_in_passes
+        from euinet.estimator.fitting import read_one_by_one
 
-        return read_in_passes(self.model_.decide, squares)
+        return read_one_by_one(self.model_.decide, squares)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state with the network on the CPU: it may be read where there is no GPU."""

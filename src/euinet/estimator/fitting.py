@@ -1,4 +1,4 @@
-"""What needs torch behind the estimators: training on arrays, and reading a model in equal passes."""
+"""What needs torch behind the estimators: training on arrays, and reading a model row by row."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from euinet.presets import Preset
 from euinet.records import Dataset, LabelledImages, Split
 from euinet.training.loop import train
 
-PASS = 64  # images a pass; the last is filled up
 Read = TypeVar("Read")
 
 
@@ -66,20 +65,18 @@ def fitted_model(
     return model.with_alpha(alpha, per_class=True) if per_class else model
 
 
-def read_in_passes(read: Callable[[torch.Tensor], Read], images: npt.NDArray[np.uint8]) -> Read:
-    """Return what a model's `decide` or `predict` says of images (n, C, S, S), n ≥ 1, PASS at a time.
+def read_one_by_one(read: Callable[[torch.Tensor], Read], images: npt.NDArray[np.uint8]) -> Read:
+    """Return a model's `decide` or `predict` of images (n, C, S, S), n ≥ 1, each in a pass of its own.
 
-    Every pass has as many images as any other, the last filled up with its first: libraries add in another
-    order for another batch size, and so a row's last digits would depend on how many rows come with it.
+    Libraries add in another order for another batch size and another place in the batch, on one thread too,
+    and scikit-learn demands that a row's last digit depends on neither. It costs a millisecond or two a row:
+    `model_.predict` is for many.
     """
     parts: list[dict[str, Any]] = []
     record: Any = None
-    for start in range(0, len(images), PASS):
-        part = images[start : start + PASS]
-        filled = np.concatenate([part, np.repeat(part[:1], PASS - len(part), axis=0)])
-        record = read(torch.from_numpy(filled))
-        arrays = {name: value for name, value in vars(record).items() if isinstance(value, np.ndarray)}
-        parts.append({name: value[: len(part)] for name, value in arrays.items()})
+    for image in torch.from_numpy(images).split(1):
+        record = read(image)
+        parts.append({name: value for name, value in vars(record).items() if isinstance(value, np.ndarray)})
     joined: Read = replace(
         record, **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     )
