@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from euinet.artifact_check import check_tensors, checked_card_values, checked_co
 from euinet.errors import StorageError, TrainingError, UsageError
 from euinet.files import write_atomically, write_text
 from euinet.models.euinet import EuiNet
+from euinet.models.folded import fold_batch_norms
 from euinet.preprocessing import Preprocessing
 from euinet.presets import Preset
 from euinet.records import Decision
@@ -68,13 +70,18 @@ class Model:
     card: ModelCard
     calibration: Calibration | None = None
 
+    @cached_property
+    def folded(self) -> nn.Module:
+        """The network as it scores: BatchNorm folded into the layers before it (models/folded.py)."""
+        return fold_batch_norms(self.network).requires_grad_(False)
+
     def decide(self, images: Tensor) -> Decision:
         """Return EuiNet's decision, with all that led to it, for uint8 images (N, C, H, W)."""
         card = self.card
         thresholds = None
         if self.calibration is not None:
             thresholds = torch.from_numpy(self.calibration.thresholds(len(card.class_names)))
-        raw = raw_scores(self.network, images, card.preset.scoring)
+        raw = raw_scores(self.folded, images, card.preset.scoring)
         return decide_from_scores(raw, card.preset.scoring, card.logit_range, thresholds)
 
     def predict(self, images: Tensor | np.ndarray | Sequence[str | Path]) -> Answers:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from euinet.data.warps import sample, warp_basis
 
 # At strength 1; each is the largest change, drawn uniformly on both sides of none.
 ROTATION = math.radians(15)
@@ -42,13 +43,9 @@ def augment(images: Tensor, strength: float, generator: torch.Generator) -> Tens
     matrix[:, 1, 0] = angle.sin() * scale[:, 0]
     matrix[:, 1, 1] = angle.cos() * scale[:, 1]
     matrix[:, :, 2] = SHIFT * uniform(count, 2)
-    grid = F.affine_grid(matrix, [count, 1, height, width], align_corners=False)
-
-    field = torch.randn(count, 2, WARP_GRID, WARP_GRID, generator=generator, device=device)
-    field = F.interpolate(strength * WARP * field, size=(height, width), mode="bicubic", align_corners=False)
-    grid = grid + field.permute(0, 2, 3, 1)
-    # grid_sample pads with 0, so the images are moved to 0 … 2 for it
-    return F.grid_sample(images + 1, grid, align_corners=False) - 1
+    field = strength * WARP * torch.randn(count, 2, WARP_GRID**2, generator=generator, device=device)
+    map_and_field = torch.cat([matrix, field], dim=2)  # (B, 2, 3 + 49)
+    return sample(images, map_and_field @ warp_basis(height, width, WARP_GRID, device))
 
 
 def stitch(

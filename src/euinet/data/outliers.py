@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from euinet.data.warps import affine_basis, sample, smooth_field, warp_basis
+
 Maker = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 """Images (B, C, H, W) in −1 … 1, partners of the same shape, random stream → pseudo-outliers (B, C, H, W)."""
 
@@ -105,11 +107,10 @@ def sheared(images: Tensor, others: Tensor, generator: torch.Generator) -> Tenso
 def warped(images: Tensor, others: Tensor, generator: torch.Generator) -> Tensor:
     """Torn by a smooth random field, five times as strong as the augmentation's."""
     count, _, height, width = images.shape
-    field = torch.randn(count, 2, 6, 6, generator=generator, device=images.device)
-    field = F.interpolate(0.18 * field, size=(height, width), mode="bicubic", align_corners=False)
+    field = 0.18 * torch.randn(count, 2, 6**2, generator=generator, device=images.device)
     identity = torch.eye(2, 3, device=images.device).expand(count, 2, 3)
-    grid = F.affine_grid(identity, [count, 1, height, width], align_corners=False)
-    return F.grid_sample(images + 1, grid + field.permute(0, 2, 3, 1), align_corners=False) - 1
+    basis = warp_basis(height, width, 6, images.device)
+    return sample(images, torch.cat([identity, field], dim=2) @ basis)
 
 
 def shuffled(images: Tensor, others: Tensor, generator: torch.Generator) -> Tensor:
@@ -177,7 +178,7 @@ def _uniform(images: Tensor, generator: torch.Generator) -> Tensor:
 def _smooth(images: Tensor, points: int, generator: torch.Generator) -> Tensor:
     """Standard normal values on `points` × `points` places, interpolated to the images' size."""
     coarse = torch.randn(*images.shape[:2], points, points, generator=generator, device=images.device)
-    return F.interpolate(coarse, size=images.shape[2:], mode="bicubic", align_corners=False)
+    return smooth_field(coarse, *images.shape[2:])
 
 
 def _mapped(images: Tensor, angle: Tensor, scale_x: Tensor, scale_y: Tensor, shear: Tensor) -> Tensor:
@@ -187,5 +188,4 @@ def _mapped(images: Tensor, angle: Tensor, scale_x: Tensor, scale_y: Tensor, she
     matrix[:, 0, 1] = shear - angle.sin() * scale_y
     matrix[:, 1, 0] = angle.sin() * scale_x
     matrix[:, 1, 1] = angle.cos() * scale_y
-    grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
-    return F.grid_sample(images + 1, grid, align_corners=False) - 1
+    return sample(images, matrix @ affine_basis(*images.shape[2:], images.device))

@@ -6,13 +6,12 @@ import copy
 from dataclasses import dataclass
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 
-from euinet.detectors.fold import fold_batch_norm
 from euinet.detectors.subject import Subject
 from euinet.errors import UsageError
 from euinet.models.euinet import EuiNet
+from euinet.models.folded import fold_batch_norms
 from euinet.scoring.baselines import ClassifierOnly
 
 
@@ -55,10 +54,7 @@ class Parts:
     @staticmethod
     def of(subject: Subject) -> Parts:
         """Take a subject apart."""
-        model = cast(EuiNet, copy.deepcopy(subject.model).float().eval())
-        fold_batch_norm(model.trunk)
-        # in the images' own memory layout: 0.7 × the time of a forward and backward pass on a CPU
-        return Parts(subject, model.to(memory_format=torch.channels_last))
+        return Parts(subject, cast(EuiNet, fold_batch_norms(subject.model).float()))
 
     @property
     def gan_discriminator(self) -> nn.Module:

@@ -26,7 +26,7 @@ class DecisionOutputs(NamedTuple):
 
 
 class WholeDecision(nn.Module):
-    """A model from pixels to p-value: uint8 (N, C, H, W) → `DecisionOutputs`. Its network is shared."""
+    """A model from pixels to p-value: uint8 (N, C, H, W) → `DecisionOutputs`. Its network is folded."""
 
     thresholds: Tensor
     calibration_scores: Tensor
@@ -35,7 +35,7 @@ class WholeDecision(nn.Module):
 
     def __init__(self, model: Model) -> None:
         super().__init__()
-        self.network = model.network
+        self.network = model.folded
         self.settings, self.logit_range = model.card.preset.scoring, model.card.logit_range
         self.calibration = model.calibration or None  # without a score in it, it says nothing
         if self.calibration is not None:

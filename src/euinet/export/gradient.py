@@ -56,10 +56,25 @@ def _convolution_backward(
 ) -> tuple[Tensor | None, None, None]:
     """Return a convolution's gradient with respect to its input: a transposed convolution, same weights.
 
+    Where the stride is 1 that is an ordinary convolution with the weights turned round, which runtimes
+    compute faster.
+
     Raises NotImplementedError for a transposed convolution, and for a gradient of weights or bias.
     """
     if transposed or output_mask[1] or output_mask[2]:
         raise NotImplementedError("only the input gradient of an ordinary convolution can be exported")
+    if max(stride) == 1 and groups == 1:
+        around = [
+            spread * (kernel - 1) - pad
+            for spread, kernel, pad in zip(dilation, weight.shape[2:], padding, strict=True)
+        ]
+        if min(around) >= 0:
+            turned = weight.flip(2, 3).transpose(0, 1)
+            return (
+                aten.convolution(gradient, turned, None, stride, around, dilation, False, [0, 0], 1),
+                None,
+                None,
+            )
     lost = [  # rows and columns of the input that no step of the convolution reached
         size - ((out - 1) * step - 2 * pad + spread * (kernel - 1) + 1)
         for size, out, kernel, step, pad, spread in zip(

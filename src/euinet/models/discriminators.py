@@ -10,13 +10,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from euinet.models.resnet import StemConv
+
 LEAK = 0.2  # slope of LeakyReLU below zero, as in DCGAN
 
 
 def _downsampling(channels: int, width: int, image_size: int) -> tuple[nn.Sequential, int]:
     """Two stride-2 convolutions and a flatten; returns them and the number of features."""
     layers = nn.Sequential(
-        nn.Conv2d(channels, width, 4, stride=2, padding=1),
+        StemConv(channels, width, 4, stride=2, padding=1),
         nn.LeakyReLU(LEAK),
         nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),
         nn.LeakyReLU(LEAK),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -21,6 +23,60 @@ class PointwiseConv(nn.Conv2d):
         down, across = self.stride
         pixels = x[:, :, ::down, ::across].permute(0, 2, 3, 1)  # (B, H', W', C_in)
         return F.linear(pixels, self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
+
+
+class StemConv(nn.Conv2d):
+    """A convolution without groups whose weight gradient is fast for images of one channel, too.
+
+    The same function as nn.Conv2d's, with the same weights. torch's own weight gradient runs at a tenth of a
+    processor's speed where there is one input channel: 3.4 ms of 256 MNIST images' 30 in the whole network.
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map (B, C_in, H, W) to (B, C_out, H/stride, W/stride), rounded up."""
+        if self.training and self.in_channels == 1 and _only_weight_gradient(images, self.weight):
+            result: Tensor = _OneChannelConv.apply(
+                images, self.weight, self.bias, self.stride[0], self.padding[0]
+            )
+            return result
+        return super().forward(images)
+
+
+def _only_weight_gradient(images: Tensor, weight: Tensor) -> bool:
+    return (
+        images.device.type == "cpu"
+        and torch.is_grad_enabled()
+        and weight.requires_grad
+        and not images.requires_grad
+        and not torch.is_autocast_enabled("cpu")
+    )
+
+
+class _OneChannelConv(torch.autograd.Function):
+    """conv2d; its weight gradient ∂L/∂w[o, i, j] = Σ_b,y,x g[b, o, y, x] · x[b, s·y + i − p, s·x + j − p].
+
+    Which is itself a convolution, with the batch for input channels: of the images, by the gradients for
+    kernels, their places s apart.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, images: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int
+    ) -> Tensor:
+        ctx.save_for_backward(images)
+        ctx.stride, ctx.padding, ctx.sides, ctx.has_bias = stride, padding, weight.shape[2:], bias is not None
+        return F.conv2d(images, weight, bias, stride, padding)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor, Tensor | None, None, None]:
+        (images,) = ctx.saved_tensors
+        before, after = ctx.padding, []
+        for side, places, kernel in zip(images.shape[2:], gradient.shape[2:], ctx.sides, strict=True):
+            after.append(ctx.stride * (places - 1) + kernel - side - before)
+        padded = F.pad(images, (before, after[1], before, after[0]))
+        summed = F.conv2d(padded.transpose(0, 1), gradient.transpose(0, 1), dilation=ctx.stride)
+        bias_gradient = gradient.sum(dim=(0, 2, 3)) if ctx.has_bias else None
+        return None, summed.transpose(0, 1), bias_gradient, None, None
 
 
 class ResidualBlock(nn.Module):
@@ -43,9 +99,10 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, in_channels, H, W) to (B, out_channels, H/stride, W/stride)."""
-        residual = F.relu(self.norm1(self.conv1(x)))
+        # in place wherever nothing reads the operand again: less memory to pass through
+        residual = F.relu(self.norm1(self.conv1(x)), inplace=True)
         residual = self.norm2(self.conv2(residual))
-        return F.relu(residual + self.shortcut(x))
+        return F.relu(residual.add_(self.shortcut(x)), inplace=True)
 
 
 class ResNetTrunk(nn.Module):
@@ -69,9 +126,9 @@ class ResNetTrunk(nn.Module):
     ) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, widths[0], 5, stride=2, padding=2, bias=False),
+            StemConv(in_channels, widths[0], 5, stride=2, padding=2, bias=False),
             nn.BatchNorm2d(widths[0]),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
         )
         stages: list[nn.Module] = []
         channels = widths[0]

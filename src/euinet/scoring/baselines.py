@@ -11,8 +11,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from euinet.models.folded import fold_batch_norms
+from euinet.presets import ScoringSettings
 from euinet.scoring.inference import in_batches
-from euinet.scoring.perturbation import NETWORK_RANGE
+from euinet.scoring.perturbation import perturb
 
 ODIN_TEMPERATURE = 1000.0
 ODIN_EPSILON = 0.0012  # pixels 0 … 1; section 2.1 of the report
@@ -37,13 +39,18 @@ def vanilla_odin_scores(model: nn.Module, images: Tensor) -> Tensor:
     Liang et al. 2018, as in pytorch-ood, whose own float32 softmax is replaced by one in float64: at
     T = 1000 the scores of nine classes differ from 1/9 in the third digit and between images in the fifth.
     """
-    from pytorch_ood.detector import odin_preprocessing
-
-    classifier = ClassifierOnly(model)
-    step = ODIN_EPSILON * NETWORK_RANGE
+    classifier = ClassifierOnly(fold_batch_norms(model)).requires_grad_(False)
+    settings = ScoringSettings(
+        temperature=ODIN_TEMPERATURE,
+        temperature_rule="divide",
+        epsilon=ODIN_EPSILON,
+        pixel_range=1.0,
+        disc_scale=0,
+        disc_shift=0,
+    )
 
     def logits(inputs: Tensor) -> Tensor:
-        perturbed = odin_preprocessing(classifier, inputs, eps=step, temperature=ODIN_TEMPERATURE)
+        perturbed = perturb(inputs, lambda read: classifier(read) / ODIN_TEMPERATURE, settings)
         with torch.no_grad():
             return cast(Tensor, classifier(perturbed))
 

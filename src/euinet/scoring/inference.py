@@ -17,7 +17,7 @@ from euinet.scoring.perturbation import perturb
 from euinet.scoring.threshold import LogitRange, RawScores
 
 SPREAD = 1000  # known images a class that tell how the class spreads
-BATCH = 500  # images a pass; scores do not depend on it
+BATCH = 256  # images a pass: larger ones leave the cache; scores do not depend on it
 
 
 def in_batches(

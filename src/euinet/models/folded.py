@@ -1,0 +1,56 @@
+"""A network for scoring alone: BatchNorm folded into the layers before it, one operation for two."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+
+_NUMBERED = re.compile(r"(?:norm|bn)(\d*)")
+
+
+def fold_batch_norms(network: nn.Module) -> nn.Module:
+    """Return a copy of `network` in eval mode and channels-last that gives the same outputs faster.
+
+    In eval mode BatchNorm is an affine map: with s = γ/√(σ² + ε), w' = w·s, b' = (b − μ)·s + β. Folded are
+    those that follow a convolution or linear layer in a Sequential, and those named as torchvision and this
+    package name them in a block, conv1 → norm1 or bn1; others stay as they are. Outputs differ by float32's
+    rounding, about 1e-6 of their size. Not for training, where BatchNorm is no fixed map.
+    """
+    folded = copy.deepcopy(network).eval()
+    for module in folded.modules():
+        for before, after in list(_pairs(module)):
+            layer, norm = getattr(module, before), getattr(module, after)
+            if not _can_fold(layer, norm):
+                continue
+            fuse = fuse_linear_bn_eval if isinstance(layer, nn.Linear) else fuse_conv_bn_eval
+            setattr(module, before, fuse(layer, norm))
+            setattr(module, after, nn.Identity())
+    return folded.to(memory_format=torch.channels_last)
+
+
+def _pairs(module: nn.Module) -> Iterator[tuple[str, str]]:
+    """Yield the names of children where the second reads what the first gives and nothing else does."""
+    names = [name for name, _ in module.named_children()]
+    if isinstance(module, nn.Sequential):
+        yield from pairwise(names)
+        return
+    for name in names:
+        numbered = _NUMBERED.fullmatch(name)
+        if numbered and f"conv{numbered[1]}" in names:
+            yield f"conv{numbered[1]}", name
+
+
+def _can_fold(layer: nn.Module, norm: nn.Module) -> bool:
+    return (
+        isinstance(layer, nn.Conv2d | nn.Linear)
+        and isinstance(norm, _BatchNorm)
+        and norm.running_mean is not None
+        and len(norm.running_mean) == len(layer.weight)
+    )

@@ -1,0 +1,49 @@
+"""The stem's convolution is nn.Conv2d's, its weight gradient included."""
+
+import pytest
+import torch
+from torch import nn
+
+from euinet.models import resnet
+from euinet.models.resnet import StemConv
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(("channels", "side", "kernel", "stride", "padding"), [
+    (1, 28, 5, 2, 2), (1, 27, 5, 2, 2), (1, 9, 3, 1, 1), (1, 11, 4, 3, 0), (3, 28, 5, 2, 2),
+])  # fmt: skip
+def test_output_and_weight_gradient_are_those_of_torchs_own(
+    channels: int, side: int, kernel: int, stride: int, padding: int, bias: bool
+) -> None:
+    images = torch.randn(6, channels, side, side + 1, dtype=torch.float64)
+    ours = StemConv(channels, 4, kernel, stride, padding, bias=bias).double()
+    theirs = nn.Conv2d(channels, 4, kernel, stride, padding, bias=bias).double()
+    theirs.load_state_dict(ours.state_dict())
+    weights = torch.randn_like(theirs(images))
+    gradients = []
+    for one in (ours, theirs):
+        output = one(images)
+        (weights * output).sum().backward()
+        gradients.append([output.detach(), *(parameter.grad for parameter in one.parameters())])
+    torch.testing.assert_close(gradients[0], gradients[1])
+
+
+def test_the_images_gradient_is_there_where_it_is_asked_for() -> None:
+    images = torch.randn(2, 1, 8, 8, requires_grad=True)
+    StemConv(1, 4, 5, 2, 2, bias=False)(images).sum().backward()
+    assert images.grad is not None
+    assert images.grad.abs().sum() > 0
+
+
+def test_one_channel_takes_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+    apply = resnet._OneChannelConv.apply
+    monkeypatch.setattr(
+        resnet._OneChannelConv, "apply", lambda *arguments: (taken.append(1), apply(*arguments))[1]
+    )
+    stem = StemConv(1, 4, 5, 2, 2, bias=False)
+    stem(torch.randn(2, 1, 8, 8))
+    assert taken == [1]
+    with torch.no_grad():  # nothing to gain at inference
+        stem(torch.randn(2, 1, 8, 8))
+    assert taken == [1]
