@@ -128,7 +128,7 @@ def test_stdout_is_one_json_document(trained: tuple[Path, Ended]) -> None:
     assert "· epoch 1 · class " in ended.err
     assert ended.err.splitlines()[-1].endswith(f" to {out}.")
     assert metrics["closed_set_accuracy"] > 0.2
-    assert {path.name for path in out.iterdir()} == {"model", "training", "metrics.json"}
+    assert {path.name for path in out.iterdir()} == {".lock", "model", "training", "metrics.json"}
 
 
 def test_evaluate_gives_what_train_wrote(run: Callable[..., Ended], trained: tuple[Path, Ended]) -> None:
@@ -313,7 +313,7 @@ def test_ctrl_c_ends_with_130_and_a_checkpoint(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert output == ""
     assert "Interrupted at step" in errors
-    assert "--resume goes on from it" in errors
+    assert "the same command goes on from it" in errors
     assert "Traceback" not in errors
     assert (tmp_path / "training" / "checkpoint.pt").is_file()
 

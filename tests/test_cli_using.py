@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -16,7 +16,8 @@ import torch
 from PIL import Image
 
 from euinet import __main__ as program
-from euinet.artifact import load_model
+from euinet.answers import Answers
+from euinet.artifact import Model, load_model
 from euinet.data import load_dataset, split_dataset
 from euinet.experiment import calibrated_model
 from euinet.models.euinet import EuiNet
@@ -131,6 +132,83 @@ def test_what_predict_cannot_do_is_one_sentence(run: Callable[..., Ended], model
         ended = run("predict", *arguments)
         assert (ended.code, ended.err.count("Traceback")) == (code, 0)
         assert sentence in ended.err.splitlines()[-1]
+
+
+def test_predict_goes_on_where_it_was_broken_off(
+    run: Callable[..., Ended], model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, out = tmp_path / "whole" / "rows.csv", tmp_path / "rows.csv"
+    small = ("--device", "cpu", "--part-images", "7")  # five parts, the last of three images
+    assert run("predict", model, photos, "--out", whole, *small).code == 0
+    original, calls = Model.predict, []
+
+    def broken_off(self: Model, images: Any) -> Answers:
+        calls.append(len(images))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return original(self, images)
+
+    monkeypatch.setattr(Model, "predict", broken_off)
+    ended = run("predict", model, photos, "--out", out, *small)
+    assert ended.code == 130
+    assert "2 of 5 parts are finished; the same command goes on." in ended.err
+    assert not out.exists()
+    ended = run("predict", "mnist-without-0", photos, "--out", out, *small)
+    assert ended.code == 2
+    assert "holds 2 finished parts of an unfinished run with another model: repeat that command" in ended.err
+    calls[:] = [0] * 10
+    ended = run("predict", model, photos, "--out", out, *small)
+    assert ended.err.startswith("Going on: 2 of 5 parts were finished by an earlier run.\n")
+    assert "1 of 31 images could not be read." in ended.err
+    assert calls[10:] == [7, 7, 2]  # the last part's third image is broken
+    assert out.read_bytes() == whole.read_bytes()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_predict_reads_parquet_and_prints_beside_a_file(
+    run: Callable[..., Ended], model: Path, photos: Path, tmp_path: Path
+) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    files = sorted(photos.iterdir())
+    table = {"path": [path.name for path in files], "bytes": [path.read_bytes() for path in files]}
+    parquet.write_table(arrow.table(table), tmp_path / "photos.parquet")
+    ended = run("predict", model, tmp_path / "photos.parquet", "--out", tmp_path / "rows.csv", "--csv")
+    assert ended.out == (tmp_path / "rows.csv").read_text()
+    printed = (ended.out, run("predict", model, photos, "--csv").out)
+    found, expected = (list(csv.DictReader(io.StringIO(text))) for text in printed)
+    assert [row["path"] for row in found] == [path.name for path in files]
+    for one, other in zip(found, expected, strict=True):
+        assert {**one, "path": "", "error": ""} == {**other, "path": "", "error": ""}
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (("--fresh",), "--fresh is about what a run with --out left: give --out, too."),
+        (("--workers", "2"), "--workers are Ray's: give --engine ray, too."),
+        (("--engine", "ray"), "--engine ray writes a file and prints no rows: give --out"),
+        (("--engine", "ray", "--out", "rows.csv", "--csv"), "--engine ray writes a file and prints no rows"),
+        (("--engine", "ray", "--out", "rows.csv", "--device", "mps"), "choose one of these as --device."),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(
+    run: Callable[..., Ended], model: Path, photos: Path, more: tuple[str, ...], sentence: str
+) -> None:
+    ended = run("predict", model, photos, *more)
+    assert ended.code == 2
+    assert sentence in ended.err
+
+
+def test_without_ray_it_says_what_to_install(
+    run: Callable[..., Ended], model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)  # importing it raises ImportError
+    ended = run("predict", model, photos, "--out", tmp_path / "rows.csv", "--engine", "ray")
+    assert ended.code == 2
+    assert ended.err.strip() == (
+        "euinet: --engine ray needs the package ray: install it with pip install 'euinet[scale]'."
+    )
+    assert not list(tmp_path.glob("*rows*"))
 
 
 def test_calibrate_then_predict(run: Callable[..., Ended], model: Path, photos: Path, tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def test_run_experiment_does_the_same_and_keeps_it(
         "aupr_out",
     )
     assert all(0 <= metrics[name] <= 1 for name in fractions)
-    assert {"model", "training", "metrics.json"} == {path.name for path in tmp_path.iterdir()}
+    assert {".lock", "model", "training", "metrics.json"} == {path.name for path in tmp_path.iterdir()}
     assert said[0] == (
         "quadrants: known north-east, south-west, south-east; unknown north-west. 18 images to train on, "
         "9 to set ranges by, 3 to calibrate the threshold, and for the test 18 known + 6 unknown."

@@ -7,25 +7,34 @@ import sys
 
 
 def run() -> None:
-    """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 143 terminated."""
+    from euinet.interrupts import sigterm_as_interrupt
+
+    with sigterm_as_interrupt():
+        code = _exit_code()
+    sys.exit(code)
+
+
+def _exit_code() -> int | str | None:
     from euinet.cli import app
     from euinet.errors import EuiNetError
+    from euinet.interrupts import INTERRUPTED, TERMINATED, is_of_sigterm
 
-    code = 1
     try:
         app()
+    except SystemExit as ended:  # the usual way out: typer makes it of wrong options and of Ctrl-C, too
+        return TERMINATED if is_of_sigterm(ended) else ended.code
     except EuiNetError as error:
         sys.stderr.write(f"euinet: {error}\n")
-        code = error.exit_code
-    except KeyboardInterrupt:
+        return error.exit_code
+    except KeyboardInterrupt as error:
         sys.stderr.write("euinet: interrupted.\n")
-        code = 130
+        return TERMINATED if is_of_sigterm(error) else INTERRUPTED
     except BrokenPipeError:
         # the reader of our output went away, as `| head` does; keep Python from flushing into it at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    else:
-        code = 0
-    sys.exit(code)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

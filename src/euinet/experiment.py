@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -18,17 +19,20 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from euinet.artifact import Model, ModelCard, save_model
+from euinet.artifact import CONFIG_FILE, Model, ModelCard, save_model
 from euinet.data import FarSet, get_far_set, load_dataset, split_dataset
 from euinet.data.fingerprint import dataset_fingerprint
 from euinet.evaluation.evaluate import compare_detectors, decision_metrics, detector_table, far_metrics
-from euinet.files import write_text
+from euinet.files import storage_error, write_text
+from euinet.lock import sole_user
 from euinet.presets import Preset, ScoringSettings
 from euinet.records import EvaluationRecord, Split
 from euinet.report import EUINET_REPORT, write_report
+from euinet.report.write import PAGE
 from euinet.scoring.conformal import fewest_images, smallest_alpha
 from euinet.scoring.inference import raw_scores
 from euinet.scoring.threshold import fit_logit_range
+from euinet.training.distributed import part_ways
 from euinet.training.loop import train
 from euinet.training.run import Trained
 
@@ -65,37 +69,65 @@ def run_experiment(
     *,
     data_root: Path | None = None,
     resume: bool = False,
+    fresh: bool = False,
     quiet: bool = False,
     report: bool = True,
     notify: Callable[[str], None] | None = None,
 ) -> Result:
-    """Run one experiment and write model, metrics.json and, if asked for, the report to `out`."""
-    say = notify or (lambda _: None)
+    """Run one experiment and write model, metrics.json and, if asked for, the report to `out`.
+
+    A run that was interrupted goes on; see `train` for `resume`, `fresh` and what is refused. What follows
+    the training is done again each time: it costs little, and so none of it can be half done.
+    With a Fabric over several processes all call this and share the training; then all but the first end
+    (SystemExit 0), and it alone writes, speaks and goes on.
+    """
+    first = fabric.is_global_zero
+    say = notify if notify and first else (lambda _: None)
     preset, seed = experiment.preset, experiment.seed
-    dataset = load_dataset(experiment.data, data_root, image_size=experiment.image_size, notify=notify)
+    with fabric.rank_zero_first(local=True):  # one process a machine fetches what is not there
+        dataset = load_dataset(experiment.data, data_root, image_size=experiment.image_size, notify=say)
     split = split_dataset(dataset, experiment.held_out, preset.data, seed)
     # before anything is trained: a wrong path must not cost minutes
     channels, image_size = split.test.images.shape[1:3]
     names, geometry = split.class_names, (channels, image_size)
-    far = [get_far_set(name, dataset, names, geometry, data_root, say) for name in experiment.far]
+    far = [get_far_set(name, dataset, names, geometry, data_root, say) for name in experiment.far if first]
     say(describe_split(split))
     alpha = kept_promise(preset.scoring, split, say)
 
-    trained = train(split, preset, seed, out / TRAINING_FOLDER, fabric, resume=resume, quiet=quiet)
+    with sole_user(out) if first else nullcontext():
+        if fresh and first:
+            remove_results(out)
+        trained = train(
+            split, preset, seed, out / TRAINING_FOLDER, fabric, resume=resume, fresh=fresh, quiet=quiet
+        )
+        part_ways(fabric)
 
-    # From here on only known validation and calibration images decide anything; the test images are counted.
-    model = calibrated_model(trained.model, split, preset, seed, alpha)
-    say(f"Scoring {len(split.test)} test images with EuiNet and what it is compared with …")
-    record, metrics = evaluate(trained, model, split, far, fabric)
+        # From here on only known validation and calibration images decide anything; the test images are
+        # counted.
+        model = calibrated_model(trained.model, split, preset, seed, alpha)
+        say(f"Scoring {len(split.test)} test images with EuiNet and what it is compared with …")
+        record, metrics = evaluate(trained, model, split, far, fabric)
 
-    card = replace(model.card, metrics=metrics, data_fingerprint=dataset_fingerprint(dataset))
-    model = replace(model, card=card)
-    save_model(model, out / MODEL_FOLDER)
-    write_text(out / METRICS_FILE, json.dumps(metrics, indent=2) + "\n")
-    if report and record is not None:
-        say("Drawing the figures and report.html …")
-        write_report(record, out, reported=EUINET_REPORT)
+        card = replace(model.card, metrics=metrics, data_fingerprint=dataset_fingerprint(dataset))
+        model = replace(model, card=card)
+        save_model(model, out / MODEL_FOLDER)
+        write_text(out / METRICS_FILE, json.dumps(metrics, indent=2) + "\n")
+        if report and record is not None:
+            say("Drawing the figures and report.html …")
+            write_report(record, out, reported=EUINET_REPORT)
     return Result(model, split, metrics, record)
+
+
+def remove_results(out: Path) -> None:
+    """Remove what tells of an earlier run, so that nothing of it is taken for the new one's.
+
+    Raises StorageError.
+    """
+    for path in (out / METRICS_FILE, out / MODEL_FOLDER / CONFIG_FILE, out / PAGE):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise storage_error(path, error) from error
 
 
 def evaluate(

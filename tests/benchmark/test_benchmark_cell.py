@@ -206,6 +206,6 @@ def test_the_cells_folder_keeps_what_is_needed_and_no_checkpoint(bench: Bench) -
     only_result(bench)
     folder = cell_folder(bench.out, "without-0_seed-0")
     assert {path.name for path in folder.iterdir()} == {
-        *("gan.safetensors", "model", "result.json", "scores.npz", "training"),
+        *(".lock", "gan.safetensors", "model", "result.json", "scores.npz", "training"),
     }
     assert {path.name for path in (folder / "training").iterdir()} == {"metrics.jsonl"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +14,15 @@ import torch
 from PIL import Image
 
 from euinet.benchmark import networks, work, workers
-from euinet.benchmark.lock import sole_user
 from euinet.benchmark.plan import Cell
 from euinet.benchmark.results import OWN, TEST, CellResult
 from euinet.benchmark.store import cell_folder, read_result
 from euinet.data.far import FarSet
 from euinet.errors import StorageError, TrainingError, UsageError
+from euinet.lock import sole_user
 from euinet.records import Dataset, LabelledImages
 from euinet.training import loop
+from euinet.training.checkpoint import FILE_NAME, PREVIOUS_NAME
 
 if TYPE_CHECKING:
     from conftest import Bench
@@ -220,10 +222,36 @@ def test_other_images_under_the_same_name_are_refused(
 
 
 def test_two_benchmarks_do_not_work_in_one_folder(bench: Bench) -> None:
-    with sole_user(bench.out), pytest.raises(UsageError, match="Another benchmark is at work in"):
+    with sole_user(bench.out), pytest.raises(UsageError, match="Another command is at work in"):
         bench.run(hold_out="0")
     assert not (bench.out / "cells").exists()
     assert bench.run(hold_out="0").failures == ()  # given up again
+
+
+def test_a_cell_that_another_process_still_writes_is_waited_for_and_not_shared(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("euinet.benchmark.cell.PATIENCE", 0.2)
+    with sole_user(cell_folder(bench.out, BOTH[0])):
+        ended = bench.run()
+        (failure,) = ended.failures
+        assert failure.cell == BOTH[0]
+        assert "Another command is at work in" in failure.error
+    monkeypatch.setattr("euinet.benchmark.cell.PATIENCE", 30)
+    lock = sole_user(cell_folder(bench.out, BOTH[0]))
+    lock.__enter__()
+    threading.Timer(0.5, lock.__exit__, (None, None, None)).start()
+    assert bench.run().failures == ()
+
+
+def test_a_checkpoint_that_a_kill_left_of_a_finished_cell_is_removed(bench: Bench) -> None:
+    bench.run(hold_out="0")
+    training = cell_folder(bench.out, BOTH[0]) / "training"
+    before = sorted(training.iterdir())
+    for name in (FILE_NAME, PREVIOUS_NAME):
+        (training / name).write_bytes(b"")
+    bench.run(hold_out="0")
+    assert sorted(training.iterdir()) == before
 
 
 def test_a_damaged_result_is_named(bench: Bench) -> None:

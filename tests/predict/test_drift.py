@@ -1,11 +1,52 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from euinet.predict.drift import FEWEST, measure_drift
+from euinet.predict.drift import FEWEST, Drift, PValueCounts
+from euinet.predict.drift import measure_drift as measure_counts
 from euinet.scoring.conformal import p_values
+
+
+def measure_drift(p_values: np.ndarray, rejected: int, alpha: float | None, calibration_images: int) -> Drift:
+    counts = PValueCounts()
+    counts.add(p_values)
+    return measure_counts(counts, rejected, alpha, calibration_images)
+
+
+def statistic_of_single_values(values: np.ndarray, calibration_images: int) -> float:
+    """The same with every p-value kept, as float32."""
+    ordered = np.sort(values.astype(np.float32))
+    uniform = (np.round(ordered * (calibration_images + 1)) - 1) / calibration_images
+    below = np.searchsorted(ordered, ordered, side="right") / len(ordered)
+    return float((below - uniform).max(initial=0))
+
+
+@pytest.mark.parametrize("shift", [-0.5, 0.0, 0.1, 3.0])
+def test_counted_values_give_the_same_number_as_single_ones(shift: float) -> None:
+    generator = np.random.default_rng(4)
+    calibration, images = generator.normal(size=777), generator.normal(shift, 1, 5000)
+    values = p_values(calibration, images)
+    counts, other = PValueCounts(), PValueCounts()
+    for start in range(0, 3000, 256):  # in batches of any size, in parts, by way of a file
+        counts.add(values[start : min(start + 256, 3000)])
+    other.add(values[3000:])
+    counts.merge(PValueCounts.from_plain(json.loads(json.dumps(other.to_plain()))))
+    steps, occurrences = counts.ordered()
+    assert len(steps) <= 778
+    assert occurrences.sum() == 5000
+    assert measure_counts(counts, 0, None, 777).ks_statistic == statistic_of_single_values(values, 777)
+
+
+def test_steps_of_several_classes_are_counted_as_well() -> None:
+    generator = np.random.default_rng(5)
+    values = np.concatenate(
+        [p_values(generator.normal(size=n), generator.normal(size=400)) for n in (30, 70)]
+    )
+    assert measure_drift(values, 0, None, 100).ks_statistic == statistic_of_single_values(values, 100)
 
 
 def test_the_statistic_is_that_of_the_two_samples_scores() -> None:

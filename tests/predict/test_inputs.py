@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
+import pickle
 import struct
 from pathlib import Path
 
@@ -23,7 +25,7 @@ def grey_file(path: Path, value: int, size: int = 8) -> Path:
 
 
 def read_all(found: Found, preprocessing: Preprocessing = GREY) -> list[Read]:
-    return [read for source in found.sources for read in source.read(preprocessing)]
+    return list(found.read(preprocessing))
 
 
 def values(reads: list[Read]) -> list[int]:
@@ -75,13 +77,56 @@ def test_arrays_of_every_layout(shape: tuple[int, ...], tmp_path: Path) -> None:
     assert reads[2].path == f"{tmp_path / 'images.npy'}[2]"
 
 
-def test_an_array_is_mapped_not_read(tmp_path: Path) -> None:
-    np.save(tmp_path / "images.npy", np.zeros((5, 8, 8), np.uint8))
-    (source,) = find_inputs([str(tmp_path / "images.npy")]).sources
-    base = source.images  # type: ignore[attr-defined]
-    while base is not None and not isinstance(base, np.memmap):
-        base = base.base
-    assert isinstance(base, np.memmap)
+def test_any_part_of_mixed_inputs_reads_as_the_whole_does(tmp_path: Path) -> None:
+    for index in range(3):
+        grey_file(tmp_path / "photos" / f"{index}.png", index)
+    np.save(
+        tmp_path / "images.npy", np.full((4, 8, 8), 9, np.uint8) + np.arange(4, dtype=np.uint8)[:, None, None]
+    )
+    archive = tmp_path / "images.npz"
+    np.savez(archive, np.full((2, 8, 8), 77, np.uint8))
+    found = find_inputs(
+        [str(tmp_path / name) for name in ("photos", "images.npy", "images.npz", "photos/1.png")]
+    )
+    whole = [(read.path, values([read])) for read in read_all(found)]
+    assert [value for _, (value,) in whole] == [0, 1, 2, 9, 10, 11, 12, 77, 77, 1]
+    assert whole[6][0] == f"{tmp_path / 'images.npy'}[3]"
+    assert whole[8][0] == f"{archive}[1]"
+    for start in range(11):
+        for stop in range(start, 11):
+            part = pickle.loads(pickle.dumps(found.part(start, stop)))  # as it is sent to a worker
+            assert [(read.path, values([read])) for read in read_all(part)] == whole[start:stop]
+            assert part.images == stop - start
+    inner = found.part(2, 9).part(3, 6)
+    assert [(read.path, values([read])) for read in read_all(inner)] == whole[5:8]
+
+
+def test_the_identity_of_images_changes_with_any_of_them(tmp_path: Path) -> None:
+    grey_file(tmp_path / "a.png", 1)
+    grey_file(tmp_path / "b.png", 2)
+
+    def identity() -> str:
+        return find_inputs([str(tmp_path)]).identity()
+
+    seen = [identity()]
+    assert identity() == seen[0]
+    grey_file(tmp_path / "c.png", 3)
+    seen.append(identity())
+    (tmp_path / "c.png").rename(tmp_path / "d.png")
+    seen.append(identity())
+    stamp = (tmp_path / "a.png").stat().st_mtime_ns + 1_000_000_000
+    os.utime(tmp_path / "a.png", ns=(stamp, stamp))
+    seen.append(identity())
+    assert len(set(seen)) == 4
+
+
+def test_a_name_that_is_no_utf8_can_be_written_down(tmp_path: Path) -> None:
+    try:
+        grey_file(tmp_path / "a.png", 5).rename(tmp_path / os.fsdecode(b"\xff.png"))
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    (read,) = read_all(find_inputs([str(tmp_path)]))
+    assert (read.path, values([read])) == (f"{tmp_path}/\\xff.png", [5])
 
 
 def test_an_image_of_an_array_is_fitted_as_if_it_were_a_file(tmp_path: Path) -> None:

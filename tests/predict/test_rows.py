@@ -3,14 +3,21 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from euinet.answers import Answers
 from euinet.errors import UsageError
-from euinet.predict.rows import as_csv, as_table
-from euinet.predict.sinks import check_format, file_sink
+from euinet.predict import sinks
+from euinet.predict.blocks import Block
+from euinet.predict.rows import as_csv, as_table, columns_of, flat
+from euinet.predict.sinks import FORMATS, check_format
+from euinet.predict.sources import Read
 
 CLASSES = ("cat", "=dog")
 ROWS: list[dict[str, Any]] = [
@@ -63,20 +70,76 @@ def test_the_table_says_it_in_words_and_cannot_steer_a_terminal() -> None:
     assert "\x1b" not in as_table(ROWS)
 
 
+def block() -> Block:
+    """What gives ROWS."""
+    pixels = np.zeros((1, 8, 8), np.uint8)
+    reads = [
+        Read("a.png", pixels),
+        Read("=cmd()", pixels, remark="grey repeated into colour"),
+        Read("\x1b[31mred.png", None, error="red.png is empty"),
+    ]
+    answers = Answers(
+        class_names=CLASSES,
+        labels=np.array([0, -1]),
+        best_classes=np.array([0, 1]),
+        ood_score=np.array([-2.5, 1.25]),
+        p_value=np.array([0.5, 0.001]),
+        probabilities=np.array([[0.1, 0.7, 0.2], [0.8, 0.05, 0.15]]),
+    )
+    return Block(reads, answers)
+
+
+def write(folder: Path, name: str, parts: Sequence[Sequence[Block]]) -> Path:
+    kind = FORMATS[check_format(folder / name)]
+    paths = []
+    for number, blocks in enumerate(parts):
+        paths.append(folder / f"{number}-{name}")
+        with kind.part(paths[-1], CLASSES) as sink:
+            for each in blocks:
+                sink.write(each)
+    kind.join(paths, folder / name, CLASSES)
+    return folder / name
+
+
+def test_a_block_is_rows_and_columns() -> None:
+    assert block().rows() == ROWS
+    columns = dict(zip(columns_of(CLASSES), block().columns(CLASSES), strict=True))
+    for place, row in enumerate(ROWS):
+        assert {name: values[place] for name, values in columns.items()} == {
+            name: flat(row).get(name) for name in columns
+        }
+    broken = Block([Read("b.png", None, error="b.png is empty")], None)
+    assert broken.rows() == [{"path": "b.png", "error": "b.png is empty"}]
+    assert broken.columns(CLASSES) == [["b.png"], *[[None]] * 9, ["b.png is empty"]]
+
+
+def test_a_model_without_p_values_has_an_empty_column() -> None:
+    whole = block()
+    assert whole.answers is not None
+    without = Block(whole.reads, replace(whole.answers, p_value=None))
+    assert without.columns(CLASSES)[5] == [None, None, None]
+    assert without.rows()[0]["p_value"] is None
+
+
 def test_files_hold_the_same_rows(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
-    for name in ("rows.csv", "rows.json", "rows.parquet"):
-        with file_sink(tmp_path / name, CLASSES) as sink:
-            sink.write(ROWS[:1])
-            sink.write(ROWS[1:])
-    assert json.loads((tmp_path / "rows.json").read_text())["predictions"] == ROWS
-    assert (tmp_path / "rows.csv").read_text() == as_csv(ROWS, CLASSES)
-    found = parquet.read_table(tmp_path / "rows.parquet").to_pylist()
-    assert [row["label"] for row in found] == ["cat", None, None]
-    assert [row["rejected"] for row in found] == [False, True, None]
-    assert found[1]["p(=dog)"] == 0.15
-    assert found[1]["path"] == "=cmd()"
-    assert found[2]["error"] == "red.png is empty"
+    parts = [[block(), block()], [block()]]
+    assert json.loads(write(tmp_path, "rows.json", parts).read_text())["predictions"] == 3 * ROWS
+    assert write(tmp_path, "rows.csv", parts).read_text() == as_csv(3 * ROWS, CLASSES)
+    found = parquet.read_table(write(tmp_path, "rows.parquet", parts)).to_pylist()
+    assert found == [{name: flat(row).get(name) for name in columns_of(CLASSES)} for row in 3 * ROWS]
+
+
+@pytest.mark.parametrize("group", [1, 2, 20_000])
+def test_parquet_gathers_parts_into_groups(
+    group: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    monkeypatch.setattr(sinks, "GROUP", group)
+    path = write(tmp_path, "rows.parquet", [[block()]] * 5)
+    with parquet.ParquetFile(path) as file:
+        groups = [file.metadata.row_group(place).num_rows for place in range(file.metadata.num_row_groups)]
+    assert groups == {1: [3] * 5, 2: [3] * 5, 20_000: [15]}[group]
 
 
 def test_another_ending_is_refused_before_anything_is_computed() -> None:
@@ -85,24 +148,11 @@ def test_another_ending_is_refused_before_anything_is_computed() -> None:
 
 
 @pytest.mark.parametrize("name", ["rows.csv", "rows.json", "rows.parquet"])
-def test_what_is_broken_off_leaves_nothing(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_text("as it was")
-
-    def broken_off() -> None:
-        with file_sink(tmp_path / name, CLASSES) as sink:
-            sink.write(ROWS)
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        broken_off()
-    assert [path.name for path in tmp_path.iterdir()] == [name]
-    assert (tmp_path / name).read_text() == "as it was"
-
-
-@pytest.mark.parametrize("name", ["rows.csv", "rows.json", "rows.parquet"])
 def test_no_rows_are_a_file_too(tmp_path: Path, name: str) -> None:
-    with file_sink(tmp_path / name, CLASSES):
-        pass
+    path = write(tmp_path, name, [])
     if name == "rows.json":
-        assert json.loads((tmp_path / name).read_text()) == {"predictions": []}
-    assert (tmp_path / name).stat().st_size > 0
+        assert json.loads(path.read_text()) == {"predictions": []}
+    elif name == "rows.csv":
+        assert path.read_text() == as_csv([], CLASSES)
+    else:
+        assert pytest.importorskip("pyarrow.parquet").read_table(path).column_names == columns_of(CLASSES)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,13 @@ import pytest
 from PIL import Image
 
 from euinet.answers import Answers
-from euinet.predict import run
+from euinet.cli.using import predict
+from euinet.predict import blocks, run
 from euinet.predict.engine import Facts
 from euinet.predict.inputs import find_inputs
 from euinet.predict.run import predict_all
 from euinet.predict.sinks import RowList
+from euinet.predict.sources import Read
 from euinet.preprocessing import Preprocessing
 from euinet.scoring.conformal import p_values
 
@@ -47,7 +50,7 @@ def save(folder: Path, *brightness: int) -> None:
 
 
 def test_every_image_has_its_row_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "BATCH", 2)
+    monkeypatch.setattr(blocks, "BATCH", 2)
     save(tmp_path, 10, 200, 60, 0, 120)
     (tmp_path / "3.png").write_bytes(b"")
     predictor = Brightness()
@@ -72,10 +75,32 @@ def test_nothing_but_broken_images_is_no_share(tmp_path: Path) -> None:
 
 
 def test_progress_has_an_estimate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "BATCH", 1)
+    monkeypatch.setattr(blocks, "BATCH", 1)
     monkeypatch.setattr(run, "PLAIN_SECONDS", 0.0)
     save(tmp_path, 1, 2, 3)
     said: list[str] = []
     predict_all(Brightness(), find_inputs([str(tmp_path)]), (), said.append)
     assert said[0].startswith("1 of 3 images, ")
     assert said[-1].endswith(" 0 s left")
+
+
+def test_batches_depend_on_nothing_but_the_place() -> None:
+    reads = [Read(str(number), None) for number in range(1100)]
+
+    def sizes(start: int, part_images: int) -> list[int]:
+        return [len(batch) for batch in blocks.batches(iter(reads[start:]), part_images)]
+
+    assert sizes(0, 600) == [256, 256, 88, 256, 244]
+    assert sizes(600, 600) == [256, 244]  # as if the first part were read, too
+    assert sizes(0, 512) == [256, 256, 256, 256, 76]
+    assert sizes(0, 3)[:3] == [3, 3, 3]
+    whole = [read for batch in blocks.batches(iter(reads), 600) for read in batch]
+    assert whole == reads
+
+
+def test_parts_of_whole_batches_change_no_batch() -> None:
+    assert blocks.PART_IMAGES % blocks.BATCH == 0
+
+
+def test_the_command_line_has_the_same_size_of_parts() -> None:
+    assert inspect.signature(predict).parameters["part_images"].default == blocks.PART_IMAGES

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from euinet.errors import StorageError
-from euinet.training.log import METRICS_FILE, TrainingLog, clock, progress_line, read_rows
+from euinet.training.log import METRICS_FILE, TrainingLog, clock, progress_line
 
 
 @pytest.mark.parametrize(
@@ -60,15 +60,18 @@ def test_an_epoch_s_line_is_shown_as_seldom_but_the_last_always(
         assert capsys.readouterr().err.split() == shown
 
 
-def test_resume_keeps_the_rows_up_to_its_step(tmp_path: Path) -> None:
+@pytest.mark.parametrize("found", ['{"step": 1}\n{"step": 2}\n{"step": 3}\n{"st', '{"step": 1}\n', None])
+def test_the_file_is_made_to_hold_the_checkpoint_s_rows(tmp_path: Path, found: str | None) -> None:
     path = tmp_path / METRICS_FILE
-    path.write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n{"st')
-    assert [row["step"] for row in read_rows(path)] == [1, 2, 3]
+    if found is not None:
+        path.write_text(found)
     with TrainingLog(tmp_path, 10, quiet=True) as log:
-        assert log.resume_at(2) == [{"step": 1}, {"step": 2}]
+        log.start_with([{"step": 1, "class_loss": 0.1 + 0.2}, {"step": 2}])
         log.row({"step": 3, "epoch": 1})
-        assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 2, 3]
-        assert log.resume_at(0) == []
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        assert [row["step"] for row in rows] == [1, 2, 3]
+        assert rows[0]["class_loss"] == 0.1 + 0.2
+        log.start_with([])
         assert not path.exists()
 
 

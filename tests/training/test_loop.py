@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import signal
 from collections.abc import Callable
@@ -11,12 +12,13 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from euinet.errors import StorageError, TrainingError
+from euinet.errors import StorageError, TrainingError, UsageError
+from euinet.interrupts import Terminated
 from euinet.presets import Preset
-from euinet.records import Split
+from euinet.records import LabelledImages, Split
 from euinet.training import loop
 from euinet.training import run as training_run
-from euinet.training.checkpoint import FILE_NAME
+from euinet.training.checkpoint import FILE_NAME, read_checkpoint
 from euinet.training.log import METRICS_FILE
 from euinet.training.loop import train
 from euinet.training.run import Trained, TrainingRun
@@ -194,7 +196,7 @@ def test_ctrl_c_and_resume_give_the_same_bits(
             fit(preset, "parted")
     assert signal.getsignal(signal.SIGINT) is handler
     monkeypatch.undo()
-    resumed = fit(preset, "parted", resume=True)
+    resumed = fit(preset, "parted")
     assert same_bits(whole, resumed)
 
     assert resumed.history == whole.history
@@ -241,7 +243,7 @@ def test_a_killed_run_resumes_from_its_last_epoch_and_forgets_later_rows(
     with (tmp_path / "killed" / METRICS_FILE).open("a") as log:
         log.write('{"step": 4, "ep')  # cut off
     monkeypatch.undo()
-    resumed = fit(preset, "killed", resume=True)
+    resumed = fit(preset, "killed")
     assert same_bits(whole, resumed)
     assert [row["step"] for row in resumed.history] == [1, 2, 4, 6]
     assert list(resumed.history[2:]) == list(whole.history[1:])
@@ -258,26 +260,142 @@ def test_a_finished_run_resumed_is_the_finished_run(
     again = fit(make_preset(), resume=True)
     assert same_bits(first, again)
     assert first.history == again.history
-    before = torch.load(tmp_path / "run" / FILE_NAME, weights_only=True)["seconds"]
-    assert 0 < before < again.seconds  # over all sittings
+    before = read_checkpoint(tmp_path / "run" / FILE_NAME)["seconds"]
+    assert 0 < before < again.seconds < before + 1  # over all sittings, and this one trained nothing
 
 
 @pytest.mark.parametrize(
-    ("named", "changes", "seed"), [("seed", {}, 1), ("preset", {"training.temperature": 2}, 0)]
+    ("named", "changes", "seed"),
+    [
+        (r"seed \(there 0, here 1\)", {}, 1),
+        (r"preset.training.temperature \(there 1.0, here 2.0\)", {"training.temperature": 2}, 0),
+    ],
 )
-def test_another_run_s_checkpoint_is_refused(
-    fit: Callable[..., Trained], make_preset: MakePreset, named: str, changes: dict[str, Any], seed: int
-) -> None:
-    fit(make_preset())
-    with pytest.raises(TrainingError, match=rf"another {named};"):
-        fit(make_preset(changes), seed=seed, resume=True)
-
-
-def test_a_new_run_does_not_go_on_with_the_old_log(
-    fit: Callable[..., Trained], make_preset: MakePreset
+def test_another_run_s_checkpoint_is_refused_and_stays(
+    fit: Callable[..., Trained],
+    make_preset: MakePreset,
+    tmp_path: Path,
+    named: str,
+    changes: dict[str, Any],
+    seed: int,
 ) -> None:
     first = fit(make_preset())
-    assert fit(make_preset()).history == first.history
+    before = contents(tmp_path / "run")
+    for options in ({}, {"resume": True}):
+        with pytest.raises(
+            UsageError, match=rf"another run, which differs in {named}\. Choose another --out"
+        ):
+            fit(make_preset(changes), seed=seed, **options)
+    assert contents(tmp_path / "run") == before
+    assert same_bits(fit(make_preset()), first)
+
+
+def test_other_images_of_the_same_name_and_number_are_another_run(
+    fit: Callable[..., Trained], split: Split, make_preset: MakePreset, fabric: Fabric, tmp_path: Path
+) -> None:
+    fit(make_preset())
+    images = split.train.images.clone()
+    images[0, 0, 0, 0] += 1
+    other = dataclasses.replace(split, train=LabelledImages(images, split.train.labels))
+    with pytest.raises(UsageError, match="differs in image_content"):
+        train(other, make_preset(), 0, tmp_path / "run", fabric, quiet=True)
+
+
+def test_fresh_starts_anew_whatever_is_there(
+    fit: Callable[..., Trained], make_preset: MakePreset, at_step: Callable[..., list[Tensor]]
+) -> None:
+    first = fit(make_preset())
+    fit(make_preset(), seed=1, fresh=True)
+    steps = at_step(0, lambda run: None)
+    again = fit(make_preset(), fresh=True)
+    assert len(steps) == 4
+    assert same_bits(first, again)
+    assert again.history == first.history  # not after the rows of the other run
+    fit(make_preset())
+    assert len(steps) == 4  # trained already
+    with pytest.raises(UsageError, match="--resume goes on and --fresh starts anew"):
+        fit(make_preset(), fresh=True, resume=True)
+
+
+def test_a_flipped_bit_costs_an_epoch_and_no_bit(
+    fit: Callable[..., Trained],
+    make_preset: MakePreset,
+    at_step: Callable[..., list[Tensor]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    whole = fit(make_preset(EVERYTHING), "whole")
+    fit(make_preset(EVERYTHING))
+    newest = tmp_path / "run" / FILE_NAME
+    flip(newest)
+    steps = at_step(0, lambda run: None)
+    again = fit(make_preset(EVERYTHING), quiet=False)
+    assert len(steps) == 2  # the last of three epochs
+    assert same_bits(whole, again)
+    assert rows_text(tmp_path / "run") == rows_text(tmp_path / "whole")
+    told = capsys.readouterr().err
+    assert "checkpoint.pt is damaged (its digest does not match). It is removed, and the one before" in told
+    assert "Going on at step 4 of 6" in told
+    assert read_checkpoint(newest)["step"] == 6
+
+
+def test_a_long_epoch_is_saved_within(
+    fit: Callable[..., Trained],
+    make_preset: MakePreset,
+    at_step: Callable[..., list[Tensor]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    preset = make_preset(EVERYTHING)
+    whole = fit(preset, "whole")
+    seen = []
+
+    def look(run: TrainingRun) -> None:
+        seen.append(read_checkpoint(tmp_path / "run" / FILE_NAME)["step"])
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "SAVE_EVERY", 0.0)
+        patch.setattr(loop, "train_step", loop.train_step)
+        at_step(4, look)
+        with pytest.raises(MemoryError):
+            fit(preset)
+    monkeypatch.undo()
+    assert seen == [3]  # in the middle of an epoch of two steps
+    assert same_bits(fit(preset), whole)
+
+
+def test_sigterm_is_taken_like_ctrl_c(
+    fit: Callable[..., Trained], make_preset: MakePreset, at_step: Callable[..., list[Tensor]], tmp_path: Path
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    at_step(3, lambda run: signal.raise_signal(signal.SIGTERM))
+    with pytest.raises(Terminated):
+        fit(make_preset())
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert read_checkpoint(tmp_path / "run" / FILE_NAME)["step"] == 3
+
+
+def test_a_folder_that_goes_away_is_one_sentence_and_is_not_made_again(
+    fit: Callable[..., Trained], make_preset: MakePreset, at_step: Callable[..., list[Tensor]], tmp_path: Path
+) -> None:
+    at_step(3, lambda run: (tmp_path / "run").rename(tmp_path / "moved"))
+    with pytest.raises(StorageError, match="moved or deleted"):
+        fit(make_preset())
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "moved").rename(tmp_path / "run")
+    assert same_bits(fit(make_preset()), fit(make_preset(), "whole"))
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def flip(path: Path) -> None:
+    """Flip one bit in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
 
 
 # --- trouble -------------------------------------------------------------------------------------
@@ -295,7 +413,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(
         TrainingError, match=r"'class_loss' is nan by step 4 \(epoch 2\).*Lower the learning rate"
     ):
         fit(make_preset({"training.epochs": 4}))
-    saved = torch.load(tmp_path / "run" / FILE_NAME, weights_only=True)
+    saved = read_checkpoint(tmp_path / "run" / FILE_NAME)
     assert saved["step"] == 2  # the last state that was sound
     assert all(torch.isfinite(part).all() for part in saved["players"]["model"].values())
 

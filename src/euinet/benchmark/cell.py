@@ -1,6 +1,6 @@
 """One cell: part the data, train (or go on, or take the saved model), score, measure, keep.
 
-OUT/cells/ID/training/            the training's log; its checkpoint until the cell is done
+OUT/cells/ID/training/            the training's log; its checkpoints until the cell is done
              model/               EuiNet, as `euinet train` writes it
              gan.safetensors      the GAN's discriminator, which a detector reads
              scores.npz           EuiNet's `ood_score` (N,) float32 and `label` (N,) of the test images
@@ -31,6 +31,7 @@ from euinet.errors import TrainingError
 from euinet.evaluation.evaluate import euinet_decision
 from euinet.evaluation.metrics import closed_set_accuracy
 from euinet.files import write_atomically
+from euinet.lock import PATIENCE, sole_user
 from euinet.records import Dataset, Decision, FloatArray, IntArray, Split
 
 SCORES_FILE = "scores.npz"
@@ -42,9 +43,17 @@ def run_cell(cell: Cell, work: Work, materials: Materials, fabric: Fabric, *, qu
     What an earlier sitting has done is not done again. Raises SplitLeakError when the parts of the data
     are not disjoint, and as `train` does.
     """
-    folder = cell_folder(work.out, cell.id)
     split, source = split_of(cell, materials.dataset)
     verify_split(split, source)
+    folder = cell_folder(work.out, cell.id)
+    # A worker of a benchmark that was killed may still be writing its last checkpoint here.
+    with sole_user(folder, patience=PATIENCE):
+        return _finish_cell(cell, work, materials, fabric, split, folder, quiet=quiet)
+
+
+def _finish_cell(
+    cell: Cell, work: Work, materials: Materials, fabric: Fabric, split: Split, folder: Path, *, quiet: bool
+) -> CellResult:
     networks = cell_networks(cell, split, folder, fabric, quiet=quiet)
 
     earlier = read_result(work.out, cell.id)

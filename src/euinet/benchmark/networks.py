@@ -16,7 +16,7 @@ from euinet.experiment import calibrated_model, kept_promise, versions
 from euinet.files import write_atomically
 from euinet.models.discriminators import GanDiscriminator
 from euinet.records import Split
-from euinet.training.checkpoint import FILE_NAME as CHECKPOINT_FILE
+from euinet.training.checkpoint import drop_checkpoints
 from euinet.training.loop import train
 from euinet.training.run import Trained
 
@@ -38,9 +38,7 @@ def cell_networks(cell: Cell, split: Split, folder: Path, fabric: Fabric, *, qui
     files, so that a later sitting scores bit for bit the same ones.
     """
     if not (folder / MODEL_FOLDER / CONFIG_FILE).is_file():
-        training = folder / TRAINING_FOLDER
-        resume = (training / CHECKPOINT_FILE).is_file()
-        trained = train(split, cell.preset, cell.seed, training, fabric, resume=resume, quiet=quiet)
+        trained = train(split, cell.preset, cell.seed, folder / TRAINING_FOLDER, fabric, quiet=quiet)
         _keep(trained, cell, split, folder, fabric)
     model = load_model(folder / MODEL_FOLDER, fabric.device)
     return CellNetworks(model, _load_gan(folder / GAN_FILE, split, cell.preset.gan.width, fabric))
@@ -48,7 +46,7 @@ def cell_networks(cell: Cell, split: Split, folder: Path, fabric: Fabric, *, qui
 
 def drop_checkpoint(folder: Path) -> None:
     """Remove what only an interrupted training needs; the log stays."""
-    (folder / TRAINING_FOLDER / CHECKPOINT_FILE).unlink(missing_ok=True)
+    drop_checkpoints(folder / TRAINING_FOLDER)
     shutil.rmtree(folder / TRAINING_FOLDER / "tensorboard", ignore_errors=True)
 
 

@@ -8,11 +8,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from euinet.benchmark.lock import sole_user
+from euinet.benchmark.networks import drop_checkpoint
 from euinet.benchmark.pictures import PICTURE_FILE, weakest_cells, write_most_wrong
 from euinet.benchmark.plan import Cell, plan_cells
 from euinet.benchmark.results import OWN, TEST, CellResult
-from euinet.benchmark.store import claim, make_identity, read_result, write_collected
+from euinet.benchmark.store import cell_folder, claim, make_identity, read_result, write_collected
 from euinet.benchmark.study import Study
 from euinet.benchmark.summary import Summary, summarise, write_summary
 from euinet.benchmark.wording import counted
@@ -21,6 +21,7 @@ from euinet.benchmark.workers import Failed, Finished, Outcome, in_processes, in
 from euinet.detectors import POSTHOC, choose_detectors
 from euinet.devices import DeviceName, Precision, make_fabric
 from euinet.errors import TrainingError, UsageError
+from euinet.lock import sole_user
 from euinet.presets import Preset
 from euinet.training.log import clock
 
@@ -90,6 +91,8 @@ def _run(asked: Asked, work: Work, materials: Materials, cells: tuple[Cell, ...]
     claim(asked.out, work.identity, work.far_fingerprints)
     done = _finished_before(cells, work)
     todo = tuple(cell for cell in cells if cell.id not in done)
+    for name in done:
+        drop_checkpoint(cell_folder(work.out, name))  # a kill may have come between the result and this
     if done:
         notify(f"{len(done)} of {len(cells)} cells are finished already and are not run again.")
     jobs = min(asked.jobs, max(1, len(todo)))

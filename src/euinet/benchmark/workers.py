@@ -8,8 +8,8 @@ import signal
 import threading
 import traceback
 import warnings
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -25,9 +25,16 @@ from euinet.benchmark.store import cell_folder
 from euinet.benchmark.work import Materials, Work, load_materials
 from euinet.devices import make_fabric
 from euinet.files import write_text
+from euinet.worker_processes import (
+    THREAD_VARIABLES,
+    environment,
+    interrupts_held,
+    leave_terminal,
+    stop_with_parent,
+    threads_each,
+)
 
 ERROR_FILE = "error.txt"
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -85,12 +92,6 @@ def in_processes(todo: Sequence[Cell], work: Work, jobs: int) -> Generator[Outco
         _stop([worker for worker, _ in running.values()])
 
 
-def threads_each(jobs: int) -> int:
-    """Return how many threads each of `jobs` processes may use: the cores shared out, at least one."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // jobs)
-
-
 def _attempt(cell: Cell, work: Work, materials: Materials, fabric: Fabric, *, quiet: bool) -> Outcome:
     """Run one cell. An error is the cell's, not the benchmark's: it is kept, and others go on."""
     error_file = cell_folder(work.out, cell.id) / ERROR_FILE
@@ -108,7 +109,7 @@ def _start(work: Work, jobs: int) -> _Worker:
     context = multiprocessing.get_context("spawn")  # fork would copy torch's threads in an unknown state
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, work, threads_each(jobs)), daemon=True)
-    with _environment({name: str(threads_each(jobs)) for name in THREAD_VARIABLES}), _interrupts_held():
+    with environment({name: str(threads_each(jobs)) for name in THREAD_VARIABLES}), interrupts_held():
         process.start()
     theirs.close()  # so that a dead process is an end of file here
     return _Worker(process, ours)
@@ -118,8 +119,8 @@ def _serve(pipe: Connection, work: Work, threads: int) -> None:
     """Run the cells that come through `pipe` until it ends; the body of a worker process."""
     # A nearest-neighbour search in a daemon runs on one thread, which is all a worker has; no need to say so.
     warnings.filterwarnings("ignore", message="Loky-backed parallel loops cannot be called")
-    _leave_terminal()
-    threading.Thread(target=_stop_with_parent, daemon=True).start()
+    leave_terminal()
+    threading.Thread(target=stop_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     fabric = materials = None
     with suppress(KeyboardInterrupt, EOFError, BrokenPipeError):
@@ -129,24 +130,6 @@ def _serve(pipe: Connection, work: Work, threads: int) -> None:
                 fabric = make_fabric(work.device, work.precision)
                 materials = load_materials(work.data, work.far, work.data_root)
             pipe.send(_attempt(cell, work, materials, fabric, quiet=True))
-
-
-def _leave_terminal() -> None:
-    """Let Ctrl-C reach the parent alone, which passes it on once: a second one would cut a checkpoint off."""
-    if hasattr(os, "setsid"):
-        os.setsid()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # forgets one that came before setsid
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _stop_with_parent() -> None:
-    """Interrupt this process when its parent is gone, however that ended."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os.kill(os.getpid(), signal.SIGINT)
 
 
 def _hand_out(worker: _Worker, waiting: list[Cell]) -> Cell:
@@ -183,31 +166,3 @@ def _stop(workers: Sequence[_Worker]) -> None:
         for worker in workers:
             worker.process.terminate()
         raise
-
-
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Set environment variables for processes started meanwhile."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back until the block is over; a process started meanwhile holds it back too."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

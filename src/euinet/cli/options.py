@@ -52,7 +52,16 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SETTING=VALUE", help="Change one setting of the preset; may be repeated."),
 ]
-ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")]
+ResumeOption = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Fail unless --out holds a checkpoint to go on from; without it, go on if there is one.",
+    ),
+]
+FreshOption = Annotated[
+    bool, typer.Option("--fresh", help="Start anew and replace the run that --out holds, whichever it is.")
+]
 DataOption = Annotated[
     str, typer.Option("--data", help="A data set's name, or a folder with one subfolder a class.")
 ]

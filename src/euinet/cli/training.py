@@ -13,6 +13,7 @@ from euinet.cli.options import (
     Device,
     DeviceOption,
     FarOption,
+    FreshOption,
     JsonOption,
     Precision,
     PrecisionOption,
@@ -25,18 +26,21 @@ from euinet.cli.options import (
     say,
 )
 from euinet.cli.program import app
+from euinet.processes import one_voice
 
 if TYPE_CHECKING:
     from euinet.experiment import Experiment
 
 
 @app.command()
+@one_voice()
 def reproduce(
     seed: SeedOption = 0,
     out: Annotated[Path, typer.Option("--out", help="Folder for everything that is written.")] = Path(
         "runs/reproduce"
     ),
     resume: ResumeOption = False,
+    fresh: FreshOption = False,
     set_: SetOption = None,
     device: DeviceOption = Device.auto,
     precision: PrecisionOption = Precision.auto,
@@ -45,16 +49,18 @@ def reproduce(
 ) -> None:
     """Repeat the report's experiment: MNIST, digit 0 held out.
 
-    Writes metrics.json, the figures, report.html and the model to --out.
+    Writes metrics.json, the figures, report.html and the model to --out. The same command again goes on
+    where it was interrupted.
     """
     from euinet.experiment import Experiment
     from euinet.presets import get_preset
 
     experiment = Experiment("mnist", ("0",), get_preset("report", overrides(set_)), seed)
-    _run(experiment, out, resume, device, precision, data_root, json_, report=True)
+    _run(experiment, out, resume, fresh, device, precision, data_root, json_, report=True)
 
 
 @app.command()
+@one_voice()
 def train(
     data: DataOption,
     hold_out: Annotated[
@@ -75,6 +81,7 @@ def train(
         "runs/train"
     ),
     resume: ResumeOption = False,
+    fresh: FreshOption = False,
     set_: SetOption = None,
     report: Annotated[
         bool, typer.Option("--report/--no-report", help="Draw the figures and report.html too.")
@@ -85,14 +92,17 @@ def train(
     data_root: DataRootOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Train one model on known classes and judge it on known and unknown ones."""
+    """Train one model on known classes and judge it on known and unknown ones.
+
+    The same command again goes on where it was interrupted; what is trained already is not trained again.
+    """
     from euinet.experiment import Experiment
     from euinet.presets import get_preset
 
     held_out = tuple(name.strip() for name in hold_out.split(",") if name.strip())
     chosen = get_preset(preset, overrides(set_))
     experiment = Experiment(data, held_out, chosen, seed, image_size, tuple(ood or ()))
-    _run(experiment, out, resume, device, precision, data_root, json_, report=report)
+    _run(experiment, out, resume, fresh, device, precision, data_root, json_, report=report)
 
 
 @app.command()
@@ -167,6 +177,7 @@ def _run(
     experiment: Experiment,
     out: Path,
     resume: bool,
+    fresh: bool,
     device: Device,
     precision: Precision,
     data_root: Path | None,
@@ -174,13 +185,20 @@ def _run(
     *,
     report: bool,
 ) -> None:
-    from euinet.devices import make_fabric
     from euinet.experiment import run_experiment
+    from euinet.training.distributed import spread_fabric
 
-    fabric = make_fabric(device.value, precision.value)
-    result = run_experiment(
-        experiment, out, fabric, data_root=data_root, resume=resume, report=report, notify=say
-    )
+    with spread_fabric(device.value, precision.value) as fabric:
+        result = run_experiment(
+            experiment,
+            out,
+            fabric,
+            data_root=data_root,
+            resume=resume,
+            fresh=fresh,
+            report=report,
+            notify=say,
+        )
     print_result(result.metrics, json_, metrics_table)
     wrote = (
         "report.html, the figures, metrics.json and the model"

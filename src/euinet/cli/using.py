@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +20,11 @@ from euinet.cli.options import (
     say,
 )
 from euinet.cli.program import app
+
+if TYPE_CHECKING:
+    from euinet.predict.engine import Facts
+    from euinet.predict.rows import Row
+    from euinet.predict.run import Predicted
 
 
 @app.command()
@@ -59,6 +65,13 @@ def calibrate(
     print_result(result, json_, lambda found: found["sentence"])
 
 
+class Engine(StrEnum):
+    """Who scores."""
+
+    local = "local"
+    ray = "ray"
+
+
 @app.command()
 def predict(
     model: Annotated[
@@ -68,15 +81,17 @@ def predict(
         list[str],
         typer.Argument(
             metavar="PATH...",
-            help="Image files, folders, patterns, .npy or idx arrays, or - for standard input (an image, an "
-            "array, or paths, one a line).",
+            help="Image files, folders, patterns, .npy or idx arrays, .parquet files with the columns path "
+            "and bytes, or - for standard input (an image, an array, or paths, one a line).",
             show_default=False,
         ),
     ],
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", help="Write the rows to this .csv, .json or .parquet file.", show_default=False
+            "--out",
+            help="Write the rows to this .csv, .json or .parquet file. Run again after a break, it goes on.",
+            show_default=False,
         ),
     ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print the rows as CSV.")] = False,
@@ -84,40 +99,54 @@ def predict(
         bool,
         typer.Option("--fail-on-ood", help="End with 1 if an image is rejected, or cannot be read."),
     ] = False,
+    part_images: Annotated[
+        int,
+        typer.Option("--part-images", min=1, help="Images that are finished and kept together, with --out."),
+    ] = 10_240,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh", help="Throw away what an unfinished run with the same --out left."),
+    ] = False,
+    engine: Annotated[
+        Engine,
+        typer.Option("--engine", help="ray: score with --out on a cluster (RAY_ADDRESS) or this machine."),
+    ] = Engine.local,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            min=1,
+            help="Of --engine ray. [default: one for each processor; for each GPU with --device cuda]",
+            show_default=False,
+        ),
+    ] = None,
     device: DeviceOption = Device.auto,
     json_: JsonOption = False,
 ) -> None:
     """Say for each image which class it is, or that it is none of these."""
-    from contextlib import nullcontext
-
-    from euinet.errors import DataError, UsageError
+    from euinet.errors import DataError
     from euinet.predict.engine import open_predictor
     from euinet.predict.inputs import find_inputs
-    from euinet.predict.rows import as_csv, as_table
     from euinet.predict.run import predict_all
-    from euinet.predict.sinks import RowList, check_format, file_sink
+    from euinet.predict.sinks import RowList
+    from euinet.predict.to_file import Order, check_order, predict_to_file
 
-    if csv and json_:
-        raise UsageError("--csv and --json cannot both be printed: choose one, or write one with --out.")
-    if out is not None:
-        check_format(out)
+    printing = csv or json_ or out is None
+    order = Order(device.value, part_images, fresh, engine is Engine.ray, workers)
+    check_order(order, out, csv, json_)
     found = find_inputs(paths)
     if found.passed_over:
         say(f"{found.passed_over} files without an image's name were passed over.")
-    predictor = open_predictor(model, device.value)
-    class_names = predictor.facts.class_names
-    printed = RowList() if csv or json_ or out is None else None
-    with nullcontext() if out is None else file_sink(out, class_names) as written:
-        sinks = [sink for sink in (printed, written) if sink is not None]
-        predicted = predict_all(predictor, found, sinks, say)
-    if out is not None:
+    predictor = open_predictor(model, order.own_device)
+    printed = RowList()
+    sinks = [printed] if printing else []
+    if out is None:
+        predicted = predict_all(predictor, found, sinks, say, part_images)
+    else:
+        predicted = predict_to_file(predictor, found, out, order, sinks, say)
         say(f"Wrote {predicted.images} rows to {out}.")
-    if printed is not None and csv:
-        typer.echo(as_csv(printed.rows, class_names), nl=False)
-    elif printed is not None and json_:
-        print_result({"model": model, "predictions": printed.rows, **predicted.to_plain()}, True, str)
-    elif printed is not None:
-        typer.echo(as_table(printed.rows))
+    if printing:
+        _print_rows(printed.rows, predictor.facts, predicted, csv, json_)
     if predicted.drift is not None:
         say(predicted.drift.sentence())
     if predicted.broken:
@@ -126,6 +155,17 @@ def predict(
         raise DataError("No image could be read: see their rows.")
     if fail_on_ood and (predicted.rejected or predicted.broken):
         raise typer.Exit(1)
+
+
+def _print_rows(rows: list[Row], facts: Facts, predicted: Predicted, csv: bool, json_: bool) -> None:
+    from euinet.predict.rows import as_csv, as_table
+
+    if csv:
+        typer.echo(as_csv(rows, facts.class_names), nl=False)
+    elif json_:
+        print_result({"model": facts.model, "predictions": rows, **predicted.to_plain()}, True, str)
+    else:
+        typer.echo(as_table(rows))
 
 
 @app.command()

@@ -7,10 +7,13 @@ would? No torch, and no scipy, which costs half a second at the start of a comma
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from euinet.answers import FloatArray
 
@@ -47,17 +50,57 @@ class Drift:
         return f"{start}{promise}; no sign of drift (p = {self.ks_p_value:.2g})."
 
 
-def measure_drift(p_values: FloatArray, rejected: int, alpha: float | None, calibration_images: int) -> Drift:
-    """Return the one-sided two-sample Kolmogorov–Smirnov test of p-values (N,) from n calibration images.
+class PValueCounts:
+    """How often each p-value occurred: all that the test needs, in memory that does not grow with the images.
+
+    p-values come in steps, k/(n+1), so there are at most n + K different ones for K classes. They are counted
+    as float32.
+    """
+
+    def __init__(self, counts: Mapping[float, int] | None = None) -> None:
+        self._counts = Counter(counts or {})
+
+    def add(self, p_values: FloatArray) -> None:
+        """Count p-values (N,)."""
+        values, counts = np.unique(p_values.astype(np.float32), return_counts=True)
+        for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+            self._counts[value] += count
+
+    def merge(self, other: PValueCounts) -> None:
+        """Take in what another counted."""
+        self._counts.update(other._counts)
+
+    def ordered(self) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+        """Return the different p-values, ascending float32, and how often each occurred, both (steps,)."""
+        pairs = sorted(self._counts.items())
+        return (
+            np.array([value for value, _ in pairs], np.float32),
+            np.array([count for _, count in pairs], np.int64),
+        )
+
+    def to_plain(self) -> list[tuple[float, int]]:
+        """Return plain values for JSON."""
+        return sorted(self._counts.items())
+
+    @staticmethod
+    def from_plain(pairs: Sequence[Sequence[float]]) -> PValueCounts:
+        """Return what `to_plain` wrote."""
+        return PValueCounts({float(value): int(count) for value, count in pairs})
+
+
+def measure_drift(
+    p_values: PValueCounts, rejected: int, alpha: float | None, calibration_images: int
+) -> Drift:
+    """Return the one-sided two-sample Kolmogorov–Smirnov test of N p-values from n calibration images.
 
     The p-values come in steps of 1/(n+1) and share their n calibration images, so N of them are no sample
     from an exact uniform: the test is between the N images and the n, with N·n/(N+n) in the place of N.
     """
-    count = len(p_values)
-    ordered = np.sort(p_values)
+    steps, counts = p_values.ordered()
+    count = int(counts.sum())
     # a p-value of k/(n+1) says that k − 1 of n calibration images look at least as odd
-    uniform = (np.round(ordered * (calibration_images + 1)) - 1) / max(calibration_images, 1)
-    below = np.searchsorted(ordered, ordered, side="right") / max(count, 1)
+    uniform = (np.round(steps * (calibration_images + 1)) - 1) / max(calibration_images, 1)
+    below = np.cumsum(counts) / max(count, 1)
     statistic = float((below - uniform).max(initial=0))
     effective = count * calibration_images / max(count + calibration_images, 1)
     ks_p_value = math.exp(-2 * effective * statistic**2) if count >= FEWEST else 1.0

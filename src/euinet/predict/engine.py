@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -23,6 +24,8 @@ class Facts:
     preprocessing: Preprocessing
     alpha: float | None  # promised share of false alarms; None: no promise was set
     calibration_images: int  # 0: there are no p-values
+    device: str = "cpu"  # cpu, cuda or mps
+    fingerprint: str = ""  # of the model's files: another for another model
 
 
 class Predictor(Protocol):
@@ -41,11 +44,12 @@ class TorchPredictor:
 
     def __init__(self, model: str, device: str = "cpu") -> None:
         # not above: torch costs seconds, and an exported model does without
-        from euinet.artifact import load_model
+        from euinet.artifact import CONFIG_FILE, WEIGHTS_FILE, load_model
         from euinet.devices import make_fabric
         from euinet.pretrained import resolve_model
 
-        self.model = load_model(resolve_model(model), make_fabric(device, "32-true").device)  # type: ignore[arg-type]
+        folder = resolve_model(model)
+        self.model = load_model(folder, make_fabric(device, "32-true").device)  # type: ignore[arg-type]
         card, calibration = self.model.card, self.model.calibration
         self.facts = Facts(
             model=model,
@@ -53,11 +57,21 @@ class TorchPredictor:
             preprocessing=card.preprocessing,
             alpha=None if calibration is None else calibration.alpha,
             calibration_images=0 if calibration is None else len(calibration),
+            device=next(self.model.network.parameters()).device.type,
+            fingerprint=fingerprint(folder / CONFIG_FILE, folder / WEIGHTS_FILE),
         )
 
     def predict(self, pixels: np.ndarray) -> Answers:
         """Return the answers for uint8 images (N, C, H, W)."""
         return self.model.predict(pixels)
+
+
+def fingerprint(*files: Path) -> str:
+    """Return the SHA-256 of files' content, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def open_predictor(model: str, device: str = "cpu") -> Predictor:

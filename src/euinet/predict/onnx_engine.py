@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from euinet.answers import REJECT, Answers, FloatArray
 from euinet.errors import StorageError, UsageError
-from euinet.predict.engine import Facts
+from euinet.predict.engine import Facts, fingerprint
 from euinet.predict.onnx_metadata import INPUT, KEY, OnnxMetadata, read_metadata
 
 BATCH = 500  # images a pass; scores do not depend on it
@@ -42,6 +42,7 @@ class OnnxPredictor:
             preprocessing=self.metadata.preprocessing,
             alpha=self.metadata.alpha,
             calibration_images=self.metadata.calibration_images,
+            fingerprint=fingerprint(self._path),
         )
 
     def predict(self, pixels: np.ndarray) -> Answers:

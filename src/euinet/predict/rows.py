@@ -18,9 +18,16 @@ NONE_OF_THESE = "none of these"
 def as_csv(rows: Sequence[Row], class_names: Sequence[str]) -> str:
     """Return rows as CSV with a header; what a row lacks is empty."""
     text = io.StringIO()
+    text.write(header(class_names))
     writer = csv.DictWriter(text, columns_of(class_names), lineterminator="\n")
-    writer.writeheader()
     writer.writerows(csv_row(row) for row in rows)
+    return text.getvalue()
+
+
+def header(class_names: Sequence[str]) -> str:
+    """Return CSV's first line."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(columns_of(class_names))
     return text.getvalue()
 
 
@@ -61,7 +68,8 @@ def flat(row: Row) -> Row:
     return flat | {f"p({name})": value for name, value in row.get("probabilities", {}).items()}
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
+    """Return a value as CSV has it."""
     if isinstance(value, bool):
         return str(value).lower()
     # a spreadsheet would run a cell that begins so as a formula
@@ -72,7 +80,7 @@ def _cell(value: Any) -> Any:
 
 def csv_row(row: Row) -> Row:
     """Return a row's cells as CSV has them."""
-    return {key: _cell(value) for key, value in flat(row).items()}
+    return {key: cell(value) for key, value in flat(row).items()}
 
 
 def columns_of(class_names: Sequence[str]) -> list[str]:

@@ -6,18 +6,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-import numpy as np
-
-from euinet.answers import Answers
+from euinet.predict.blocks import PART_IMAGES, Block, Tally, answer, batches
 from euinet.predict.drift import Drift, measure_drift
-from euinet.predict.engine import Predictor
-from euinet.predict.inputs import Found, Read
-from euinet.predict.rows import Row
+from euinet.predict.engine import Facts, Predictor
+from euinet.predict.inputs import Found
+from euinet.predict.parts import Parts
 from euinet.predict.sinks import Sink
+from euinet.predict.sources import Read
 
-BATCH = 256
 PLAIN_SECONDS = 10.0  # between lines of progress away from a terminal
 
 
@@ -43,66 +42,98 @@ class Predicted:
 
 
 def predict_all(
-    predictor: Predictor, found: Found, sinks: Sequence[Sink], notify: Callable[[str], None]
+    predictor: Predictor,
+    found: Found,
+    sinks: Sequence[Sink],
+    notify: Callable[[str], None],
+    part_images: int = PART_IMAGES,
 ) -> Predicted:
     """Send a row for every image of `found` to all `sinks`, in the order in which the images were named.
 
-    What is broken has its error in its row, and the rest go on. Memory does not grow with the images, but for
-    their p-values: four bytes each.
+    What is broken has its error in its row, and the rest go on. Batches end where a file's parts would.
+    Memory does not grow with the images.
     """
-    images = broken = rejected = 0
-    p_values: list[np.ndarray] = []
-    progress = _Progress(found.images, notify)
-    for batch in _batches(_read(predictor, found)):
-        good = [read.pixels for read in batch if read.pixels is not None]
-        answers = predictor.predict(np.stack(good)) if good else None
-        rows = _rows(batch, answers)
+    tally = Tally()
+    progress = Progress(found.images, notify)
+    for reads in batches(found.read(predictor.facts.preprocessing), part_images):
+        block = answer(predictor, reads)
         for sink in sinks:
-            sink.write(rows)
-        images, broken = images + len(batch), broken + len(batch) - len(good)
-        if answers is not None:
-            rejected += int(answers.rejected.sum())
-            if answers.p_value is not None:
-                p_values.append(answers.p_value.astype(np.float32))
-        progress.show(images)
+            sink.write(block)
+        tally.add(block)
+        progress.show(tally.images)
+    return summary(tally, predictor.facts)
+
+
+def write_parts(
+    predictor: Predictor,
+    found: Found,
+    parts: Parts,
+    numbers: Sequence[int],
+    sinks: Sequence[Sink],
+    notify: Callable[[str], None],
+) -> None:
+    """Write the parts with these `numbers`, ascending, and send their rows to `sinks` too.
+
+    Parts that follow each other are read in one go: a Parquet file's row group is decoded once.
+    """
+    job, done = parts.job, 0
+    progress = Progress(sum(stop - start for start, stop in map(job.bounds, numbers)), notify)
+
+    def seen(block: Block) -> None:
+        nonlocal done
+        done += len(block.reads)
+        for sink in sinks:
+            sink.write(block)
+        progress.show(done)
+
+    for first, last in _stretches(numbers):
+        stretch = found.part(job.bounds(first)[0], job.bounds(last)[1])
+        coming = batches(stretch.read(predictor.facts.preprocessing), job.part_images)
+        for number in range(first, last + 1):
+            write_part(predictor, islice(coming, job.batches_in(number)), parts, number, seen)
+
+
+def write_part(
+    predictor: Predictor,
+    coming: Iterator[list[Read]],
+    parts: Parts,
+    number: int,
+    seen: Callable[[Block], None] = lambda _: None,
+) -> None:
+    """Write one part from its batches; each is `seen` when it is answered."""
+
+    def blocks() -> Iterator[Block]:
+        for reads in coming:
+            block = answer(predictor, reads)
+            yield block
+            seen(block)
+
+    parts.write(number, blocks())
+
+
+def summary(tally: Tally, facts: Facts) -> Predicted:
+    """Return what all images say together."""
     drift = None
-    if p_values:
-        facts = predictor.facts
-        drift = measure_drift(np.concatenate(p_values), rejected, facts.alpha, facts.calibration_images)
-    return Predicted(images, broken, rejected, drift)
+    if tally.has_p_values:
+        drift = measure_drift(tally.p_values, tally.rejected, facts.alpha, facts.calibration_images)
+    return Predicted(tally.images, tally.broken, tally.rejected, drift)
 
 
-def _read(predictor: Predictor, found: Found) -> Iterator[Read]:
-    for source in found.sources:
-        yield from source.read(predictor.facts.preprocessing)
+def _stretches(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield the first and last of numbers that follow each other: 0 1 4 → (0, 1), (4, 4)."""
+    first = last = None
+    for number in numbers:
+        if first is None or last is None:
+            first = number
+        elif number != last + 1:
+            yield first, last
+            first = number
+        last = number
+    if first is not None and last is not None:
+        yield first, last
 
 
-def _batches(reads: Iterator[Read]) -> Iterator[list[Read]]:
-    batch: list[Read] = []
-    for read in reads:
-        batch.append(read)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _rows(batch: list[Read], answers: Answers | None) -> list[Row]:
-    rows: list[Row] = []
-    answered = iter(answers) if answers is not None else iter(())
-    for read in batch:
-        if read.pixels is None:
-            rows.append({"path": read.path, "error": read.error})
-            continue
-        row: Row = {"path": read.path, **next(answered).to_plain()}
-        if read.remark:
-            row["remark"] = read.remark
-        rows.append(row)
-    return rows
-
-
-class _Progress:
+class Progress:
     """Says how far it is and how long it will take: on a terminal in place, elsewhere now and then."""
 
     def __init__(self, total: int, notify: Callable[[str], None]) -> None:
@@ -113,7 +144,7 @@ class _Progress:
     def show(self, done: int) -> None:
         """Show that `done` images are answered, if it is time to."""
         now = time.monotonic()
-        if self.total <= BATCH or now - self.last < (0.5 if self.on_terminal else PLAIN_SECONDS):
+        if now - self.last < (0.5 if self.on_terminal else PLAIN_SECONDS):
             return
         self.last = now
         rate = done / (now - self.started)

@@ -1,27 +1,48 @@
-"""Where rows go as they come: a list, or a CSV, JSON or Parquet file in constant memory."""
+"""Where batches go as they come: a list, or a part of a CSV, JSON or Parquet file in constant memory."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 from euinet.errors import UsageError
 from euinet.files import write_atomically
-from euinet.predict.rows import LAST, Row, columns_of, csv_row, flat
+from euinet.predict.blocks import Block
+from euinet.predict.rows import LAST, Row, cell, columns_of, header
+from euinet.predict.tables import pyarrow_for
 
-FORMATS = (".csv", ".json", ".parquet")
-GROUP = 20_000  # rows that Parquet writes at a time
+GROUP = 20_000  # rows of a Parquet file that can be read by themselves, at least
+
+_FIRST_NUMBER = columns_of(()).index("ood_score")  # numbers need no care in CSV
 
 
 class Sink(Protocol):
-    """Where rows go as they come."""
+    """Where batches go as they come."""
 
-    def write(self, rows: Sequence[Row]) -> None:
-        """Take in rows."""
+    def write(self, block: Block) -> None:
+        """Take in a batch."""
+
+
+class PartSink(Sink, Protocol):
+    """A file with some of the rows; whole when its block has ended."""
+
+    def __enter__(self) -> PartSink: ...
+
+    def __exit__(self, kind: object, *rest: object) -> None: ...
+
+
+class Format(Protocol):
+    """A kind of file that can be written in parts."""
+
+    def part(self, path: Path, class_names: Sequence[str]) -> PartSink:
+        """Open a part to be written at `path`."""
+
+    def join(self, parts: Sequence[Path], path: Path, class_names: Sequence[str]) -> None:
+        """Write the whole file to `path` from its parts, in their order, in constant memory."""
 
 
 class RowList:
@@ -30,26 +51,122 @@ class RowList:
     def __init__(self) -> None:
         self.rows: list[Row] = []
 
-    def write(self, rows: Sequence[Row]) -> None:
+    def write(self, block: Block) -> None:
         """Keep the rows."""
-        self.rows += rows
+        self.rows += block.rows()
 
 
-@contextmanager
-def file_sink(path: Path, class_names: Sequence[str]) -> Iterator[Sink]:
-    """Write rows to a .csv, .json or .parquet file as they come, in constant memory; whole or not at all.
+class _Text:
+    """A part of a text file."""
 
-    In CSV and Parquet each class's probability is a column of its own, `p(NAME)`. Raises UsageError for
-    another ending, or for Parquet without pyarrow; StorageError when the file cannot be written.
-    """
-    kinds: dict[str, Callable[[Path, Sequence[str]], AbstractContextManager[Sink]]] = {
-        ".csv": _CsvSink,
-        ".json": _JsonSink,
-        ".parquet": _ParquetSink,
-    }
-    kind = kinds[check_format(path)]
-    with write_atomically(path) as temporary, kind(temporary, class_names) as sink:
-        yield sink
+    def __init__(self, path: Path, class_names: Sequence[str]) -> None:
+        self.file = path.open("w", encoding="utf-8", newline="")
+        self.class_names = class_names
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+
+class _CsvPart(_Text):
+    def write(self, block: Block) -> None:
+        columns = block.columns(self.class_names)
+        columns[:_FIRST_NUMBER] = [list(map(cell, column)) for column in columns[:_FIRST_NUMBER]]
+        columns[-len(LAST) :] = [list(map(cell, column)) for column in columns[-len(LAST) :]]
+        csv.writer(self.file, lineterminator="\n").writerows(zip(*columns, strict=True))
+
+
+class _JsonPart(_Text):
+    between = ""
+
+    def write(self, block: Block) -> None:
+        for row in block.rows():
+            self.file.write(self.between + json.dumps(row, allow_nan=False))
+            self.between = ",\n"
+
+
+class Csv:
+    """A header and a line for each row; each class's probability is a column, `p(NAME)`."""
+
+    part = _CsvPart
+
+    def join(self, parts: Sequence[Path], path: Path, class_names: Sequence[str]) -> None:
+        """Write the header and the parts."""
+        with write_atomically(path) as temporary, temporary.open("wb") as file:
+            file.write(header(class_names).encode())
+            for part in parts:
+                _copy(part, file)
+
+
+class Json:
+    """One document, {"predictions": [a row a line]}."""
+
+    part = _JsonPart
+
+    def join(self, parts: Sequence[Path], path: Path, class_names: Sequence[str]) -> None:
+        """Write the parts with commas between."""
+        with write_atomically(path) as temporary, temporary.open("wb") as file:
+            file.write(b'{"predictions": [')
+            for number, part in enumerate(parts):
+                file.write(b",\n" if number else b"\n")
+                _copy(part, file)
+            file.write(b"\n]}\n")
+
+
+class _ParquetPart:
+    def __init__(self, path: Path, class_names: Sequence[str]) -> None:
+        self.arrow, parquet = pyarrow_for("Parquet")
+        self.schema = _schema(self.arrow, class_names)
+        self.writer = parquet.ParquetWriter(path, self.schema)
+        self.class_names = class_names
+        self.waiting: list[Any] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None and self.waiting:
+            self.writer.write_table(self.arrow.Table.from_batches(self.waiting, self.schema))
+        self.writer.close()
+
+    def write(self, block: Block) -> None:
+        columns = zip(block.columns(self.class_names), self.schema.types, strict=True)
+        arrays = [self.arrow.array(values, kind) for values, kind in columns]
+        self.waiting.append(self.arrow.record_batch(arrays, schema=self.schema))
+
+
+class Parquet:
+    """Columns as in CSV, with their types."""
+
+    part = _ParquetPart
+
+    def join(self, parts: Sequence[Path], path: Path, class_names: Sequence[str]) -> None:
+        """Write the parts' rows, GROUP and more at a time."""
+        arrow, parquet = pyarrow_for("Parquet")
+        schema = _schema(arrow, class_names)
+        with write_atomically(path) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
+            waiting: list[Any] = []
+            for number, part in enumerate(parts, 1):
+                waiting.append(parquet.read_table(part, schema=schema, use_threads=False))
+                if sum(map(len, waiting)) >= GROUP or number == len(parts):
+                    writer.write_table(arrow.concat_tables(waiting))
+                    waiting = []
+
+
+def _schema(arrow: Any, class_names: Sequence[str]) -> Any:
+    kinds = dict.fromkeys(("path", "label", "best_class", *LAST), arrow.string())
+    kinds["rejected"] = arrow.bool_()
+    return arrow.schema([(name, kinds.get(name, arrow.float64())) for name in columns_of(class_names)])
+
+
+def _copy(part: Path, file: Any) -> None:
+    with part.open("rb") as content:
+        shutil.copyfileobj(content, file, 2**20)
+
+
+FORMATS: dict[str, Format] = {".csv": Csv(), ".json": Json(), ".parquet": Parquet()}
 
 
 def check_format(path: Path) -> str:
@@ -58,78 +175,5 @@ def check_format(path: Path) -> str:
     if suffix not in FORMATS:
         raise UsageError(f"{path} ends in '{suffix}', but results are written as {', '.join(FORMATS)}.")
     if suffix == ".parquet":
-        _pyarrow()
+        pyarrow_for(f"Writing {path}")
     return suffix
-
-
-class _CsvSink:
-    def __init__(self, path: Path, class_names: Sequence[str]) -> None:
-        self.file = path.open("w", encoding="utf-8", newline="")
-        self.writer = csv.DictWriter(self.file, columns_of(class_names), lineterminator="\n")
-        self.writer.writeheader()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
-
-    def write(self, rows: Sequence[Row]) -> None:
-        self.writer.writerows(csv_row(row) for row in rows)
-
-
-class _JsonSink:
-    def __init__(self, path: Path, _class_names: Sequence[str]) -> None:
-        self.file = path.open("w", encoding="utf-8")
-        self.file.write('{"predictions": [')
-        self.between = "\n"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.file.write("\n]}\n")
-        self.file.close()
-
-    def write(self, rows: Sequence[Row]) -> None:
-        for row in rows:
-            self.file.write(self.between + json.dumps(row, allow_nan=False))
-            self.between = ",\n"
-
-
-class _ParquetSink:
-    def __init__(self, path: Path, class_names: Sequence[str]) -> None:
-        self.arrow, parquet = _pyarrow()
-        kinds = dict.fromkeys(("path", "label", "best_class", *LAST), self.arrow.string())
-        kinds["rejected"] = self.arrow.bool_()
-        columns = [(column, kinds.get(column, self.arrow.float64())) for column in columns_of(class_names)]
-        self.schema = self.arrow.schema(columns)
-        self.writer = parquet.ParquetWriter(path, self.schema)
-        self.waiting: list[Row] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._flush()
-        self.writer.close()
-
-    def write(self, rows: Sequence[Row]) -> None:
-        self.waiting += (flat(row) for row in rows)
-        if len(self.waiting) >= GROUP:
-            self._flush()
-
-    def _flush(self) -> None:
-        self.writer.write_table(self.arrow.Table.from_pylist(self.waiting, schema=self.schema))
-        self.waiting = []
-
-
-def _pyarrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow as arrow
-        import pyarrow.parquet as parquet
-    except ImportError as error:
-        raise UsageError(
-            "Parquet needs pyarrow, which is not installed: pip install 'euinet[parquet]', or write .csv."
-        ) from error
-    return arrow, parquet

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -54,16 +54,20 @@ class TrainingLog:
         if self.on_terminal and not self.quiet:
             sys.stderr.write("\n")
 
-    def resume_at(self, step: int) -> list[dict[str, float]]:
-        """Drop rows written after `step` (by a run that was killed later on) and return the rest."""
+    def start_with(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Make the file hold these rows and no others.
+
+        They come from the checkpoint: the file may hold rows that a killed run wrote after it, half a row,
+        or, after a power failure, fewer.
+        """
         path = self.folder / METRICS_FILE
-        if step == 0 or not path.is_file():
+        if rows:
+            write_text(path, "".join(json.dumps(dict(row)) + "\n" for row in rows))
+            return
+        try:
             path.unlink(missing_ok=True)
-            return []
-        rows = read_rows(path)
-        kept = [row for row in rows if row["step"] <= step]
-        write_text(path, "".join(json.dumps(row) + "\n" for row in kept))
-        return kept
+        except OSError as error:
+            raise storage_error(path, error) from error
 
     def row(self, row: Mapping[str, float]) -> None:
         """Append one row; it must hold "step" and "epoch"."""
@@ -119,14 +123,3 @@ def clock(seconds: float) -> str:
     whole = max(0, round(seconds))
     hours, minutes = whole // 3600, whole % 3600 // 60
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
-
-
-def read_rows(path: Path) -> list[dict[str, float]]:
-    """Read a metrics.jsonl; a last line cut off by a kill is left out."""
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return rows

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,18 +16,21 @@ from euinet.artifact import round_weights
 from euinet.data.augment import augment, stitch
 from euinet.data.outliers import partners, pseudo_outliers
 from euinet.data.poses import posed_batch
-from euinet.errors import TrainingError
-from euinet.files import storage_error
+from euinet.errors import TrainingError, UsageError
+from euinet.files import make_folder, storage_error
+from euinet.interrupts import Stop, stop_between_steps
 from euinet.models import to_network_range
 from euinet.presets import DiscriminatorSettings, Preset
 from euinet.records import Batch, DiscriminatorBatch, Mixing, Split
 from euinet.scoring.inference import remember
-from euinet.training.checkpoint import load_checkpoint
+from euinet.training.checkpoint import drop_checkpoints, load_checkpoint
+from euinet.training.distributed import UnheardLog, agreed, from_first, share, total
 from euinet.training.log import TrainingLog
 from euinet.training.run import Trained, TrainingRun
 from euinet.training.steps import gan_step, joint_step, joint_step_with_outliers
 
 LOG_EVERY = 50  # steps; also how late a loss that is not finite can be noticed
+SAVE_EVERY = 60.0  # seconds between checkpoints within an epoch
 COLLAPSED = 0.1  # fakes vary less than this share of what the real images do
 
 
@@ -41,47 +42,73 @@ def train(
     fabric: Fabric,
     *,
     resume: bool = False,
+    fresh: bool = False,
     quiet: bool = False,
 ) -> Trained:
     """Train EuiNet and its GAN on `split.train`, writing log and checkpoints to `folder`.
 
     Only known training images are read; `split.validation` is scored after each epoch for the log.
-    With `resume` a run that was interrupted goes on from its checkpoint, bit for bit as if it had not
-    been. Raises TrainingError for a loss that is not finite and KeyboardInterrupt after Ctrl-C, with
-    the checkpoint written first.
+    A run that was interrupted goes on from the checkpoint in `folder`, bit for bit as if it had not been, and
+    one that is finished is not repeated; with `resume` there must be a checkpoint, with `fresh` those of any
+    run are removed. Raises TrainingError for a loss that is not finite and KeyboardInterrupt after Ctrl-C or
+    SIGTERM, with the checkpoint written first; UsageError, and leaves all as it was, for a `folder` of
+    another run.
     """
     run = TrainingRun(split, preset, seed, folder, fabric)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage_error(folder, error) from error
-    if resume:
-        run.restore(load_checkpoint(folder, run.identity))
-    with TrainingLog(folder, run.total_steps, quiet=quiet) as log, _stop_on_interrupt() as stop:
-        history = log.resume_at(run.step)
-        fit_loop(run, log, history, stop)
-    trained = run.finish(history)
+    kind = TrainingLog if fabric.is_global_zero else UnheardLog
+    log = kind(folder, run.total_steps, quiet=quiet)
+    take_up(run, log, resume=resume, fresh=fresh)
+    with log, stop_between_steps() as stop:
+        log.start_with(run.history)
+        fit_loop(run, log, stop)
+    trained = run.finish()
     if preset.training.half_weights:
         round_weights(trained.model)
     remember(trained.model, split.train)
     return trained
 
 
-def fit_loop(
-    run: TrainingRun, log: TrainingLog, history: list[dict[str, float]], stop: threading.Event
-) -> None:
-    """Run the epochs that are left; a checkpoint after each, and one when `stop` is set."""
+def take_up(run: TrainingRun, log: TrainingLog, *, resume: bool, fresh: bool) -> None:
+    """Bring `run` to where the checkpoint in its folder is, if there is one, and say so."""
+    if resume and fresh:
+        raise UsageError(
+            "--resume goes on and --fresh starts anew: give one of them, or none to go on if possible."
+        )
+    state = from_first(run.fabric, lambda: _found(run, log, fresh=fresh))
+    if state is not None:
+        run.restore(state)
+        if run.step < run.total_steps:
+            log.say(f"Going on at step {run.step} of {run.total_steps}, from the checkpoint in {run.folder}.")
+        else:
+            log.say(f"Trained already, {run.step} steps: nothing is trained anew (--fresh would do that).")
+    elif resume:
+        raise TrainingError(
+            f"There is no checkpoint to resume from in {run.folder}; leave out --resume to start anew."
+        )
+
+
+def _found(run: TrainingRun, log: TrainingLog, *, fresh: bool) -> dict[str, Any] | None:
+    """Return the checkpoint in the run's folder, which is made, or None."""
+    try:
+        make_folder(run.folder)
+    except OSError as error:
+        raise storage_error(run.folder, error) from error
+    if fresh:
+        drop_checkpoints(run.folder)
+    return load_checkpoint(run.folder, run.identity, log.say)
+
+
+def fit_loop(run: TrainingRun, log: TrainingLog, stop: Stop) -> None:
+    """Run the epochs that are left; a checkpoint after each, every SAVE_EVERY, and when `stop` is set."""
     for epoch in range(run.step // run.steps_per_epoch, run.epochs):
-        run_epoch(run, epoch, log, history, stop)
+        run_epoch(run, epoch, log, stop)
         accuracy = validation_accuracy(run)
         text = f"epoch {epoch + 1}/{run.epochs}: validation accuracy {accuracy:.2%} (no reject)"
         log.epoch(text, last=epoch + 1 == run.epochs)
         run.save()
 
 
-def run_epoch(
-    run: TrainingRun, epoch: int, log: TrainingLog, history: list[dict[str, float]], stop: threading.Event
-) -> None:
+def run_epoch(run: TrainingRun, epoch: int, log: TrainingLog, stop: Stop) -> None:
     """Run the steps of `epoch` that are left, logging their mean losses every LOG_EVERY steps."""
     order = run.epoch_order(epoch)
     first = run.step - epoch * run.steps_per_epoch
@@ -97,13 +124,18 @@ def run_epoch(
             run.sums, run.summed = {}, 0
             _check_finite(row)
             _warn_of_collapse(run, row, log)
-            history.append(row)
+            run.history.append(row)
             log.row(row)
-        if stop.is_set():
+        due = time.monotonic() - run.saved_at >= SAVE_EVERY
+        stopping, saving = agreed(run.fabric, run.step, stop.is_set(), due)
+        if stopping:
             log.say(
-                f"Interrupted at step {run.step}; {run.save()} holds the state: --resume goes on from it."
+                f"Interrupted at step {run.step}; {run.save()} holds the state: the same command goes on "
+                "from it."
             )
-            raise KeyboardInterrupt
+            raise stop.error
+        if saving:
+            run.save()
 
 
 def train_step(run: TrainingRun, chosen: Tensor) -> dict[str, Tensor]:
@@ -164,11 +196,12 @@ def validation_accuracy(run: TrainingRun) -> float:
     """Return the classifier's accuracy on the validation images, without the reject option."""
     model, device = run.evaluated_model(), run.fabric.device
     right = 0
-    for start in range(0, len(run.validation), 500):
-        part = run.validation.where(torch.arange(start, min(start + 500, len(run.validation))))
+    mine = share(run.fabric, torch.arange(len(run.validation)))
+    for start in range(0, len(mine), 500):
+        part = run.validation.where(mine[start : start + 500])
         logits = model(to_network_range(part.images.to(device))).class_logits
         right += int((logits.argmax(dim=1).cpu() == part.labels).sum())
-    return right / len(run.validation)
+    return total(run.fabric, right) / len(run.validation)
 
 
 def _diversity(images: Tensor) -> Tensor:
@@ -193,23 +226,3 @@ def _warn_of_collapse(run: TrainingRun, row: dict[str, float], log: TrainingLog)
             "images. The model discriminator learns little from them; try gan.generator_bias=false or "
             "gan.feature_matching_weight=1."
         )
-
-
-@contextmanager
-def _stop_on_interrupt() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C into a flag, read between steps; a second one interrupts at once."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    previous = signal.getsignal(signal.SIGINT)
-
-    def on_interrupt(number: int, frame: object) -> None:
-        stop.set()
-        signal.signal(signal.SIGINT, previous)
-
-    signal.signal(signal.SIGINT, on_interrupt)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, previous)

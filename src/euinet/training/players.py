@@ -18,6 +18,7 @@ from euinet.models.euinet import EuiNet
 from euinet.models.generators import ConvolutionalGenerator, DenseGenerator
 from euinet.presets import GanSettings, OptimizerSettings, Preset, TrainingSettings
 from euinet.records import Split
+from euinet.training.synced_norm import sync_norms
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,9 @@ def build_players(split: Split, preset: Preset, seed: int, fabric: Fabric) -> Pl
             model.add_pose_head()
         generator = make_generator(preset.gan, channels, image_size)
         gan_discriminator = GanDiscriminator(channels, image_size, preset.gan.width)
+    if fabric.world_size > 1:
+        # The trunk sees a share of each batch. The generator sees all of its own in every process.
+        sync_norms(model.trunk)
     return Players(
         *_set_up(fabric, model, preset.training.optimizer, _start_from_weights(model, preset.training)),
         *_set_up(fabric, generator, preset.gan.generator_optimizer),

@@ -13,12 +13,15 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
+from euinet.data.fingerprint import fingerprint
 from euinet.models.euinet import EuiNet
 from euinet.presets import Preset, TrainingSettings
 from euinet.records import Split
 from euinet.training.average import running_average
-from euinet.training.checkpoint import save_checkpoint
+from euinet.training.checkpoint import FILE_NAME, save_checkpoint
+from euinet.training.distributed import check_same, check_shares
 from euinet.training.players import Players, build_players
+from euinet.training.synced_norm import unsync_norms
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class TrainingRun:
         self.steps_per_epoch = len(self.labels) // self.batch_size
         self.epochs = max(preset.training.epochs, -(-preset.training.min_steps // self.steps_per_epoch))
         self.total_steps = self.epochs * self.steps_per_epoch
+        check_shares(preset, self.batch_size, fabric.world_size)
         self.players = build_players(split, preset, seed, fabric)
         self.schedule = _schedule(self.players, preset.training, self.total_steps)
         decay = preset.training.average_decay
@@ -56,14 +60,19 @@ class TrainingRun:
         self.collapse_reported = False
         self.sums: dict[str, Tensor] = {}  # of the losses since the last row of the log
         self.summed = 0  # steps in them
+        self.history: list[dict[str, float]] = []  # the log's rows
+        self.saved_at = time.monotonic()
         self.identity: dict[str, Any] = {
             "data": split.dataset,
             "held_out": list(split.unknown_classes),
             "preset": preset.model_dump(mode="json"),
             "seed": seed,
             "images": len(self.labels),
+            "image_content": fingerprint(split.train.images, split.train.labels),
+            "device": device.type,  # another kind has another random stream
             "precision": str(fabric.strategy.precision.precision),
         }
+        check_same(fabric, self.identity)
 
     def epoch_order(self, epoch: int) -> Tensor:
         """Return the order of the training images in `epoch`, from the seed and the epoch alone."""
@@ -83,6 +92,7 @@ class TrainingRun:
             "collapse_reported": self.collapse_reported,
             "sums": self.sums,
             "summed": self.summed,
+            "history": self.history,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -96,10 +106,17 @@ class TrainingRun:
         self.collapse_reported = state["collapse_reported"]
         self.sums = {name: value.to(self.labels.device) for name, value in state["sums"].items()}
         self.summed = state["summed"]
+        self.history = state["history"]
+        self.started = self.saved_at = time.monotonic()
 
     def save(self) -> Path:
-        """Write the checkpoint."""
-        return save_checkpoint(self.folder, self.state())
+        """Write the checkpoint, in the first process; all must call this, and go on when it is written."""
+        path = self.folder / FILE_NAME
+        if self.fabric.is_global_zero:
+            path = save_checkpoint(self.folder, self.state())
+        self.fabric.barrier()
+        self.saved_at = time.monotonic()
+        return path
 
     def seconds(self) -> float:
         """Return the time spent training so far, over all sittings."""
@@ -110,15 +127,16 @@ class TrainingRun:
         model = self.average.module if self.average is not None else self.players.plain_model()
         return model.eval()
 
-    def finish(self, history: list[dict[str, float]]) -> Trained:
+    def finish(self) -> Trained:
         """Return the trained networks in eval mode."""
         model = cast(EuiNet, self.evaluated_model())
         model.drop_pose_head()
+        unsync_norms(model)
         return Trained(
             model,
             self.players.generator.module.eval(),
             self.players.gan_discriminator.module.eval(),
-            tuple(history),
+            tuple(self.history),
             self.seconds(),
         )
 

@@ -1,6 +1,7 @@
 """One training step, in two halves: the GAN plays its game, then EuiNet learns from the same fakes.
 
-`gan_step` is eq. 3 with its two optimizers; `joint_step` is eq. 2 with one.
+`gan_step` is eq. 3 with its two optimizers; `joint_step` is eq. 2 with one. With several processes each is
+given the whole batch, and in the joint steps takes its share of it (training/distributed.py).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from euinet.presets import DiscriminatorSettings, GanSettings, TrainingSettings
 from euinet.records import Batch, DiscriminatorBatch, Outputs
 from euinet.scoring.joint import apply_temperature
+from euinet.training.distributed import averages, share, share_of_batch, weigh
 from euinet.training.objectives import (
     EuiNetLosses,
     euinet_losses,
@@ -88,14 +90,19 @@ def joint_step(
     With `settings.disc_shapes_trunk` the discriminator's gradient goes on into the trunk; without, the
     discriminator reads the trunk that the classifier alone has shaped.
     """
-    model, both = players.model, torch.cat([batch.images, fakes])
+    mine, my_fakes = share_of_batch(fabric, batch), share(fabric, fakes)
+    model, both = players.model, torch.cat([mine.images, my_fakes])
     # One pass over both: under distributed training a second forward before the backward would
     # overwrite BatchNorm's saved statistics.
     outputs: Outputs = (
-        model(both) if settings.disc_shapes_trunk else model(batch.images, both, posed=batch.posed)
+        model(both) if settings.disc_shapes_trunk else model(mine.images, both, posed=mine.posed)
     )
-    real_disc_logits, fake_disc_logits = outputs.disc_logits.split([len(batch.images), len(fakes)])
-    losses = _losses(outputs, batch, real_disc_logits, fake_disc_logits, settings)
+    real_disc_logits, fake_disc_logits = outputs.disc_logits.split([len(mine.images), len(my_fakes)])
+    losses = _losses(fabric, outputs, mine, batch, real_disc_logits, fake_disc_logits, settings)
+    losses = losses._replace(
+        disc_real_loss=weigh(fabric, losses.disc_real_loss, mine.images, batch.images),
+        disc_fake_loss=weigh(fabric, losses.disc_fake_loss, my_fakes, fakes),
+    )
     return _update(fabric, players, losses)
 
 
@@ -111,14 +118,17 @@ def joint_step_with_outliers(
 
     The discriminator reads a trunk that the classifier alone has shaped. What each kind of x_f weighs in
     the third sum is `disc.outlier_share` and `disc.mixture_share`; the GAN's fakes have the rest.
+    Of several processes each passes its share of `batch`, and all of `disc_batch`, which is small and does
+    not grow with the batch.
     """
+    mine = share_of_batch(fabric, batch)
     reals, fakes, outliers, mixing = disc_batch
     read = torch.cat([reals, fakes, outliers])
-    outputs: Outputs = players.model(batch.images, read, reals=len(reals), mixing=mixing, posed=batch.posed)
+    outputs: Outputs = players.model(mine.images, read, reals=len(reals), mixing=mixing, posed=mine.posed)
     counts = [len(reals), len(fakes), len(outliers), len(mixing.first)]
     real_logits, *fake_logits = outputs.disc_logits.split(counts)
     weights = fake_weights(fake_logits, (disc.outlier_share, disc.mixture_share))
-    losses = _losses(outputs, batch, real_logits, torch.cat(fake_logits), settings, weights)
+    losses = _losses(fabric, outputs, mine, batch, real_logits, torch.cat(fake_logits), settings, weights)
     return _update(fabric, players, losses)
 
 
@@ -137,30 +147,35 @@ def fake_weights(parts: Sequence[Tensor], shares: tuple[float, float]) -> Tensor
 
 
 def _losses(
+    fabric: Fabric,
     outputs: Outputs,
-    batch: Batch,
+    mine: Batch,
+    whole: Batch,
     real_disc_logits: Tensor,
     fake_disc_logits: Tensor,
     settings: TrainingSettings,
     weights: Tensor | None = None,
 ) -> EuiNetLosses:
-    class_logits = outputs.class_logits[: len(batch.images)]
+    """Return what this process's share `mine` of the batch adds; the discriminator's two are plain means."""
+    class_logits = outputs.class_logits[: len(mine.images)]
     losses = euinet_losses(
         apply_temperature(class_logits, settings.temperature, settings.temperature_rule),
-        batch.targets,
+        mine.targets,
         real_disc_logits,
         fake_disc_logits,
         settings.class_loss,
         weights,
     )
-    if outputs.pose_logits is None or batch.pose_labels is None:
+    losses = losses._replace(class_loss=weigh(fabric, losses.class_loss, mine.images, whole.images))
+    if outputs.pose_logits is None or mine.pose_labels is None or whole.pose_labels is None:
         return losses
-    pose_loss = settings.pose_weight * F.cross_entropy(outputs.pose_logits, batch.pose_labels)
-    return losses._replace(pose_loss=pose_loss)
+    pose_loss = settings.pose_weight * F.cross_entropy(outputs.pose_logits, mine.pose_labels)
+    return losses._replace(pose_loss=weigh(fabric, pose_loss, mine.pose_labels, whole.pose_labels))
 
 
 def _update(fabric: Fabric, players: Players, losses: EuiNetLosses) -> EuiNetLosses:
     players.model_optimizer.zero_grad()
     fabric.backward(losses.total)
     players.model_optimizer.step()
-    return EuiNetLosses(**{name: loss.detach() for name, loss in losses.present().items()})
+    present = losses.present()
+    return EuiNetLosses(**dict(zip(present, averages(fabric, present.values()), strict=True)))

@@ -1,0 +1,99 @@
+"""A whole search: what is left of it, done; then the tables and the picture from everything that is there."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+
+from euinet.benchmark.wording import counted
+from euinet.benchmark.work import Materials, load_materials
+from euinet.devices import make_fabric
+from euinet.errors import TrainingError
+from euinet.tune.journal import Journal, require_packages
+from euinet.tune.loop import judged_trials, work_off
+from euinet.tune.picture import write_history
+from euinet.tune.plan import OBJECTIVES, Asked, Judges, blinded, choose_judges, claim, search_identity
+from euinet.tune.tables import write_tables
+from euinet.tune.trial import Judged
+from euinet.tune.workers import work_in_processes
+
+Notify = Callable[[str], None]
+
+
+def run_search(asked: Asked, notify: Notify) -> tuple[Judged, ...]:
+    """Run what is left of a search and return all its trials that are done, by number.
+
+    Raises UsageError for a wrong option, a missing package and an --out of another search, before anything is
+    trained; TrainingError when no trial came to an objective, or when every process of several died.
+    """
+    asked.check()
+    require_packages()
+    judges, materials, identity = prepare(asked, notify)
+    journal = Journal(asked.out, OBJECTIVES[asked.objective], notify)
+    with journal.held() as study:
+        claim(asked.out, identity)
+        before = len(judged_trials(study, asked))
+    if before:
+        notify(f"{before} trials are done already and are not run again.")
+    _describe(judges, materials, notify)
+    try:
+        _work(asked, judges, materials, before, notify)
+    except KeyboardInterrupt:
+        done = len(_done(journal, asked))
+        notify(f"Interrupted; {done}/{asked.trials} trials are done, and the same command goes on from here.")
+        raise
+    trials = _done(journal, asked)
+    write_history(asked, trials)
+    if all(trial.objective is None for trial in trials):
+        raise TrainingError(
+            f"None of {len(trials)} trials came to an objective; the first of them: {trials[0].error}"
+        )
+    return trials
+
+
+def prepare(asked: Asked, notify: Notify | None) -> tuple[Judges, Materials, dict[str, object]]:
+    """Return the judging cells, the images that may help to choose, and the search's identity."""
+    materials = load_materials(asked.data, (), asked.data_root, notify)
+    judges = choose_judges(asked, materials.dataset)
+    precision = str(make_fabric(asked.device, asked.precision).strategy.precision.precision)
+    identity = search_identity(asked, judges, materials.dataset, precision)
+    return judges, replace(materials, dataset=blinded(materials.dataset, judges.held_out)), identity
+
+
+def _work(asked: Asked, judges: Judges, materials: Materials, before: int, notify: Notify) -> None:
+    jobs = min(asked.jobs, max(1, asked.trials - before))
+    if jobs == 1:
+        work_off(asked, judges, materials, notify, quiet=False)
+        return
+    dead = [code for code in work_in_processes(asked, jobs, notify) if code]
+    if dead:
+        hint = ", perhaps for want of memory: try fewer --jobs" if -signal.SIGKILL in dead else ""
+        said = f"{len(dead)} of {jobs} processes ended early (exit code {', '.join(map(str, dead))}{hint})."
+        if len(dead) == jobs:
+            raise TrainingError(f"{said} The same command goes on from here.")
+        notify(f"{said} The others did their part too.")
+
+
+def _done(journal: Journal, asked: Asked) -> tuple[Judged, ...]:
+    """Return the trials that are done, with the tables brought up to date by them."""
+    with journal.held() as study:
+        trials = judged_trials(study, asked)
+        write_tables(asked, trials)
+    return trials
+
+
+def _describe(judges: Judges, materials: Materials, notify: Notify) -> None:
+    names = materials.dataset.class_names
+    hidden = ", ".join(names[number] for number in judges.held_out)
+    known = ", ".join(names[number] for number in judges.pseudo)
+    notify(
+        f"Each trial trains {counted(len(judges.pseudo) * len(judges.seeds), 'model')}; playing the unknown "
+        f"class: {known}. "
+        + (f"No image of {hidden} and no test image is used." if hidden else "No test image is used.")
+    )
+    if not hidden:
+        notify(
+            "No class is held out: every class helps to choose, so a test with one of them as the unknown "
+            "would flatter what is found; hold it out here too (--hold-out)."
+        )
