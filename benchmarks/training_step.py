@@ -21,28 +21,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from contenders.common import random_split
 from euinet.devices import make_fabric
 from euinet.presets import get_preset
-from euinet.records import LabelledImages, Split, SplitPositions
 from euinet.training import loop
 from euinet.training.loop import train_step
 from euinet.training.run import TrainingRun
 
-CLASSES = 9
 PARTS = ("augment", "stitch", "gan_step", "joint_step")
-
-
-def random_split(images: int) -> Split:
-    """Return a split of random images (N, 1, 28, 28) in nine classes; only its training part is used."""
-    part = LabelledImages(
-        torch.randint(0, 256, (images, 1, 28, 28), dtype=torch.uint8), torch.arange(images) % CLASSES
-    )
-    names = tuple(str(c) for c in range(1, CLASSES + 1))
-    none = torch.empty(0, dtype=torch.int64)
-    return Split(
-        "random", names, tuple(range(1, CLASSES + 1)), (0,), ("0",), part, part, part, part,
-        SplitPositions(none, none, none, none),
-    )  # fmt: skip
 
 
 class PartTimer:

@@ -1,0 +1,1 @@
+"""What `benchmarks/speed.py` sets against each other, each run as a process of its own."""

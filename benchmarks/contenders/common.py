@@ -1,0 +1,60 @@
+"""What contenders share: images, time taken in turns, and one line of JSON for the one who asked."""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from euinet.records import LabelledImages, Split, SplitPositions
+
+CLASSES = 9
+
+
+def random_split(images: int) -> Split:
+    """Return a split of random images (N, 1, 28, 28) in nine classes; only its training part is used."""
+    generator = torch.Generator().manual_seed(0)
+    part = LabelledImages(
+        torch.randint(0, 256, (images, 1, 28, 28), dtype=torch.uint8, generator=generator),
+        torch.arange(images) % CLASSES,
+    )
+    names = tuple(str(c) for c in range(1, CLASSES + 1))
+    none = torch.empty(0, dtype=torch.int64)
+    return Split(
+        "random", names, tuple(range(1, CLASSES + 1)), (0,), ("0",), part, part, part, part,
+        SplitPositions(none, none, none, none),
+    )  # fmt: skip
+
+
+def seconds_each(work: Callable[[], object], times: int, warm: int = 2) -> list[float]:
+    """Return how long each of `times` calls took, after `warm` that do not count."""
+    for _ in range(warm):
+        work()
+    taken = []
+    for _ in range(times):
+        started = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - started)
+    return taken
+
+
+def batches_of(images: Tensor, size: int) -> list[Tensor]:
+    """Return (N, C, H, W) images in batches."""
+    return list(images.split(size))
+
+
+def tell(**values: object) -> None:
+    """Print what was measured as one line of JSON, with this process's peak memory."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+    print(json.dumps({**values, "peak_mb": round(peak)}))
+
+
+def median(values: list[float]) -> float:
+    """Return the median, which one slow call does not move."""
+    return statistics.median(values)
