@@ -72,8 +72,11 @@ def in_turn(module: str, contenders: Sequence[str], rounds: int) -> Rounds:
             started = time.monotonic()
             told[who].append(child(module, who))
             seconds = time.monotonic() - started
+            # the figures too: an interrupted benchmark then has not been for nothing
             print(
-                f"  round {number + 1}/{rounds}: {module} {who}, {seconds:.0f} s", file=sys.stderr, flush=True
+                f"  round {number + 1}/{rounds}: {module} {who}, {seconds:.0f} s: {told[who][-1]}",
+                file=sys.stderr,
+                flush=True,
             )
     return told
 
