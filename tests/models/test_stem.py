@@ -35,6 +35,13 @@ def test_the_images_gradient_is_there_where_it_is_asked_for() -> None:
     assert images.grad.abs().sum() > 0
 
 
+def test_no_images_give_no_gradient() -> None:
+    stem = StemConv(1, 4, 5, 2, 2, bias=False)
+    stem(torch.randn(0, 1, 8, 8)).sum().backward()
+    assert stem.weight.grad is not None
+    assert stem.weight.grad.abs().sum() == 0
+
+
 def test_one_channel_takes_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = []
     apply = resnet._OneChannelConv.apply

@@ -45,6 +45,7 @@ class StemConv(nn.Conv2d):
 def _only_weight_gradient(images: Tensor, weight: Tensor) -> bool:
     return (
         images.device.type == "cpu"
+        and images.shape[0] > 0
         and torch.is_grad_enabled()
         and weight.requires_grad
         and not images.requires_grad
