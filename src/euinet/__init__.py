@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     import torch
 
     from euinet.artifact import Model
+    from euinet.estimator import EuiNetClassifier, EuiNetOutlierDetector
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load"]
+__all__ = ["EuiNetClassifier", "EuiNetOutlierDetector", "__version__", "load"]
 
 
 def load(name_or_folder: str | Path, device: torch.device | str = "cpu") -> Model:
@@ -25,3 +26,12 @@ def load(name_or_folder: str | Path, device: torch.device | str = "cpu") -> Mode
     from euinet.pretrained import resolve_model
 
     return load_model(resolve_model(name_or_folder), device)
+
+
+def __getattr__(name: str) -> Any:
+    """Return the scikit-learn estimators, imported when they are asked for: scikit-learn costs a second."""
+    if name in ("EuiNetClassifier", "EuiNetOutlierDetector"):
+        import euinet.estimator
+
+        return getattr(euinet.estimator, name)
+    raise AttributeError(f"module 'euinet' has no attribute '{name}'")
