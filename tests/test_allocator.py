@@ -1,5 +1,6 @@
 """What is freed is there for the next step: no pages are asked for twice."""
 
+import os
 import subprocess
 import sys
 
@@ -26,9 +27,11 @@ print(pages() - before)
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator")
 def test_a_step_asks_for_no_new_pages() -> None:
+    # glibc's first threshold, held there: by itself it moves with what was freed, and so would the count
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "131072"}
     faults = {
-        way: int(subprocess.check_output([sys.executable, "-c", COUNT, way], timeout=60))
+        way: int(subprocess.check_output([sys.executable, "-c", COUNT, way], env=environment, timeout=60))
         for way in ("kept", "plain")
     }
     assert faults["kept"] < 500
-    assert faults["plain"] > 10 * faults["kept"] + 1000
+    assert faults["plain"] > 10_000  # 10 steps × 8 tensors × 782 pages, but for huge ones
