@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,18 +68,24 @@ class Found(NamedTuple):
     folder: Path  # where the two wrote
 
 
-@pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory, fabric: Fabric) -> Found:
-    folder = tmp_path_factory.mktemp("spread")
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """As many as each of the two processes has.
+
+    A bias before BatchNorm has no gradient but rounding, of which Adam makes whole steps; and rounding
+    differs with the number of threads.
+    """
     threads = torch.get_num_threads()
-    # As many as each of the two has: a bias before BatchNorm has no gradient but rounding, of which Adam makes
-    # whole steps, and rounding differs with the number of threads.
     torch.set_num_threads(1)
-    try:
-        cases.stopped(folder / "stopped by one", fabric, by=0)
-        one = {case: cases.trained(folder / "one" / case, fabric, case) for case in cases.CASES}
-    finally:
-        torch.set_num_threads(threads)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory, fabric: Fabric, one_thread: None) -> Found:
+    folder = tmp_path_factory.mktemp("spread")
+    cases.stopped(folder / "stopped by one", fabric, by=0)
+    one = {case: cases.trained(folder / "one" / case, fabric, case) for case in cases.CASES}
     ended = by_two(cases.__file__, "everything", folder)
     assert ended.code == 0, ended.err
     two = [torch.load(folder / f"found{rank}.pt", weights_only=True) for rank in range(2)]
