@@ -18,6 +18,7 @@ from typing import Any
 from euinet import __version__
 from euinet.benchmark.results import CellResult, Row
 from euinet.data.fingerprint import dataset_fingerprint
+from euinet.differing import differing
 from euinet.errors import StorageError, UsageError
 from euinet.files import write_text
 from euinet.presets import Preset
@@ -116,24 +117,13 @@ def _refuse_other(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any
         what
         for key in wanted.keys() | found.keys()
         if found.get(key) != wanted.get(key)
-        for what in _differing(key, found.get(key), wanted.get(key))
+        for what in differing(found.get(key), wanted.get(key), key)
     )
     if different:
         raise UsageError(
             f"{path} belongs to a benchmark with another {', '.join(different)}: numbers of both must not "
             "be mixed, so choose another --out, or give the same options as before."
         )
-
-
-def _differing(path: str, found: object, wanted: object) -> list[str]:
-    """Return the dotted paths at which two plain values differ, such as "preset.scoring.epsilon"."""
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        return [
-            name
-            for key in found.keys() | wanted.keys()
-            for name in _differing(f"{path}.{key}", found.get(key), wanted.get(key))
-        ]
-    return [path] if found != wanted else []
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from euinet.benchmark.cell import split_of
 from euinet.benchmark.plan import Cell, parse_hold_out
 from euinet.data.fingerprint import dataset_fingerprint
 from euinet.devices import DeviceName, Precision
+from euinet.differing import differing
 from euinet.errors import StorageError, UsageError
 from euinet.files import write_text
 from euinet.presets import Preset
@@ -178,14 +179,3 @@ def claim(out: Path, identity: Mapping[str, Any]) -> None:
                 "mixed, so choose another --out, or give the same options as before."
             )
     write_text(path, json.dumps(identity, indent=2) + "\n")
-
-
-def differing(found: object, wanted: object, path: str = "") -> list[str]:
-    """Return the dotted paths at which two plain values differ, such as "preset.scoring.epsilon"."""
-    if isinstance(found, Mapping) and isinstance(wanted, Mapping):
-        return [
-            name
-            for key in found.keys() | wanted.keys()
-            for name in differing(found.get(key), wanted.get(key), f"{path}.{key}" if path else key)
-        ]
-    return [path] if found != wanted else []
