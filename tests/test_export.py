@@ -226,18 +226,16 @@ def test_one_changed_weight_is_caught(exported: tuple[Case, Model, Path], tmp_pa
         check.check_export(model, changed(path, tmp_path / "other.onnx", shift_a_bias))
 
 
-def test_a_gradient_of_the_wrong_sign_leaves_nothing_behind_and_prints_nothing(
+def test_a_wrong_gradient_leaves_nothing_behind_and_prints_nothing(
     make_model: Callable[..., Model],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    rule = gradient._convolution_backward
+    def opposite_gate(gradient: torch.Tensor, output: torch.Tensor, threshold: float) -> torch.Tensor:
+        return gradient * (1 - output.sign())
 
-    def negated(*args: Any) -> tuple[torch.Tensor, None, None]:
-        return -rule(*args)[0], None, None  # type: ignore[operator]
-
-    monkeypatch.setattr(gradient, "_convolution_backward", negated)
+    monkeypatch.setattr(gradient, "_threshold_backward", opposite_gate)
     path = tmp_path / "model.onnx"
     path.write_bytes(b"what stood there")
     with pytest.raises(ExportError, match="does not answer as the model does"):

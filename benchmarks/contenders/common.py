@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from euinet.models.resnet import PointwiseConv, StemConv
 from euinet.records import LabelledImages, Split, SplitPositions
 
 CLASSES = 9
@@ -30,6 +31,14 @@ def random_split(images: int) -> Split:
         "random", names, tuple(range(1, CLASSES + 1)), (0,), ("0",), part, part, part, part,
         SplitPositions(none, none, none, none),
     )  # fmt: skip
+
+
+def as_torch_has_it(network: nn.Module) -> None:
+    """Give `network`, in place, the convolutions and the layout that a user of plain torch would have."""
+    for module in network.modules():
+        if isinstance(module, StemConv | PointwiseConv):
+            module.__class__ = nn.Conv2d  # type: ignore[assignment]
+    network.to(memory_format=torch.contiguous_format)
 
 
 def seconds_each(work: Callable[[], object], times: int, warm: int = 2) -> list[float]:

@@ -17,7 +17,7 @@ from pytorch_ood import detector as library
 from pytorch_ood.api import Detector
 
 import euinet
-from contenders.common import tell
+from contenders.common import as_torch_has_it, tell
 from euinet.allocator import keep_freed_memory
 from euinet.data import load_dataset, split_dataset
 from euinet.detectors import POSTHOC, Entry, Subject, score_detectors
@@ -63,7 +63,8 @@ def own_loop(entry: Entry, parts: Parts) -> Detector:
 
 def one_by_one(judged: Subject, scored: LabelledImages) -> None:
     """Fit and score, one detector after the other."""
-    network = copy.deepcopy(judged.model).float().eval().to(memory_format=torch.contiguous_format)
+    network = copy.deepcopy(judged.model).float().eval()
+    as_torch_has_it(network)
     for entry in POSTHOC:
         parts = Parts(judged, copy.deepcopy(network))  # type: ignore[arg-type]
         detector = own_loop(entry, parts)

@@ -18,10 +18,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
+from contenders.common import as_torch_has_it
 from euinet.data.outliers import partners, pseudo_outliers
 from euinet.models.discriminators import EvidenceDiscriminator, GanDiscriminator
 from euinet.models.euinet import EuiNet, _evidence
-from euinet.models.resnet import StemConv
 from euinet.presets import Preset
 from euinet.records import Split
 from euinet.training.players import make_generator
@@ -61,9 +61,7 @@ class PlainLoop:
         self.generator = make_generator(preset.gan, channels, side)
         self.gan_discriminator = GanDiscriminator(channels, side, preset.gan.width)
         for network in (self.model, self.generator, self.gan_discriminator):
-            for module in network.modules():
-                if isinstance(module, StemConv):  # this package's, with its own gradient
-                    module.__class__ = nn.Conv2d  # type: ignore[assignment]
+            as_torch_has_it(network)
         self.optimizers = [Adam(network.parameters(), lr=1e-4) for network in self._networks()]
         self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(0.999), use_buffers=True)
         self.loader = DataLoader(

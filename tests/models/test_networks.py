@@ -140,12 +140,14 @@ def test_a_pointwise_convolution_is_torch_s_own(
     theirs = nn.Conv2d(3, 5, 1, stride, bias=bias)
     theirs.load_state_dict(ours.state_dict())
     images = torch.randn(4, 3, size, size)
+    read = [images.clone(memory_format=layout).requires_grad_(), images.clone().requires_grad_()]
     # theirs in the default layout: in channels-last it is what PointwiseConv is there to avoid
-    mine, expected = ours(images.contiguous(memory_format=layout)), theirs(images)
+    mine, expected = ours(read[0]), theirs(read[1])
     torch.testing.assert_close(mine, expected)
     mine.square().sum().backward()
     expected.square().sum().backward()
     torch.testing.assert_close(ours.weight.grad, theirs.weight.grad)
+    torch.testing.assert_close(read[0].grad, read[1].grad)
 
 
 @torch.no_grad()

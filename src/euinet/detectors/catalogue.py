@@ -136,7 +136,7 @@ POSTHOC = (
     Entry("Gram", reads.LAYERS, FEW, library.Gram,
           lambda p: (p.map_head, p.layers, p.head.out_features), "poles 1 … number of stages: library"),
     Entry("ODIN", reads.IMAGES, NOTHING, library.ODIN,
-          lambda p: (p.classifier, None, ODIN_EPSILON * NETWORK_RANGE, ODIN_TEMPERATURE),
+          lambda p: (p.frozen_classifier, None, ODIN_EPSILON * NETWORK_RANGE, ODIN_TEMPERATURE),
           "T = 1000, ε = 0.0012 of pixels 0 … 1: paper"),
     Entry("MahalanobisODIN", reads.IMAGES_FITTED_ON_FEATURES, TRAIN, library.MahalanobisODIN,
           lambda p: (p.frozen_encoder, 0.002 * NETWORK_RANGE), "ε = 0.002 of pixels 0 … 1: library"),

@@ -72,6 +72,11 @@ class Parts:
         return ClassifierOnly(self.model)
 
     @property
+    def frozen_classifier(self) -> nn.Module:
+        """A copy of `classifier` whose weights take no gradient: only the images' is wanted."""
+        return copy.deepcopy(self.classifier).requires_grad_(False)
+
+    @property
     def head(self) -> nn.Linear:
         """Features (B, F) → class logits (B, K)."""
         return self.model.classifier
