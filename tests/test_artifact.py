@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from sklearn.metrics import roc_auc_score
 
 from euinet.artifact import (
-    CONFIG_FILE,
     FORMAT_VERSION,
-    WEIGHTS_FILE,
     Model,
     ModelCard,
     load_model,
@@ -23,6 +22,8 @@ from euinet.artifact import (
 )
 from euinet.errors import StorageError, TrainingError, UsageError
 from euinet.evaluation.evaluate import euinet_decision
+from euinet.model_files import CONFIG_FILE, WEIGHTS_FILE
+from euinet.models import to_network_range
 from euinet.models.euinet import EuiNet
 from euinet.presets import Preset, get_preset
 from euinet.records import Split
@@ -203,3 +204,18 @@ def test_a_later_format_is_named(model: Model, tmp_path: Path) -> None:
     edit(tmp_path, lambda config: config.update(format_version=FORMAT_VERSION + 1))
     with pytest.raises(StorageError, match=rf"has format {FORMAT_VERSION + 1}, this version of euinet reads"):
         load_model(tmp_path)
+
+
+def test_as_a_detector_it_runs_in_pytorch_oods_own_loop(model: Model, split: Split) -> None:
+    from pytorch_ood.metrics import OODMetrics
+    from torch.utils.data import DataLoader, TensorDataset
+
+    images, labels = split.test.images, split.test.labels
+    loader = DataLoader(TensorDataset(to_network_range(images), labels), batch_size=5)
+    detector, metrics, scores = model.as_detector(), OODMetrics(), []
+    for x, y in loader:
+        scores.append(detector(x))
+        metrics.update(scores[-1], y)
+    ood_score = model.predict(images).ood_score
+    np.testing.assert_allclose(torch.cat(scores).numpy(), ood_score, atol=1e-5)
+    assert metrics.compute()["AUROC"] == pytest.approx(roc_auc_score(labels.numpy() < 0, ood_score))

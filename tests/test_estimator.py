@@ -191,6 +191,7 @@ def test_pipelines_and_grids_run(digits: tuple[npt.NDArray[np.uint8], npt.NDArra
         ({"pixel_range": (1, 0)}, "pixel_range"),
         ({"random_state": -1}, "random_state"),
         ({"device": "gpu"}, "There is no device 'gpu'"),
+        ({"reject_label": 1}, "reject_label=1 is one of the classes"),
     ],
 )
 def test_what_is_not_allowed_is_a_sentence(changes: dict[str, Any], says: str) -> None:
@@ -212,8 +213,11 @@ def test_the_detector_is_an_estimator_of_its_own(
 ) -> None:
     images, labels = digits[0][:300], digits[1][:300]
     detector = EuiNetOutlierDetector(quick(alpha=0.2)).fit(images, labels)
-    assert (detector.predict(images) == 1).mean() > 0.5
+    found = detector.predict(images)
+    assert (found == 1).mean() > 0.5
     assert detector.n_features_in_ == 64
+    again = EuiNetOutlierDetector(quick(alpha=0.2)).fit_predict(images, labels)
+    assert again.tolist() == found.tolist()
 
 
 @pytest.mark.slow

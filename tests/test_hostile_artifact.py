@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 import torch
 
-from euinet.artifact import CONFIG_FILE, WEIGHTS_FILE, Model, load_model
+from euinet.artifact import Model, load_model
 from euinet.data import split_dataset
 from euinet.errors import EuiNetError, StorageError
 from euinet.experiment import calibrated_model
+from euinet.model_files import CONFIG_FILE, WEIGHTS_FILE
 from euinet.models.euinet import EuiNet
 from euinet.presets import Preset
 from euinet.records import Dataset

@@ -21,6 +21,7 @@ from euinet.answers import Answers
 from euinet.artifact_check import check_tensors, checked_card_values, checked_config
 from euinet.errors import StorageError, TrainingError, UsageError
 from euinet.files import write_atomically, write_text
+from euinet.model_files import CONFIG_FILE, WEIGHTS_FILE
 from euinet.models.euinet import EuiNet
 from euinet.models.folded import fold_batch_norms
 from euinet.preprocessing import Preprocessing
@@ -28,14 +29,13 @@ from euinet.presets import Preset
 from euinet.records import Decision
 from euinet.scoring.conformal import Calibration, check_enough
 from euinet.scoring.inference import decide_from_scores, raw_scores
-from euinet.scoring.threshold import LogitRange
+from euinet.scoring.threshold import LogitRange, RawScores
 
 if TYPE_CHECKING:
     from euinet.detectors.own import EuiNetDetector
 
 FORMAT_VERSION = 2
 READABLE_VERSIONS = (1, 2)  # 1 had no calibration scores
-CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 CALIBRATION_SCORES, CALIBRATION_ANSWERS = "calibration.ood_score", "calibration.answers"
 
 
@@ -77,11 +77,14 @@ class Model:
 
     def decide(self, images: Tensor) -> Decision:
         """Return EuiNet's decision, with all that led to it, for uint8 images (N, C, H, W)."""
+        return self.decide_from(raw_scores(self.folded, images, self.card.preset.scoring))
+
+    def decide_from(self, raw: RawScores) -> Decision:
+        """Return the decision for what the network said of N images, on the CPU."""
         card = self.card
         thresholds = None
         if self.calibration is not None:
             thresholds = torch.from_numpy(self.calibration.thresholds(len(card.class_names)))
-        raw = raw_scores(self.folded, images, card.preset.scoring)
         return decide_from_scores(raw, card.preset.scoring, card.logit_range, thresholds)
 
     def predict(self, images: Tensor | np.ndarray | Sequence[str | Path]) -> Answers:
@@ -91,8 +94,10 @@ class Model:
         model's size; or the paths of image files of any size. Raises UsageError for another shape or type,
         DataError for a file that cannot be read.
         """
-        pixels = self._pixels(images)
-        decision = self.decide(pixels)
+        return self.answers(self.decide(self.pixels(images)))
+
+    def answers(self, decision: Decision) -> Answers:
+        """Return what `predict` does for images whose decision is known."""
         best = decision.classifier_labels
         p_value = None
         if self.calibration is not None:
@@ -144,7 +149,8 @@ class Model:
 
         return load_model(resolve_model(name_or_folder), device)
 
-    def _pixels(self, images: Tensor | np.ndarray | Sequence[str | Path]) -> Tensor:
+    def pixels(self, images: Tensor | np.ndarray | Sequence[str | Path]) -> Tensor:
+        """Return images as uint8 (N, C, H, W) in the model's size. Takes and raises what `predict` does."""
         if not isinstance(images, Tensor | np.ndarray):
             if isinstance(images, str | Path):
                 raise UsageError(f"predict takes a list of files, not one: give [{str(images)!r}].")

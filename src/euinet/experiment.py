@@ -19,12 +19,13 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from euinet.artifact import CONFIG_FILE, Model, ModelCard, save_model
+from euinet.artifact import Model, ModelCard, save_model
 from euinet.data import FarSet, get_far_set, load_dataset, split_dataset
 from euinet.data.fingerprint import dataset_fingerprint
 from euinet.evaluation.evaluate import compare_detectors, decision_metrics, detector_table, far_metrics
 from euinet.files import storage_error, write_text
 from euinet.lock import sole_user
+from euinet.model_files import CONFIG_FILE
 from euinet.presets import Preset, ScoringSettings
 from euinet.records import EvaluationRecord, Split
 from euinet.report import EUINET_REPORT, write_report

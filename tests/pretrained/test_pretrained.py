@@ -11,9 +11,10 @@ import torch
 from typer.testing import CliRunner
 
 import euinet
-from euinet.artifact import CONFIG_FILE, Model, load_model, save_model
+from euinet.artifact import Model, load_model, save_model
 from euinet.cli import app
-from euinet.errors import UsageError
+from euinet.errors import StorageError, UsageError
+from euinet.model_files import CONFIG_FILE
 from euinet.pretrained import pretrained_names, resolve_model
 from euinet.pretrained.listing import models_table, summarize_models
 
@@ -82,6 +83,18 @@ def test_importing_euinet_imports_nothing_heavy() -> None:
     callable_, *modules = found.stdout.splitlines()
     assert callable_ == "True"
     assert not {"torch", "numpy", "pydantic", "typer", "safetensors"} & set(modules)
+
+
+def test_listing_models_needs_no_torch() -> None:
+    code = "import sys; from euinet.pretrained.listing import summarize_models as s; s(); print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torch", "sklearn", "PIL"} & set(found.stdout.split())
+
+
+def test_a_damaged_bundled_model_is_named(bundled: Path) -> None:
+    (bundled / "small" / "model.safetensors").write_bytes(b"nothing")
+    with pytest.raises(StorageError, match="The bundled model small is damaged"):
+        summarize_models()
 
 
 def test_a_summary_has_what_the_card_and_the_file_say(bundled: Path) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 from lightning_fabric import Fabric
 from torch import nn
 
-from euinet.artifact import CONFIG_FILE, Model, load_model, save_model
+from euinet.artifact import Model, load_model, save_model
 from euinet.benchmark.plan import Cell
 from euinet.errors import StorageError
 from euinet.experiment import calibrated_model, kept_promise, versions
 from euinet.files import write_atomically
+from euinet.model_files import CONFIG_FILE
 from euinet.models.discriminators import GanDiscriminator
 from euinet.records import Split
 from euinet.training.checkpoint import drop_checkpoints

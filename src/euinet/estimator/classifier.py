@@ -103,6 +103,7 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             layout = find_layout(X, self.image_shape, self.pixel_range)
             classes, labels = np.unique(y, return_inverse=True)
             self._check_classes(classes, labels)
+            self._check_reject_label(classes)
             model = self._fitted_model(
                 layout.squares(X), labels, tuple(map(str, classes.tolist())), preset, seed
             )
@@ -191,6 +192,14 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             raise ValueError(
                 f"Each class needs at least {FEWEST_A_CLASS} images, but there are fewer of "
                 f"{', '.join(few)}: add images or leave the class out."
+            )
+
+    def _check_reject_label(self, classes: Array) -> None:
+        """Raise ValueError where "none of these" could not be told from a class."""
+        if self.reject_label is not None and self.reject_label in classes.tolist():
+            raise ValueError(
+                f"reject_label={self.reject_label!r} is one of the classes in y: give a label that is none of "
+                "them, or None for always a class."
             )
 
     def _fitted_model(

@@ -32,6 +32,13 @@ class EuiNetOutlierDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] 
         chosen = EuiNetClassifier() if self.classifier is None else self.classifier
         return self._of(clone(chosen).fit(X, y))
 
+    def fit_predict(self, X: Any, y: Any) -> npt.NDArray[np.int64]:  # noqa: N803
+        """Fit on X with classes y (n,) and return +1 or −1 for the same rows, (n,).
+
+        Most of them were trained on, so that fewer are rejected than `alpha` promises for new ones.
+        """
+        return self.fit(X, y).predict(X)
+
     def _of(self, fitted: EuiNetClassifier) -> Self:
         self.classifier_ = fitted
         self.n_features_in_ = fitted.n_features_in_

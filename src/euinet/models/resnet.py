@@ -60,8 +60,7 @@ def _gradients_wanted(images: Tensor, weight: Tensor) -> bool:
 class _OneChannelConv(torch.autograd.Function):
     """conv2d; its weight gradient ∂L/∂w[o, i, j] = Σ_b,y,x g[b, o, y, x] · x[b, s·y + i − p, s·x + j − p].
 
-    Which is itself a convolution, with the batch for input channels: of the images, by the gradients for
-    kernels, their places s apart. The images' gradient: models/strided.py.
+    Which is one matrix product of all pixels that were read. The images' gradient: models/strided.py.
     """
 
     @staticmethod
@@ -92,12 +91,13 @@ class _OneChannelConv(torch.autograd.Function):
 def _weight_gradient(
     gradient: Tensor, images: Tensor, kernel: Sequence[int], stride: int, padding: int
 ) -> Tensor:
-    after = [
-        stride * (places - 1) + side_of_kernel - side - padding
-        for side, places, side_of_kernel in zip(images.shape[2:], gradient.shape[2:], kernel, strict=True)
-    ]
-    padded = F.pad(images, (padding, after[1], padding, after[0]))
-    return F.conv2d(padded.transpose(0, 1), gradient.transpose(0, 1), dilation=stride).transpose(0, 1)
+    """Return ∂L/∂w (C_out, 1, k, k): what each weight read, a row of B·H'·W' pixels, times the gradient."""
+    rows, columns = kernel
+    around = F.pad(images[:, 0], (padding,) * 4)
+    read = around.unfold(1, rows, stride).unfold(2, columns, stride)  # (B, H', W', k, k), a view
+    taps = read.permute(3, 4, 0, 1, 2).reshape(rows * columns, -1)
+    of_outputs = gradient.permute(0, 2, 3, 1).reshape(-1, gradient.shape[1])
+    return (taps @ of_outputs).t().reshape(-1, 1, rows, columns)
 
 
 class ResidualBlock(nn.Module):

@@ -44,8 +44,9 @@ class TorchPredictor:
 
     def __init__(self, model: str, device: str = "cpu") -> None:
         # not above: torch costs seconds, and an exported model does without
-        from euinet.artifact import CONFIG_FILE, WEIGHTS_FILE, load_model
+        from euinet.artifact import load_model
         from euinet.devices import make_fabric
+        from euinet.model_files import CONFIG_FILE, WEIGHTS_FILE
         from euinet.pretrained import resolve_model
 
         folder = resolve_model(model)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from euinet.artifact import CONFIG_FILE, WEIGHTS_FILE
 from euinet.errors import UsageError
+from euinet.model_files import CONFIG_FILE, WEIGHTS_FILE
 
 MODELS_FOLDER = Path(__file__).parent / "models"
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from euinet.artifact import WEIGHTS_FILE, load_model
+from euinet.errors import StorageError
+from euinet.model_files import CONFIG_FILE, WEIGHTS_FILE
 from euinet.pretrained import bundled_folder, pretrained_names
 
 
@@ -45,19 +49,36 @@ def models_table(models: Sequence[ModelSummary]) -> str:
 
 
 def _summary(name: str) -> ModelSummary:
+    """Read what a list shows, and no weights: that would take torch, and seconds."""
     folder = bundled_folder(name)
-    model = load_model(folder)
-    card = model.card
-    return ModelSummary(
-        name=name,
-        data=card.data,
-        held_out=card.unknown_classes,
-        parameters=sum(parameter.numel() for parameter in model.network.parameters()),
-        closed_set_accuracy=card.metrics.get("closed_set_accuracy"),
-        auroc=card.metrics.get("auroc"),
-        file_bytes=(folder / WEIGHTS_FILE).stat().st_size,
-        command=card.command,
-    )
+    try:
+        card = json.loads((folder / CONFIG_FILE).read_text())
+        return ModelSummary(
+            name=name,
+            data=card["data"],
+            held_out=tuple(card["unknown_classes"]),
+            parameters=_parameters(folder / WEIGHTS_FILE),
+            closed_set_accuracy=card["metrics"].get("closed_set_accuracy"),
+            auroc=card["metrics"].get("auroc"),
+            file_bytes=(folder / WEIGHTS_FILE).stat().st_size,
+            command=card.get("command"),
+        )
+    except Exception as error:  # json, safetensors and the file system each have their own kinds
+        raise StorageError(
+            f"The bundled model {name} is damaged ({type(error).__name__}): install euinet anew."
+        ) from error
+
+
+def _parameters(weights: Path) -> int:
+    """Return the number of trained parameters: in torch these alone are called weight and bias."""
+    from safetensors import safe_open
+
+    with safe_open(weights, framework="np") as file:
+        return sum(
+            math.prod(file.get_slice(name).get_shape())
+            for name in file.keys()  # noqa: SIM118  # it has no other way to be walked through
+            if name.endswith((".weight", ".bias"))
+        )
 
 
 def _row(model: ModelSummary) -> tuple[str, ...]:
