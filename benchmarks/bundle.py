@@ -2,9 +2,11 @@
 
     python benchmarks/bundle.py                              # trains all twelve: about an hour on 2 cores
     python benchmarks/bundle.py --benchmark runs/benchmark   # takes the cells of seed 0, trains the rest
+    python benchmarks/bundle.py --records                    # the test records of those there are: 2 minutes
 
 Each model is judged on MNIST's test images and Fashion-MNIST as it will be read from the package, and its
-config.json gets these metrics and the command that makes it.
+config.json gets these metrics and the command that makes it. Its answers are kept beside it, in
+record.safetensors.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import argparse
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from euinet.artifact import load_model, save_model
@@ -51,6 +54,14 @@ def bundle(name: str, source: Path, arguments: list[str], data_root: str | None)
     model = load_model(source)
     card = replace(model.card, metrics=metrics, command=" ".join(["euinet", *arguments]))
     save_model(replace(model, card=card), bundled_folder(name))
+    record(name, data_root)
+
+
+def record(name: str, data_root: str | None) -> None:
+    """Write the test record of a bundled model into the package; nothing else of it changes."""
+    root = Path(data_root) if data_root else None
+    say = partial(print, f"{name}:", flush=True)
+    evaluate_saved(bundled_folder(name), DATA, FAR, "cpu", root, say, record=True)
 
 
 def main() -> None:
@@ -59,9 +70,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--benchmark", type=Path, help="the --out of a finished `euinet benchmark`")
+    parser.add_argument("--records", action="store_true", help="train nothing, only make the test records")
     parser.add_argument("--data-root")
     arguments = parser.parse_args()
     for name, command in commands().items():
+        if arguments.records:
+            record(name, arguments.data_root)
+            continue
         cell = f"without-{name.removeprefix('mnist-without-')}_seed-0"
         there = arguments.benchmark / "cells" / cell / "model" if arguments.benchmark else None
         if there is not None and there.is_dir():

@@ -108,7 +108,7 @@ def check_tensors(path: Path, expected: Mapping[str, tuple[int, ...]], added: Se
 
     Only the header is read, so that a file which claims to hold more than it does costs nothing.
     """
-    header = _header(path)
+    header = read_header(path)
     header.pop("__metadata__", None)
     if wrong := sorted(set(header) ^ {*expected, *added}):
         raise ValueError(f"{len(wrong)} tensors are missing or too many, such as {wrong[0][:80]}")
@@ -120,7 +120,11 @@ def check_tensors(path: Path, expected: Mapping[str, tuple[int, ...]], added: Se
             raise ValueError(f"the tensor {name[:80]} has the shape {entry['shape']!r:.60}, not {shape}")
 
 
-def _header(path: Path) -> dict[str, Any]:
+def read_header(path: Path) -> dict[str, Any]:
+    """Return what a safetensors file says it holds; nothing else of it is read.
+
+    Raises ValueError or TypeError for what is no such file.
+    """
     with path.open("rb") as file:
         start = file.read(8)
         if len(start) < 8:

@@ -20,6 +20,7 @@ from euinet.predict.inputs import find_inputs
 from euinet.pretrained import MODELS_FOLDER, resolve_model
 from euinet.records import Dataset
 from euinet.scoring.conformal import Calibration, check_alpha
+from euinet.test_record.store import copy_record
 
 
 class KnownImages(NamedTuple):
@@ -56,6 +57,8 @@ def calibrate_saved(
         notify(f"Scoring {len(known.images)} known images …")
         calibrated, source = model.calibrate(known.images, alpha, per_class=per_class), known.source
     calibrated.save_pretrained(out or folder)
+    if out is not None:
+        copy_record(folder, out)
     calibration = cast(Calibration, calibrated.calibration)
     thresholds, count = calibration.thresholds(len(model.card.class_names)), len(calibration)
     return {

@@ -16,6 +16,7 @@ from euinet.artifact import Model, ModelCard, save_model
 from euinet.data import FarSet, load_dataset
 from euinet.errors import UsageError
 from euinet.evaluation import saved
+from euinet.evaluation.evaluate import far_metrics
 from euinet.models.euinet import EuiNet
 from euinet.presets import Preset
 from euinet.records import Decision
@@ -54,7 +55,7 @@ def of_brightness(*values: int) -> torch.Tensor:
 @pytest.mark.usefixtures("brightness_decides")
 def test_far_metrics_by_hand(model: Model) -> None:
     known = np.array([-80, -60, -40, 20], np.float32)  # brightness 20, 40, 60, 120
-    found = saved.far_metrics(model, known, FarSet("far", of_brightness(50, 110, 200), None))
+    found = far_metrics(model, known, FarSet("far", of_brightness(50, 110, 200), None))
     # pairs in which the far image scores higher: 2 of 4 (50), 3 of 4 (110), 4 of 4 (200)
     assert found["auroc"] == pytest.approx(9 / 12)
     assert found["auroc"] == pytest.approx(roc_auc_score([0] * 4 + [1] * 3, [*known, -50, 10, 100]))
@@ -62,7 +63,7 @@ def test_far_metrics_by_hand(model: Model) -> None:
     assert found["ood_accuracy"] == pytest.approx(2 / 3)
     assert found["n_ood"] == 3
     assert "remark" not in found
-    with_remark = saved.far_metrics(model, known, FarSet("far", of_brightness(50), None, "turned"))
+    with_remark = far_metrics(model, known, FarSet("far", of_brightness(50), None, "turned"))
     assert with_remark["remark"] == "turned"
 
 

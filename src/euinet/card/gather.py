@@ -10,10 +10,11 @@ from typing import cast
 import numpy as np
 
 from euinet.artifact import ModelCard
-from euinet.card.groups import Group, Kind, stratified_choice
+from euinet.card.groups import Group, Kind
 from euinet.data import DATASET_NAMES, FarSet, get_far_set, hold_out_classes, load_dataset
 from euinet.data.fingerprint import dataset_fingerprint
 from euinet.data.noise import NOISE_IMAGES, NoiseKind, noise_images
+from euinet.data.stratify import stratified_choice
 from euinet.errors import DataError
 from euinet.evaluation.saved import check_fits, in_model_order
 from euinet.records import Split, unknown_label

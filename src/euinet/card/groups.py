@@ -60,18 +60,3 @@ class Judged:
         """Whether the classifier's best class is the image's own, rejected or not, (N,)."""
         own: BoolArray = self.answers.best_classes == self.labels
         return own
-
-
-def stratified_choice(labels: IntArray, most: int, seed: int) -> IntArray:
-    """Return ascending positions of `most` of the labels (N,), each class by its share; all if N ≤ `most`.
-
-    A class keeps at least one image where there are not more classes than `most`. Drawn by `seed`.
-    """
-    if len(labels) <= most:
-        return np.arange(len(labels))
-    generator = np.random.default_rng(seed)
-    place = np.empty(len(labels))  # in the queue: 0 … 1 within each class, so that classes end together
-    for label in np.unique(labels):
-        own = np.flatnonzero(labels == label)
-        place[generator.permutation(own)] = np.arange(len(own)) / len(own)
-    return np.sort(np.argsort(place, kind="stable")[:most])

@@ -9,11 +9,12 @@ from typing import Any
 from euinet.artifact import Model
 from euinet.card.facts import Facts, all_facts
 from euinet.card.gather import Gathered, gather
-from euinet.card.groups import Group, Judged, stratified_choice
+from euinet.card.groups import Group, Judged
 from euinet.card.measured import Measured, measure
 from euinet.card.shares import to_plain
 from euinet.card.stress import measure_stress
 from euinet.card.verdict import to_heed, verdict
+from euinet.data.stratify import stratified_choice
 from euinet.errors import UsageError
 from euinet.files import write_text
 

@@ -25,15 +25,27 @@ def evaluate(
     model: ModelArgument,
     data: Annotated[str, typer.Option("--data", help="The data set whose test images are judged.")],
     ood: FarOption = None,
+    record: Annotated[
+        bool,
+        typer.Option(
+            "--record",
+            help="Keep the scores beside the model, as record.safetensors: the page then shows what another "
+            "alpha would do.",
+        ),
+    ] = False,
     device: DeviceOption = Device.auto,
     data_root: DataRootOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Judge a trained model on the test images of a data set, and on far sets."""
-    from euinet.evaluation.saved import evaluate_saved
+    from euinet.evaluation.saved import check_may_record, evaluate_saved
     from euinet.pretrained import resolve_model
 
-    metrics = evaluate_saved(resolve_model(model), data, tuple(ood or ()), device.value, data_root, say)
+    folder = resolve_model(model)
+    if record:
+        check_may_record(model, folder)
+    far = tuple(ood or ())
+    metrics = evaluate_saved(folder, data, far, device.value, data_root, say, record=record)
     print_result(metrics, json_, metrics_table)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from euinet.answers import IntArray
 from euinet.errors import DataError
 
 
@@ -47,3 +48,18 @@ def _part_sizes(count: int, fractions: Sequence[float]) -> list[int] | None:
     sizes = [max(1, round(fraction * count)) for fraction in fractions]
     rest = count - sum(sizes)
     return [rest, *sizes] if rest >= 1 else None
+
+
+def stratified_choice(labels: IntArray, most: int, seed: int) -> IntArray:
+    """Return ascending positions of `most` of the labels (N,), each class by its share; all if N ≤ `most`.
+
+    A class keeps at least one image where there are not more classes than `most`. Drawn by `seed`.
+    """
+    if len(labels) <= most:
+        return np.arange(len(labels))
+    generator = np.random.default_rng(seed)
+    place = np.empty(len(labels))  # in the queue: 0 … 1 within each class, so that classes end together
+    for label in np.unique(labels):
+        own = np.flatnonzero(labels == label)
+        place[generator.permutation(own)] = np.arange(len(own)) / len(own)
+    return np.sort(np.argsort(place, kind="stable")[:most])

@@ -198,8 +198,8 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         """Raise ValueError where "none of these" could not be told from a class."""
         if self.reject_label is not None and self.reject_label in classes.tolist():
             raise ValueError(
-                f"reject_label={self.reject_label!r} is one of the classes in y: give a label that is none of "
-                "them, or None for always a class."
+                f"reject_label={self.reject_label!r} is one of the classes in y: give a label that is none "
+                "of them, or None for always a class."
             )
 
     def _fitted_model(

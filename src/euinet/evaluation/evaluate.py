@@ -77,7 +77,13 @@ def far_metrics(model: Model, known_scores: FloatArray, far: FarSet) -> dict[str
 
     `known_scores`: the `ood_score` (N,) of the known test images that it is told apart from.
     """
-    decision = model.decide(far.images)
+    return far_decision_metrics(model.decide(far.images), known_scores, far)
+
+
+def far_decision_metrics(
+    decision: Decision, known_scores: FloatArray, far: FarSet
+) -> dict[str, float | int | str]:
+    """Return what `far_metrics` does, of a far set's decision that was taken already."""
     scores = np.concatenate([known_scores, decision.ood_score])
     labels = np.concatenate([np.zeros(len(known_scores), np.int64), np.full(len(far.images), -1, np.int64)])
     measures = detection_metrics(scores, labels)

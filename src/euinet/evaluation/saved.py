@@ -12,8 +12,11 @@ from euinet.artifact import ModelCard, load_model
 from euinet.data import DATASET_NAMES, get_far_set, hold_out_classes, load_dataset
 from euinet.devices import DeviceName, make_fabric
 from euinet.errors import UsageError
-from euinet.evaluation.evaluate import decision_metrics, far_metrics
+from euinet.evaluation.evaluate import decision_metrics, far_decision_metrics
+from euinet.pretrained import MODELS_FOLDER
 from euinet.records import Dataset, IntArray, Split
+from euinet.test_record.make import FarScores, make_record
+from euinet.test_record.store import RECORD_FILE, model_fingerprint, save_record
 
 
 def evaluate_saved(
@@ -23,12 +26,15 @@ def evaluate_saved(
     device: DeviceName,
     data_root: Path | None,
     notify: Callable[[str], None],
+    *,
+    record: bool = False,
 ) -> dict[str, Any]:
     """Return the metrics of the model in `folder` on `data`'s test images and on each far set.
 
     The classes the model does not know are unknown; all images of a far set are, and those that are not are
-    left out of it. Raises UsageError when `data` has other classes or images of another shape than the
-    model was trained on, or when nothing is left of a far set.
+    left out of it. With `record` the answers are kept beside the model (test_record/). Raises UsageError when
+    `data` has other classes or images of another shape than the model was trained on, or when nothing is left
+    of a far set.
     """
     fabric = make_fabric(device, "32-true")
     model = load_model(folder, fabric.device)
@@ -58,10 +64,29 @@ def evaluate_saved(
     }
     known_scores = decision.ood_score[labels >= 0]
     metrics["far"] = {}
+    far_scores = []
     for far_set in far:
         notify(f"Scoring {len(far_set.images)} images of {far_set.name} …")
-        metrics["far"][far_set.name] = far_metrics(model, known_scores, far_set)
+        far_scores.append(FarScores(far_set.name, model.decide(far_set.images)))
+        metrics["far"][far_set.name] = far_decision_metrics(far_scores[-1].decision, known_scores, far_set)
+    if record:
+        held_out = dict(zip(split.unknown_classes, split.unknown_names, strict=True))
+        made = make_record(
+            *(dataset.name, card.class_names, decision, labels, held_out, far_scores),
+            model_fingerprint(folder),
+        )
+        save_record(made, folder)
+        notify(f"Wrote the test record of {len(made)} images, {folder / RECORD_FILE}.")
     return metrics
+
+
+def check_may_record(name: str, folder: Path) -> None:
+    """Raise UsageError where a user's record would be written into the package."""
+    if folder.parent == MODELS_FOLDER:
+        raise UsageError(
+            f"{name} comes with euinet and keeps the test record that it came with: copy its folder first "
+            f"({folder}), and give the copy."
+        )
 
 
 def in_model_order(split: Split, card: ModelCard) -> IntArray:

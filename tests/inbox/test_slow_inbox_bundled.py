@@ -1,0 +1,30 @@
+"""What docs/inbox.md says of groups: what the bundled models reject of real test images, grouped."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from euinet.artifact import load_model
+from euinet.data import load_dataset, sources
+from euinet.inbox.grouping import group_features
+from euinet.inbox.subject import Subject
+from euinet.pretrained import bundled_folder
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize(("digit", "together"), [(0, 0.9), (4, 0.9), (7, 0.7)])
+def test_the_unknown_digit_comes_out_as_one_group(digit: int, together: float) -> None:
+    model = load_model(bundled_folder(f"mnist-without-{digit}"))
+    mnist = load_dataset("mnist", sources.data_root()).test
+    fashion = load_dataset("fashion-mnist", sources.data_root()).test
+    chosen = torch.from_numpy(np.random.default_rng(0).choice(len(fashion), 400, replace=False))
+    images = torch.cat([mnist.images, fashion.images[chosen]])
+    unknown = np.concatenate([(mnist.labels == digit).numpy(), np.zeros(400, bool)])
+    rejected = model.predict(images).rejected
+    groups = group_features(Subject.of(model).features(images[torch.from_numpy(rejected)].numpy()))
+    largest, own = groups == 1, unknown[rejected]
+    assert own[largest].mean() > 0.99
+    assert largest[own].mean() > together
