@@ -37,3 +37,7 @@ class StorageError(EuiNetError):
 
 class ExportError(EuiNetError):
     """A model cannot be written in another format, or what was written does not answer as the model does."""
+
+
+class ServeError(EuiNetError):
+    """The server cannot be started: its address is taken, or not to be had."""

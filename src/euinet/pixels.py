@@ -49,6 +49,10 @@ _TO_UPRIGHT = {
 }
 
 
+class TooManyPixelsError(DataError):
+    """An image has more pixels than its reader takes; known from its header, before it is decoded."""
+
+
 @dataclass(frozen=True, eq=False)
 class ReadImage:
     """An image file's pixels, and what was done to get them that a person would want to know."""
@@ -57,17 +61,20 @@ class ReadImage:
     remark: str | None  # "first of 12 frames; transparency laid on white"; None: nothing to tell
 
 
-def read_pixels(file: Path | BinaryIO, image_size: int, channels: int | None = None) -> ReadImage:
+def read_pixels(
+    file: Path | BinaryIO, image_size: int, channels: int | None = None, most_pixels: int = MOST_PIXELS
+) -> ReadImage:
     """Return an image file's pixels as uint8, (channels, image_size, image_size).
 
     Turned upright as its EXIF data say, transparency laid on white, shorter side resized to `image_size`,
     centre cropped. `channels` is 1 (grey) or 3 (RGB); without it a grey file gives 1 and any other 3.
     Raises DataError, one line that names the file, when it is missing, empty, broken, not one of the allowed
-    formats, larger than `MOST_PIXELS`, or without a known range of values. Standard input may be a pipe.
+    formats, or without a known range of values; TooManyPixelsError when it is larger than `most_pixels`,
+    which can only lower `MOST_PIXELS`. Standard input may be a pipe.
     """
     if channels not in (None, 1, 3) or image_size < 1:
         raise UsageError(f"An image has 1 or 3 channels and a size from 1, not {channels} and {image_size}.")
-    with opened_image(file) as opened:
+    with opened_image(file, most_pixels) as opened:
         stored_grey = opened.mode in GREY_MODES
         count = getattr(opened, "n_frames", 1)
         frames = f"first of {count} frames" if count > 1 else None
@@ -91,7 +98,7 @@ def read_pixels(file: Path | BinaryIO, image_size: int, channels: int | None = N
 
 
 @contextmanager
-def opened_image(file: Path | BinaryIO) -> Iterator[ImageFile.ImageFile]:
+def opened_image(file: Path | BinaryIO, most_pixels: int = MOST_PIXELS) -> Iterator[ImageFile.ImageFile]:
     """Yield an image file of an allowed format and size, its header read, its pixels not yet decoded.
 
     Whatever Pillow raises in here, or in the caller's block, becomes a DataError of one line; its warnings
@@ -106,20 +113,24 @@ def opened_image(file: Path | BinaryIO) -> Iterator[ImageFile.ImageFile]:
             if stream.seek(0, os.SEEK_END) == 0:
                 raise DataError(f"{name} is empty: replace the file or take it out.")
             opened = stack.enter_context(Image.open(stream, formats=_FORMATS))
-            if opened.width * opened.height > MOST_PIXELS:  # Pillow's own check can be switched off
+            # Pillow's own check can be switched off
+            if opened.width * opened.height > min(most_pixels, MOST_PIXELS):
                 raise Image.DecompressionBombError
             yield opened
     except EuiNetError:
         raise
     except Exception as error:  # decoders raise anything on broken data, MemoryError and bare Exception too
+        if isinstance(error, Image.DecompressionBombError):
+            raise TooManyPixelsError(
+                f"{name} has more than {min(most_pixels, MOST_PIXELS):,} pixels, the most that is read: make "
+                "the image smaller."
+            ) from error
         raise DataError(_what_is_wrong(name, error)) from error
 
 
 def _what_is_wrong(name: str, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return f"There is no image file {name}."
-    if isinstance(error, Image.DecompressionBombError):
-        return f"{name} has more than {MOST_PIXELS:,} pixels, the most that is read: make the image smaller."
     if isinstance(error, UnidentifiedImageError):
         return (
             f"{name} is broken or not an image of the formats {', '.join(_FORMATS)}: "

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from euinet.pixels import ReadImage, read_pixels, square
+from euinet.pixels import MOST_PIXELS, ReadImage, read_pixels, square
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,13 @@ class Preprocessing:
     channels: int  # 1 grey, 3 RGB
     image_size: int  # pixels a side
 
-    def read(self, file: Path | BinaryIO) -> ReadImage:
+    def read(self, file: Path | BinaryIO, most_pixels: int = MOST_PIXELS) -> ReadImage:
         """Return an image file as the model reads it, uint8 (channels, image_size, image_size).
 
-        Raises DataError naming the file when it is missing, broken, or not an image.
+        Raises DataError naming the file when it is missing, broken, or not an image; TooManyPixelsError, one
+        of those, when it has more than `most_pixels`.
         """
-        return read_pixels(file, self.image_size, self.channels)
+        return read_pixels(file, self.image_size, self.channels, most_pixels)
 
     def fit(self, pixels: np.ndarray) -> ReadImage:
         """Return a uint8 image (1 or 3, H, W) as the model reads it, as if it came from a file."""

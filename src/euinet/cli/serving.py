@@ -1,0 +1,137 @@
+"""Commands that serve: serve."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from euinet.cli.options import DataRootOption, Device, DeviceOption, JsonOption, print_result, say
+from euinet.cli.program import app
+
+DEFAULT_MODEL = "mnist-without-0"
+TOKEN_VARIABLE = "EUINET_TOKEN"
+FEWEST_CHARACTERS = 16  # of a token
+_NEEDED = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
+
+
+@app.command()
+def serve(
+    model: Annotated[
+        str, typer.Argument(help="A model's folder, a name that models lists, or an exported .onnx file.")
+    ] = DEFAULT_MODEL,
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on; 0.0.0.0 for all that reach this machine.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any that is free.")] = 8000,
+    inbox: Annotated[
+        Path | None,
+        typer.Option(
+            "--inbox", help="Keep rejected images in this folder. [default: none is kept]", show_default=False
+        ),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--token-file",
+            help=f"File with the token that clients must send. [default: {TOKEN_VARIABLE}, or none]",
+            show_default=False,
+        ),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-host", help="A name by which a proxy or browser reaches this server; may be repeated."
+        ),
+    ] = None,
+    max_queue: Annotated[
+        int, typer.Option("--max-queue", min=1, help="Images that wait at most; more are refused with 503.")
+    ] = 1024,
+    max_upload_mb: Annotated[
+        int, typer.Option("--max-upload-mb", min=1, max=1024, help="Of one request, in megabytes.")
+    ] = 32,
+    time_limit: Annotated[
+        float,
+        typer.Option("--time-limit", min=0.1, help="Seconds in which a request is answered or refused."),
+    ] = 30.0,
+    device: DeviceOption = Device.auto,
+    data_root: DataRootOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Serve a model: the page for people, and an HTTP API for programs (POST /v1/predict).
+
+    Ctrl-C or SIGTERM ends it when all that it took is answered. With --json it prints its address once
+    requests are answered.
+    """
+    from euinet.errors import UsageError
+
+    missing = next((name for name in _NEEDED if not find_spec(name)), None)
+    if missing:
+        raise UsageError(
+            f"The server needs the package {missing.replace('_', '-')}: install it with "
+            "pip install 'euinet[serve]'."
+        )
+    from euinet.serve.limits import MEGABYTE, Limits
+    from euinet.serve.run import Asked, serve
+
+    upload = max_upload_mb * MEGABYTE
+    limits = Limits(
+        queue_images=max_queue,
+        body_bytes=upload,
+        file_bytes=min(upload, Limits.file_bytes) if upload <= Limits.body_bytes else upload,
+        bodies_bytes=max(Limits.bodies_bytes, 2 * upload),
+        answer_seconds=time_limit,
+    )
+    asked = Asked(
+        model=model,
+        host=host,
+        port=port,
+        token=read_token(token_file),
+        allow_hosts=tuple(allow_host or ()),
+        inbox=inbox,
+        device=device.value,
+        data_root=data_root,
+        limits=limits,
+    )
+
+    def ready(address: str) -> None:
+        if json_:
+            print_result({"model": model, "address": address, "token": asked.token is not None}, True, str)
+        say(f"Serving {model} at {address} (the API: {address}/docs); Ctrl-C ends it.")
+
+    serve(asked, ready, say)
+    say("Stopped: all that was taken is answered.")
+
+
+def read_token(file: Path | None) -> str | None:
+    """Return the token in `file`, else that of the environment, None where there is neither.
+
+    Raises UsageError for a file that cannot be read and for what is no token.
+    """
+    from euinet.errors import UsageError
+
+    if file is None:
+        token, where = os.environ.get(TOKEN_VARIABLE), TOKEN_VARIABLE
+        if token is None:
+            return None
+    else:
+        where = str(file)
+        try:
+            token = file.expanduser().read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is no text"
+            raise UsageError(
+                f"The token file {file} cannot be read ({reason}): write a long random text into a file that "
+                "you alone can read, and name that."
+            ) from error
+    printable = token.isascii() and token.isprintable() and " " not in token
+    if len(token) < FEWEST_CHARACTERS or not printable:
+        raise UsageError(
+            f"The token in {where} is too short or has spaces: it takes at least {FEWEST_CHARACTERS} "
+            "printable ASCII characters, such as python -c 'import secrets; print(secrets.token_urlsafe())' "
+            "prints."
+        )
+    return token

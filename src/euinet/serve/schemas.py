@@ -1,0 +1,191 @@
+"""The shapes of requests and answers, for the OpenAPI document. Checked in the tests, not at each request."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Problem(BaseModel):
+    """Why a request was not answered as asked."""
+
+    error: str = Field(description="One sentence.")
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    path: str = Field(description="The file's name as it was sent, or images[0], images[1] …")
+
+
+class AnswerRow(_Row):
+    """An image's answer, as `euinet predict --json` gives it."""
+
+    label: str | None = Field(description="The class; null: none of these.")
+    best_class: str = Field(description="What the classifier would have said.")
+    rejected: bool
+    ood_score: float = Field(description="Higher: odder.")
+    p_value: float | None = Field(description="Share of known images that look as odd.", ge=0, le=1)
+    reject_probability: float = Field(ge=0, le=1, description="Of none of these, in the one softmax.")
+    probabilities: dict[str, float] = Field(description="Of each class, in the one softmax.")
+    remark: str | None = Field(default=None, description="What was done to the image to read it.")
+
+
+class ErrorRow(_Row):
+    """An image that could not be read."""
+
+    error: str = Field(description="One sentence.")
+
+
+class Predictions(BaseModel):
+    """A row for each image, in the order in which they were sent."""
+
+    model: str
+    predictions: list[AnswerRow | ErrorRow]
+
+
+class UnreadablePredictions(Problem):
+    """Of all images none could be read: a sentence, and each one's own. Other refusals have no rows."""
+
+    model: str | None = None
+    predictions: list[ErrorRow] | None = None
+
+
+class PlainImage(BaseModel):
+    """An image (channels, height, width)."""
+
+    shape: list[int]
+    pixels: str = Field(description="Base64 of the uint8 values, channels first.")
+
+
+class PlainValues(BaseModel):
+    """Numbers (channels, height, width)."""
+
+    shape: list[int]
+    values: str = Field(description="Base64 of the float32 values, little endian.")
+
+
+class NearImage(BaseModel):
+    """A training image near to the one explained."""
+
+    label: str
+    distance: float = Field(description="1 − cosine of the features, 0 … 2.")
+    image: PlainImage
+
+
+class Answer(BaseModel):
+    """The answer, as in a row of predictions."""
+
+    label: str | None
+    best_class: str
+    rejected: bool
+    ood_score: float
+    p_value: float | None
+    reject_probability: float
+    probabilities: dict[str, float]
+
+
+class Explanation(_Row):
+    """An image's answer and what led to it."""
+
+    answer: Answer
+    threshold: float = Field(description="α·h + γ as it enters the softmax.")
+    disc_score: float = Field(description="h, 0 real … 1 fake.")
+    logits: dict[str, float] = Field(description="Of each class, as they enter the softmax.")
+    image: PlainImage = Field(description="What the network was given.")
+    change: PlainValues = Field(description="What the perturbation added, in pixels 0 … 255.")
+    neighbours: list[NearImage]
+    remark: str | None = None
+
+
+class Explanations(BaseModel):
+    """An explanation for each image."""
+
+    model: str
+    explanations: list[Explanation | ErrorRow]
+
+
+class UnreadableExplanations(Problem):
+    """Of all images none could be read: a sentence, and each one's own. Other refusals have no rows."""
+
+    model: str | None = None
+    explanations: list[ErrorRow] | None = None
+
+
+class Features(BaseModel):
+    """What this server can do besides predicting."""
+
+    explain: bool
+    record: bool
+    inbox: bool
+    neighbours: bool
+
+
+class ModelFacts(BaseModel):
+    """What the model is."""
+
+    name: str
+    data: str
+    class_names: list[str]
+    held_out: list[str]
+    channels: int
+    image_size: int
+    alpha: float | None = Field(description="Promised share of known images rejected by mistake.")
+    per_class: bool
+    calibration_images: int
+    threshold: float | list[float] = Field(description="Of ood_score: above it an image is rejected.")
+    settings: dict[str, Any] = Field(description="Temperature, perturbation and eq. 4.")
+    preset: str
+    metrics: dict[str, Any]
+    euinet_version: str
+    features: Features
+
+
+class Health(BaseModel):
+    """Whether requests are answered."""
+
+    status: Literal["ready", "stopping"]
+
+
+_PIXEL = {"type": "integer", "minimum": 0, "maximum": 255}
+
+
+def _list(items: dict[str, Any], fewest: int = 1, most: int | None = None) -> dict[str, Any]:
+    return {"type": "array", "minItems": fewest, "items": items} | (
+        {} if most is None else {"maxItems": most}
+    )
+
+
+def images_body(most: int) -> dict[str, Any]:
+    """Return OpenAPI's description of what predict and explain take."""
+    plane = _list(_list(_PIXEL))
+    images = [_list(image, most=most) for image in (plane, _list(plane, 1, 1), _list(plane, 3, 3))]
+    form = {
+        "type": "object",
+        "required": ["file"],
+        "additionalProperties": False,
+        "properties": {
+            "file": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": most,
+                "items": {"type": "string", "format": "binary"},
+                "description": "Image files: BMP, GIF, JPEG, PNG, PPM, TIFF or WEBP.",
+            }
+        },
+    }
+    array = {
+        "type": "object",
+        "required": ["images"],
+        "additionalProperties": False,
+        "properties": {
+            "images": {
+                "anyOf": images,
+                "description": "uint8, (N, height, width) or (N, 1 or 3, height, width); all rows of one "
+                "length.",
+            }
+        },
+    }
+    content = {"multipart/form-data": {"schema": form}, "application/json": {"schema": array}}
+    return {"requestBody": {"required": True, "content": content}}
