@@ -6,13 +6,15 @@ SEED ?= 0
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install reproduce test check check-full seeds readings benchmark million kills detection splits promise models constraints clean
+.PHONY: help install reproduce test check check-full seeds readings benchmark million kills detection splits promise models load abuse constraints clean test-browser screenshots page-speed
 
 help:
 	@echo "make reproduce   the report's experiment on MNIST, into $(OUT) (SEED=$(SEED); another seed needs another OUT)"
 	@echo "make test        the tests: no network, no data set needed"
 	@echo "make check       style, types, tests"
 	@echo "make check-full  and the slow tests on real data"
+	@echo "make test-browser the page in Debian's Chromium (five to seven minutes)"
+	@echo "make screenshots  pictures of the page for docs/pictures; make page-speed how fast it answers"
 	@echo "make seeds       the report's experiment with five seeds (about half an hour)"
 	@echo "make readings    the reproduction record's measurements (about an hour more)"
 	@echo "make benchmark   speed beside plain PyTorch and pytorch-ood (half an hour on a quiet machine)"
@@ -21,6 +23,8 @@ help:
 	@echo "make detection   ten digits held out × three seeds × all detectors (under two hours)"
 	@echo "make splits      six digits known, and Fashion-MNIST's classes held out (an hour and a half)"
 	@echo "make promise     whether the promised share of false alarms is kept (two minutes)"
+	@echo "make load        requests a second, p99 and memory of the server, by wrk (ten minutes)"
+	@echo "make abuse       the server under broken and hostile requests (some minutes)"
 	@echo "make models      the models that come with the package, from what make detection trained"
 
 install: $(STAMP)
@@ -46,6 +50,28 @@ check: $(STAMP)
 
 check-full: check
 	$(BIN)/pytest -m slow --timeout 1200
+
+# Chromium is Debian's own; what drives it comes from the extra `browser`.
+BROWSER_STAMP := $(VENV)/.installed-browser
+
+$(BROWSER_STAMP): $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[browser]'
+	@touch $@
+
+CHROMIUM = @command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+  { echo "The page is shown in Chromium, which is missing: apt install chromium." >&2; exit 1; }
+
+test-browser: $(BROWSER_STAMP)
+	$(CHROMIUM)
+	$(BIN)/pytest -m browser --timeout 600 tests/browser
+
+screenshots: $(BROWSER_STAMP)
+	$(CHROMIUM)
+	$(BIN)/python tests/browser/pictures.py
+
+page-speed: $(BROWSER_STAMP)
+	$(CHROMIUM)
+	$(BIN)/python tests/browser/speed.py
 
 seeds: $(STAMP)
 	$(BIN)/python benchmarks/seeds.py run
@@ -79,6 +105,12 @@ promise: $(STAMP)
 
 models: detection
 	$(BIN)/python benchmarks/bundle.py --benchmark runs/detection-mnist
+
+load: $(STAMP)
+	$(BIN)/python benchmarks/load.py
+
+abuse: $(STAMP)
+	$(BIN)/python benchmarks/abuse.py
 
 constraints: $(STAMP)
 	{ sed -n '/^#/p' constraints.txt; $(BIN)/pip freeze --exclude-editable; } > constraints.new

@@ -5,7 +5,7 @@ Nothing heavy is imported before a command runs, so that `euinet --help` is inst
 
 from __future__ import annotations
 
-from euinet.cli import judging, training, tuning, using
+from euinet.cli import inboxing, judging, paging, serving, training, tuning, using
 from euinet.cli.program import app
 
-__all__ = ["app", "judging", "training", "tuning", "using"]
+__all__ = ["app", "inboxing", "judging", "paging", "serving", "training", "tuning", "using"]

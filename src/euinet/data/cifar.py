@@ -61,6 +61,13 @@ def ensure_cifar10(root: Path, notify: Notify | None = None) -> Path:
     return folder
 
 
+def has_cifar10(root: Path) -> bool:
+    """Return whether CIFAR-10's files are below the data root and intact; nothing is fetched."""
+    from torchvision.datasets import CIFAR10
+
+    return not _bad_files(root / str(CIFAR10.base_folder))
+
+
 def load_cifar10(root: Path) -> tuple[LabelledImages, LabelledImages]:
     """Return CIFAR-10's 50,000 training and 10,000 test images, (N, 3, 32, 32), from an intact folder."""
     from torchvision.datasets import CIFAR10

@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 
 from euinet.data import sources
-from euinet.data.cifar import ensure_cifar10, load_cifar10
+from euinet.data.cifar import ensure_cifar10, has_cifar10, load_cifar10
 from euinet.data.digits import digits_folder, load_digits
 from euinet.data.folders import load_folder
 from euinet.data.idx import read_labelled_images
-from euinet.data.sources import IdxSet, Notify, ensure_idx_files
+from euinet.data.sources import IdxSet, Notify, ensure_idx_files, has_idx_files
 from euinet.errors import UsageError
 from euinet.records import Dataset, LabelledImages
 
@@ -28,6 +28,7 @@ class _NamedSet:
     class_names: tuple[str, ...]
     fetch: Callable[[Path, Notify | None], Path]
     load: Callable[[Path, Notify | None], _Parts]
+    is_there: Callable[[Path], bool]
 
 
 def _fetch_idx(idx_set: IdxSet, root: Path, notify: Notify | None) -> Path:
@@ -56,7 +57,12 @@ def _load_digits(_root: Path, _notify: Notify | None) -> _Parts:
 
 
 def _idx_set(idx_set: IdxSet, class_names: tuple[str, ...]) -> _NamedSet:
-    return _NamedSet(class_names, partial(_fetch_idx, idx_set), partial(_load_idx, idx_set))
+    return _NamedSet(
+        class_names,
+        partial(_fetch_idx, idx_set),
+        partial(_load_idx, idx_set),
+        partial(has_idx_files, idx_set),
+    )
 
 
 _TEN_DIGITS = tuple("0123456789")
@@ -66,8 +72,8 @@ _NAMED_SETS = {
     "mnist": _idx_set(sources.MNIST, _TEN_DIGITS),
     "fashion-mnist": _idx_set(sources.FASHION_MNIST, tuple(_FASHION.split(","))),
     "kmnist": _idx_set(sources.KMNIST, ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")),
-    "cifar10": _NamedSet(tuple(_CIFAR10.split(",")), ensure_cifar10, _load_cifar10),
-    "digits": _NamedSet(_TEN_DIGITS, _digits_folder, _load_digits),
+    "cifar10": _NamedSet(tuple(_CIFAR10.split(",")), ensure_cifar10, _load_cifar10, has_cifar10),
+    "digits": _NamedSet(_TEN_DIGITS, _digits_folder, _load_digits, lambda _: True),
 }
 DATASET_NAMES = tuple(_NAMED_SETS)
 """The names that `load_dataset` knows."""
@@ -105,6 +111,14 @@ def load_dataset(
         )
     train, test = named.load(sources.data_root(data_root), notify)
     return Dataset(name_or_folder, named.class_names, train, test)
+
+
+def is_at_hand(name_or_folder: str, data_root: Path | None = None) -> bool:
+    """Return whether `load_dataset` would find the data on this computer, intact, and fetch nothing."""
+    named = _NAMED_SETS.get(name_or_folder)
+    if named is None:
+        return Path(name_or_folder).expanduser().is_dir()
+    return named.is_there(sources.data_root(data_root))
 
 
 def fetch_dataset(name: str, data_root: Path | None = None, notify: Notify | None = None) -> Path:

@@ -122,6 +122,14 @@ def ensure_idx_files(idx_set: IdxSet, root: Path, notify: Notify | None = None) 
     return search.good
 
 
+def has_idx_files(idx_set: IdxSet, root: Path) -> bool:
+    """Return whether all files of the set are there and intact; nothing is fetched."""
+    search = _Search()
+    for name, md5 in idx_set.md5.items():
+        _look_on_disk(search, idx_set.folder(root), name, md5)
+    return len(search.good) == len(idx_set.md5)
+
+
 def _look_on_disk(search: _Search, folder: Path, name: str, md5: str) -> None:
     candidates = [folder / name] if name.endswith(".gz") else [folder / name, folder / f"{name}.gz"]
     for path in candidates:

@@ -14,8 +14,9 @@ from torch import Tensor
 from euinet.artifact import Model
 from euinet.data.outliers import noise
 from euinet.errors import EuiNetError, ExportError
-from euinet.predict.onnx_engine import OnnxPredictor
+from euinet.predict.onnx_engine import EXPLAINED, OnnxPredictor
 from euinet.records import Decision
+from euinet.scoring.inference import in_batches, read_perturbed
 from euinet.scoring.joint import apply_temperature
 
 TOLERANCE = 1e-4
@@ -27,20 +28,23 @@ BATCHES = (1, 7, IMAGES)  # the answer must not depend on how many come together
 Outputs = dict[str, npt.NDArray[Any]]
 
 
-def check_export(model: Model, file: Path) -> None:
+def check_export(model: Model, file: Path, *, explained: bool = False) -> None:
     """Raise ExportError unless the ONNX `file` answers as `model` does, on the CPU.
 
     The images are noise, clouds and blobs. Scores must agree to 1e-4 (see `differs`), and labels where the
     `ood_score` is not as near to its threshold. Within the file labels and p-values must follow from its
-    scores exactly.
+    scores exactly. With `explained` the perturbed images and their features are compared too.
     """
     images = probe_images(model)
     expected = model.decide(images)
     try:
         predictor = OnnxPredictor(str(file))
         for count in BATCHES:
-            found = predictor.run(images[:count].numpy())
-            for problem in (differs(model, expected, found, count), contradicts(model, found)):
+            found = predictor.run(images[:count].numpy(), EXPLAINED if explained else ())
+            problems = [differs(model, expected, found, count), contradicts(model, found)]
+            if explained:
+                problems.append(reads_otherwise(model, images[:count], found))
+            for problem in problems:
                 if problem is not None:
                     raise ExportError(
                         f"The exported file does not answer as the model does ({problem}), so it was not "
@@ -89,6 +93,29 @@ def differs(model: Model, expected: Decision, found: Outputs, count: int) -> str
     best, second = (np.sort(expected.scores[:count, 1:], axis=1)[:, place] for place in (-1, -2))
     if (found["best_class"] != expected.classifier_labels[:count])[best - second > loose].any():
         return "the classifier's own choices differ"
+    return None
+
+
+def reads_otherwise(model: Model, images: Tensor, found: Outputs) -> str | None:
+    """Return where the file's perturbed images or features are not the model's; None: nowhere.
+
+    They may differ as scores may (see `differs`): where a direction jumps, the pixel changes by two steps.
+    """
+    settings = model.card.preset.scoring
+    count = len(images)
+    jumps = math.ceil(JUMPS * count) if settings.epsilon > 0 else 0
+
+    def read(inputs: Tensor) -> tuple[Tensor, ...]:
+        reading = read_perturbed(model.folded, inputs, settings)
+        return reading.perturbed, reading.features
+
+    wanted = in_batches(read, images, torch.device("cpu"))
+    for name, tensor in zip(EXPLAINED, wanted, strict=True):
+        values = tensor.numpy().reshape(count, -1)
+        apart = np.abs(found[name].reshape(count, -1) - values).max(axis=1)
+        close = apart <= TOLERANCE * (1 + np.abs(values).max(axis=1))
+        if np.count_nonzero(~close) > jumps:
+            return f"{name} differ by {apart.max():.2g}"
     return None
 
 

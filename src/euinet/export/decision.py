@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from euinet.artifact import Model
 from euinet.models import to_network_range
-from euinet.scoring.inference import perturbed_scores, raw_joint_scores
+from euinet.scoring.inference import Reading, raw_joint_scores, read_perturbed
 from euinet.scoring.joint import judge
 
 
@@ -23,6 +23,20 @@ class DecisionOutputs(NamedTuple):
     scores: Tensor  # (N, K+1) float32, what enters the softmax
     disc_score: Tensor  # (N,) float32, h, 0 real … 1 fake
     p_value: Tensor | None = None  # (N,) float32, 1/(n+1) … 1; only with calibration scores
+
+
+class ExplainedOutputs(NamedTuple):
+    """`DecisionOutputs`, and what else the page shows; the fields' names are the file's outputs."""
+
+    label: Tensor
+    best_class: Tensor
+    ood_score: Tensor
+    probabilities: Tensor
+    scores: Tensor
+    disc_score: Tensor
+    perturbed: Tensor  # (N, C, H, W) float32, the images after the perturbation, in −1 … 1
+    features: Tensor  # (N, F) float32 of the perturbed images: what the classifier reads
+    p_value: Tensor | None = None  # last: a file without calibration scores lacks it
 
 
 class WholeDecision(nn.Module):
@@ -48,7 +62,13 @@ class WholeDecision(nn.Module):
 
     def forward(self, images: Tensor) -> DecisionOutputs:
         """Return the decision for uint8 images (N, C, H, W)."""
-        raw = perturbed_scores(self.network, to_network_range(images), self.settings)
+        return self._decision(self._read(images))
+
+    def _read(self, images: Tensor) -> Reading:
+        return read_perturbed(self.network, to_network_range(images), self.settings)
+
+    def _decision(self, reading: Reading) -> DecisionOutputs:
+        raw = reading.raw
         scores = raw_joint_scores(raw, self.settings, self.logit_range)
         judged = judge(scores, None if self.calibration is None else self.thresholds)
         return DecisionOutputs(
@@ -71,3 +91,13 @@ class WholeDecision(nn.Module):
             at_least = at_least & (self.calibration_answers == best.unsqueeze(1))
             count = self.calibration_counts[best]
         return (1 + at_least.sum(dim=1)).double().div(count + 1).float()
+
+
+class ExplainedDecision(WholeDecision):
+    """`WholeDecision` that tells what it read, too: uint8 (N, C, H, W) → `ExplainedOutputs`."""
+
+    def forward(self, images: Tensor) -> ExplainedOutputs:  # type: ignore[override]
+        """Return the decision for uint8 images (N, C, H, W), the perturbed images and their features."""
+        reading = self._read(images)
+        decided = self._decision(reading)
+        return ExplainedOutputs(*decided[:-1], reading.perturbed, reading.features, decided.p_value)

@@ -19,7 +19,7 @@ from euinet import __version__
 from euinet.artifact import Model
 from euinet.errors import ExportError, UsageError
 from euinet.export.check import check_export
-from euinet.export.decision import DecisionOutputs, WholeDecision
+from euinet.export.decision import DecisionOutputs, ExplainedDecision, ExplainedOutputs, WholeDecision
 from euinet.export.gradient import traced
 from euinet.files import write_atomically
 from euinet.predict.onnx_metadata import INPUT, KEY, OnnxMetadata
@@ -31,21 +31,22 @@ OPSET = 18  # old enough for onnxruntime-web; newer ones add nothing that is use
 _CHATTY = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
 
 
-def export_onnx(model: Model, path: Path) -> None:
+def export_onnx(model: Model, path: Path, *, explained: bool = False) -> None:
     """Write `model` to `path` as one ONNX file that holds the whole decision, weights included.
 
     Its input `images` is uint8 (N, C, H, W) in the model's size, N ≥ 0; its outputs are the fields of
-    `DecisionOutputs`; its metadata is `OnnxMetadata`. The file is compared with the model before it takes
+    `DecisionOutputs`, with `explained` those of `ExplainedOutputs`, which the page in a browser shows; its
+    metadata is `OnnxMetadata`. The file is compared with the model before it takes
     its place (check.py); what stood at `path` stays until then. Raises UsageError without the packages of the
     extra `export`, ExportError when the model cannot be exported or its file answers differently,
     StorageError when the file cannot be written.
     """
     _check_installed()
     model = _on_the_cpu(model)
-    file = _onnx_model(model)
+    file = _onnx_model(model, explained)
     with write_atomically(path) as temporary:
         temporary.write_bytes(_bytes(file))
-        check_export(model, temporary)
+        check_export(model, temporary, explained=explained)
 
 
 def _check_installed() -> None:
@@ -64,9 +65,9 @@ def _on_the_cpu(model: Model) -> Model:
     return replace(model, network=copy.deepcopy(model.network).cpu().eval().requires_grad_(False))
 
 
-def _onnx_model(model: Model) -> onnx.ModelProto:
+def _onnx_model(model: Model, explained: bool) -> onnx.ModelProto:
     """Return the ONNX model of `model`. Raises ExportError when one of its operations has none."""
-    module = WholeDecision(model).eval()
+    module = (ExplainedDecision if explained else WholeDecision)(model).eval()
     card = model.card
     # 0 and 1 images, and as many as there are channels, would be taken for a fixed number
     example = torch.zeros(5, card.channels, card.image_size, card.image_size, dtype=torch.uint8)
@@ -78,7 +79,7 @@ def _onnx_model(model: Model) -> onnx.ModelProto:
                 (example,),
                 dynamo=True,
                 input_names=[INPUT],
-                output_names=output_names(model),
+                output_names=output_names(model, explained),
                 dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
                 opset_version=OPSET,
                 external_data=False,
@@ -94,9 +95,10 @@ def _onnx_model(model: Model) -> onnx.ModelProto:
     return proto
 
 
-def output_names(model: Model) -> list[str]:
+def output_names(model: Model, explained: bool = False) -> list[str]:
     """Return the outputs of the model's file, in order: no p-value where there are no calibration scores."""
-    return [name for name in DecisionOutputs._fields if name != "p_value" or model.calibration]
+    fields = ExplainedOutputs._fields if explained else DecisionOutputs._fields
+    return [name for name in fields if name != "p_value" or model.calibration]
 
 
 def _label(proto: onnx.ModelProto, metadata: OnnxMetadata) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from euinet.predict.engine import Facts, fingerprint
 from euinet.predict.onnx_metadata import INPUT, KEY, OnnxMetadata, read_metadata
 
 BATCH = 500  # images a pass; scores do not depend on it
+EXPLAINED = ("perturbed", "features")  # outputs that a file for the page has besides; unread here
 _FATAL = 4  # onnxruntime's severity: what goes wrong is raised, not printed
 
 
@@ -35,7 +37,8 @@ class OnnxPredictor:
             raise
         except Exception as error:  # whatever a hostile description leads to
             raise _damaged(model, error) from error
-        self._outputs = [output.name for output in self._session.get_outputs()]
+        named = [output.name for output in self._session.get_outputs()]
+        self._outputs = [name for name in named if name not in EXPLAINED]
         self.facts = Facts(
             model=model,
             class_names=self.metadata.class_names,
@@ -62,10 +65,10 @@ class OnnxPredictor:
             probabilities=found["probabilities"],
         )
 
-    def run(self, pixels: np.ndarray) -> dict[str, Any]:
-        """Return all the file's outputs by name for uint8 images (N, C, H, W), in one pass.
+    def run(self, pixels: np.ndarray, also: Sequence[str] = ()) -> dict[str, Any]:
+        """Return the file's outputs by name for uint8 images (N, C, H, W), in one pass.
 
-        Raises as `predict` does.
+        `also` are those of `EXPLAINED` that are wanted. Raises as `predict` does.
         """
         plain = self.metadata.preprocessing
         wanted = (plain.channels, plain.image_size, plain.image_size)
@@ -75,9 +78,11 @@ class OnnxPredictor:
                 f"of shape (N, {', '.join(map(str, wanted))}): convert them."
             )
         try:
-            values = self._session.run(self._outputs, {INPUT: np.ascontiguousarray(pixels)})
-            found = dict(zip(self._outputs, values, strict=True))
-            _check_answers(found, len(pixels), len(self.metadata.class_names))
+            names = [*self._outputs, *also]
+            values = self._session.run(names, {INPUT: np.ascontiguousarray(pixels)})
+            found = dict(zip(names, values, strict=True))
+            answers = {name: found[name] for name in self._outputs}
+            _check_answers(answers, len(pixels), len(self.metadata.class_names))
         except Exception as error:  # a graph may fail in any way at any operation
             raise _damaged(str(self._path), error) from error
         return found
@@ -117,7 +122,8 @@ def _checked(session: Any, file: str) -> OnnxMetadata:
     wanted |= {"disc_score": (numbers, [])} | (
         {"p_value": (numbers, [])} if metadata.calibration_images else {}
     )
-    if {given.name: (given.type, given.shape[1:]) for given in session.get_outputs()} != wanted:
+    found = {given.name: (given.type, given.shape[1:]) for given in session.get_outputs()}
+    if {name: kind for name, kind in found.items() if name not in EXPLAINED} != wanted:
         raise ValueError("its outputs are not as described")
     return metadata
 

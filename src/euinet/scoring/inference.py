@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -47,23 +47,41 @@ def raw_scores(model: nn.Module, images: Tensor, settings: ScoringSettings) -> R
     return RawScores(*in_batches(score, images, next(model.parameters()).device))
 
 
+class Reading(NamedTuple):
+    """What an EuiNet read and what it said of it, for B images, on its device."""
+
+    raw: RawScores
+    perturbed: Tensor  # (B, C, H, W), the images after the perturbation, in the network's −1 … 1
+    features: Tensor  # (B, F) of the perturbed images: what the classifier reads
+
+
 def perturbed_scores(model: nn.Module, images: Tensor, settings: ScoringSettings) -> RawScores:
     """Perturb (B, C, H, W) images in −1 … 1 and return what an EuiNet says of them, on their device."""
+    return read_perturbed(model, images, settings).raw
+
+
+def read_perturbed(model: nn.Module, images: Tensor, settings: ScoringSettings) -> Reading:
+    """Return what `perturbed_scores` does with the perturbed images and their features."""
 
     def scaled_logits(inputs: Tensor) -> Tensor:
         return apply_temperature(model(inputs).class_logits, settings.temperature, settings.temperature_rule)
 
     perturbed = perturb(images, scaled_logits, settings)
     with torch.no_grad():
-        return read_heads(model, perturbed)
+        raw, features = _read(model, perturbed)
+    return Reading(raw, perturbed, features)
 
 
 def read_heads(model: nn.Module, images: Tensor) -> RawScores:
     """Return what an EuiNet says of (B, C, H, W) images in −1 … 1, on their device."""
+    return _read(model, images)[0]
+
+
+def _read(model: nn.Module, images: Tensor) -> tuple[RawScores, Tensor]:
     outputs: Outputs = model(images)
     memory = getattr(model, "memory", None)
     distance = None if memory is None else memory(outputs.features)
-    return RawScores(outputs.class_logits, outputs.disc_logits, distance)
+    return RawScores(outputs.class_logits, outputs.disc_logits, distance), outputs.features
 
 
 @torch.no_grad()

@@ -1,0 +1,69 @@
+"""The command that writes a page: page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from euinet.cli.options import DataRootOption, JsonOption, ModelArgument, print_result, say
+from euinet.cli.program import app
+
+
+@app.command()
+def page(
+    model: ModelArgument,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the page.")],
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            help="The training data, for the nearest training images. [default: what the model's card names]",
+            show_default=False,
+        ),
+    ] = None,
+    neighbours: Annotated[
+        int,
+        typer.Option(
+            "--neighbours",
+            min=0,
+            max=20_000,
+            help="Training images that go with the page, if the data are at hand; 0: none does.",
+        ),
+    ] = 2000,
+    force: Annotated[
+        bool, typer.Option("--force", help="Put the page into a folder that holds other things, too.")
+    ] = False,
+    data_root: DataRootOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Write a page that runs the model in any browser, without a server of ours and offline.
+
+    Draw something and see the answer and why. Any web server can give the folder out:
+    python -m http.server --directory DIR
+    """
+    from euinet.artifact import load_model
+    from euinet.page import write_page
+    from euinet.pretrained import resolve_model
+
+    folder = resolve_model(model)
+    result = write_page(
+        load_model(folder),
+        folder.name if folder.name != "model" else folder.resolve().parent.name,
+        out,
+        model_folder=folder,
+        data=data,
+        data_root=data_root,
+        most_neighbours=neighbours,
+        force=force,
+        notify=say,
+    )
+    print_result(
+        result,
+        json_,
+        lambda found: (
+            f"Wrote {found['out']} ({found['bytes'] / 1e6:.1f} MB). "
+            f"Look at it: python -m http.server --directory {found['out']}"
+        ),
+    )

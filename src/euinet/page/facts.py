@@ -1,0 +1,52 @@
+"""What the page, served or not, says of a model: `GET /v1/model`, and model.json of a static page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from euinet import __version__
+from euinet.artifact import Model, ModelCard
+
+
+def model_facts(
+    model: Model,
+    name: str,
+    *,
+    explain: bool = True,
+    record: bool = False,
+    inbox: bool = False,
+    neighbours: bool = False,
+) -> dict[str, Any]:
+    """Return plain values for JSON about `model`, called `name`, and which features there are of it.
+
+    `threshold` is of `ood_score`; one a class, in the order of `class_names`, where `per_class`. `settings`
+    are those of temperature, perturbation and eq. 4: α is `disc_scale`, γ `disc_shift`.
+    """
+    card, calibration = model.card, model.calibration or None
+    thresholds = [0.0] if calibration is None else calibration.thresholds(len(card.class_names)).tolist()
+    per_class = calibration is not None and calibration.per_class
+    return {
+        "name": name,
+        "data": card.data,
+        "class_names": list(card.class_names),
+        "held_out": held_out_names(card),
+        "channels": card.channels,
+        "image_size": card.image_size,
+        "alpha": None if calibration is None else calibration.alpha,
+        "per_class": per_class,
+        "calibration_images": 0 if calibration is None else len(calibration),
+        "threshold": thresholds if per_class else thresholds[0],
+        "settings": card.preset.scoring.model_dump(mode="json"),
+        "preset": card.preset.name,
+        "metrics": card.metrics,
+        "euinet_version": __version__,
+        "features": {"explain": explain, "record": record, "inbox": inbox, "neighbours": neighbours},
+    }
+
+
+def held_out_names(card: ModelCard) -> list[str]:
+    """Return the names of the classes that the model never saw, as far as they are known: else numbers."""
+    from euinet.data.datasets import DATASET_NAMES, class_names
+
+    names = class_names(card.data) if card.data in DATASET_NAMES else ()
+    return [names[number] if number < len(names) else str(number) for number in card.unknown_classes]

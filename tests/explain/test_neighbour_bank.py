@@ -1,0 +1,132 @@
+"""The nearest training images: the right ones, of the training part alone, and never fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from explain_settings import SIGN
+from sklearn.neighbors import NearestNeighbors
+
+from euinet.artifact import Model
+from euinet.data import load_dataset, split_dataset
+from euinet.data.fingerprint import dataset_fingerprint
+from euinet.explain import Explainer, NeighbourBank, load_bank
+from euinet.explain.plain import image_of
+from euinet.scoring.inference import in_batches, read_perturbed
+
+DIGITS = tuple("123456789")
+
+
+@pytest.fixture(scope="module")
+def model(explained_model: Callable[..., Model]) -> Model:
+    return explained_model(SIGN)
+
+
+@pytest.fixture(scope="module")
+def known(random_images: Callable[..., torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    return random_images(90, 1, 16, 16, seed=2), torch.arange(90) % 3
+
+
+@pytest.fixture(scope="module")
+def digits_model(explained_model: Callable[..., Model]) -> Model:
+    """An untrained network with the card of a model of scikit-learn's digits, 0 held out."""
+    return explained_model(
+        {},
+        size=28,
+        class_names=DIGITS,
+        known_classes=tuple(range(1, 10)),
+        unknown_classes=(0,),
+        data="digits",
+        data_fingerprint=dataset_fingerprint(load_dataset("digits")),
+    )
+
+
+def features_of(model: Model, images: torch.Tensor) -> np.ndarray:
+    def read(inputs: torch.Tensor) -> torch.Tensor:
+        return read_perturbed(model.folded, inputs, model.card.preset.scoring).features
+
+    return in_batches(read, images, torch.device("cpu"))[0].numpy()
+
+
+def test_the_nearest_are_those_of_scikit_learn(
+    model: Model, known: tuple[torch.Tensor, torch.Tensor], random_images: Callable[..., torch.Tensor]
+) -> None:
+    images, labels = known
+    bank = NeighbourBank.of(model, images, labels)
+    asked = random_images(12, 1, 16, 16, seed=3)
+    judge = NearestNeighbors(n_neighbors=8, metric="cosine", algorithm="brute")
+    distances, places = judge.fit(features_of(model, images)).kneighbors(features_of(model, asked))
+    for at, one in enumerate(Explainer(model, bank).explain(asked)):
+        found = one["neighbours"]
+        np.testing.assert_allclose([near["distance"] for near in found], distances[at], atol=1e-3)
+        assert [near["distance"] for near in found] == sorted(near["distance"] for near in found)
+        best = places[at][0]
+        if distances[at][1] - distances[at][0] > 2e-3:  # else rounding to float16 decides
+            np.testing.assert_array_equal(image_of(found[0]["image"]), images[best].numpy())
+            assert found[0]["label"] == model.card.class_names[labels[best]]
+
+
+def test_an_image_of_the_bank_is_nearest_to_itself(
+    model: Model, known: tuple[torch.Tensor, torch.Tensor]
+) -> None:
+    images, labels = known
+    bank = NeighbourBank.of(model, images, labels)
+    one = Explainer(model, bank).explain(images[17:18])[0]["neighbours"][0]
+    np.testing.assert_array_equal(image_of(one["image"]), images[17].numpy())
+    assert one["distance"] == pytest.approx(0, abs=1e-3)
+    assert one["label"] == model.card.class_names[17 % 3]
+
+
+def test_a_large_bank_is_cut_to_equally_many_of_each_class(model: Model) -> None:
+    labels = torch.tensor([0] * 60 + [1] * 25 + [2] * 5)
+    images = torch.arange(90, dtype=torch.uint8).view(90, 1, 1, 1).expand(90, 1, 16, 16).contiguous()
+    bank = NeighbourBank.of(model, images, labels, most=25)
+    assert np.bincount(bank.labels).tolist() == [10, 10, 5]
+    np.testing.assert_array_equal(labels.numpy()[bank.images[:, 0, 0, 0]], bank.labels)
+
+
+def test_features_are_rounded_to_halves_so_that_a_page_has_the_same(
+    model: Model, known: tuple[torch.Tensor, torch.Tensor]
+) -> None:
+    bank = NeighbourBank.of(model, *known)
+    np.testing.assert_array_equal(bank.features.astype(np.float16).astype(np.float32), bank.features)
+    np.testing.assert_allclose(np.linalg.norm(bank.features, axis=1), 1, atol=1e-3)
+
+
+def test_a_bank_holds_training_images_of_known_classes_alone(digits_model: Model) -> None:
+    bank = load_bank(digits_model)
+    assert bank is not None
+    assert len(bank) > 500
+    card = digits_model.card
+    split = split_dataset(load_dataset("digits"), ["0"], card.preset.data, card.seed)
+    trained = {image.numpy().tobytes() for image in split.train.images}
+    kept_aside = [split.validation, split.calibration, split.test]
+    others = {image.numpy().tobytes() for part in kept_aside for image in part.images} - trained
+    assert others
+    shown = {image.tobytes() for image in bank.images}
+    assert shown <= trained
+    assert not shown & others
+    assert {bank.class_names[label] for label in bank.labels} == set(DIGITS)
+
+
+def test_other_images_of_the_same_name_are_no_bank(digits_model: Model) -> None:
+    said: list[str] = []
+    other = replace(digits_model, card=replace(digits_model.card, data_fingerprint="0" * 16))
+    assert load_bank(other, notify=said.append) is None
+    assert "other images" in said[0]
+
+
+def test_what_is_not_at_hand_is_not_fetched(
+    digits_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("euinet.data.datasets.load_dataset", lambda *_, **__: pytest.fail("it was loaded"))
+    for name in ("mnist", "kmnist", "cifar10", "no such data"):
+        model = replace(digits_model, card=replace(digits_model.card, data=name))
+        assert load_bank(model, tmp_path) is None
+    assert load_bank(digits_model, most=0) is None
+    assert not list(tmp_path.iterdir())
