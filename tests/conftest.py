@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
+from commands import Ended
+from euinet import __main__ as program
 from euinet.data import hold_out_classes
 from euinet.devices import make_fabric
 from euinet.presets import Preset, get_preset
@@ -56,3 +59,19 @@ def random_images() -> Callable[..., torch.Tensor]:
         return torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
 
     return make
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Run the program in this process, by the words of its command line."""
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def call(*arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["euinet", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            program.run()
+        code = ended.value.code
+        return Ended(code if isinstance(code, int) else int(code is not None), *capsys.readouterr())
+
+    return call

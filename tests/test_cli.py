@@ -9,14 +9,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import euinet
-from euinet import __main__ as program
+from commands import Ended
 from euinet.data import datasets
 from euinet.errors import DataError
 from euinet.evaluation import saved
@@ -29,28 +29,6 @@ SMALL = [
     *("--set", "training.batch_size=32", "--set", "data.stitched=0", "--set", "training.temperature=1"),
     *("--set", "scoring.known_rejected=0.05", "--device", "cpu", "--precision", "32-true"),
 ]
-
-
-class Ended(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
-    """Run the program in this process."""
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setenv("NO_COLOR", "1")
-
-    def call(*arguments: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["euinet", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            program.run()
-        code = ended.value.code
-        return Ended(code if isinstance(code, int) else int(code is not None), *capsys.readouterr())
-
-    return call
 
 
 def started(*arguments: object) -> subprocess.Popen[str]:

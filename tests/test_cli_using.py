@@ -8,14 +8,14 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from euinet import __main__ as program
+from commands import Ended
 from euinet.answers import Answers
 from euinet.artifact import Model, load_model
 from euinet.data import load_dataset, split_dataset
@@ -23,24 +23,6 @@ from euinet.experiment import calibrated_model
 from euinet.models.euinet import EuiNet
 from euinet.presets import get_preset
 from euinet.records import Dataset
-
-
-class Ended(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
-    def call(*arguments: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["euinet", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            program.run()
-        code = ended.value.code
-        return Ended(code if isinstance(code, int) else int(code is not None), *capsys.readouterr())
-
-    return call
 
 
 @pytest.fixture(scope="module")

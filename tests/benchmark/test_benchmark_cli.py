@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from euinet import __main__ as program
+from commands import Ended
 
 TINY = [
     *("--set", "training.epochs=1", "--set", "training.min_steps=1", "--set", "training.average_decay=0"),
@@ -21,25 +19,9 @@ TINY = [
 ]
 
 
-class Ended(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setenv("NO_COLOR", "1")
-
-    def call(*arguments: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["euinet", "benchmark", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            program.run()
-        code = ended.value.code
-        return Ended(code if isinstance(code, int) else int(code is not None), *capsys.readouterr())
-
-    return call
+def run(run: Callable[..., Ended]) -> Callable[..., Ended]:
+    return lambda *arguments: run("benchmark", *arguments)
 
 
 def test_tables_to_stdout_progress_to_stderr_and_json_alone(

@@ -4,41 +4,21 @@ from __future__ import annotations
 
 import io
 import json
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 from inbox_cases import SUBJECT, fill, quadrant
 
-from euinet import __main__ as program
+from commands import Ended
 from euinet.data.folders import load_folder
 from euinet.errors import UsageError
 from euinet.inbox import Inbox
 from euinet.inbox.database import IMAGES, reading
 from euinet.inbox.export import WRITTEN, Exported, export_folder
 from euinet.inbox.pictures import from_png, image_key
-
-
-class Ended(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
-    def call(*arguments: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["euinet", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            program.run()
-        code = ended.value.code
-        return Ended(code if isinstance(code, int) else int(code is not None), *capsys.readouterr())
-
-    return call
 
 
 def keys(which: int, *seeds: int) -> list[str]:
