@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +15,9 @@ from inbox_cases import SUBJECT, fill, quadrant
 
 from commands import Ended
 from euinet.data.folders import load_folder
-from euinet.errors import UsageError
+from euinet.errors import StorageError, UsageError
 from euinet.inbox import Inbox
-from euinet.inbox.database import IMAGES, reading
+from euinet.inbox.database import DATABASE, IMAGES, reading
 from euinet.inbox.export import WRITTEN, Exported, export_folder
 from euinet.inbox.pictures import from_png, image_key
 
@@ -49,6 +50,17 @@ def test_each_label_is_a_folder_of_its_images(inbox: Inbox, tmp_path: Path) -> N
     np.testing.assert_array_equal(
         from_png((out / "north-west" / f"{keys(0, 1)[0]}.png").read_bytes()), quadrant(0, 1)
     )
+
+
+def test_a_key_that_leads_elsewhere_is_refused(inbox: Inbox, tmp_path: Path) -> None:
+    fill(inbox, 1)
+    inbox.label(keys(0, 0), "zero")
+    with sqlite3.connect(inbox.folder / DATABASE) as db:
+        db.execute("UPDATE items SET key = '../../elsewhere'")
+    db.close()
+    with pytest.raises(StorageError, match="no valid key"):
+        exported(inbox, tmp_path / "out")
+    assert not found(tmp_path / "out")
 
 
 def test_again_after_labels_changed_moves_what_it_wrote_and_touches_nothing_else(

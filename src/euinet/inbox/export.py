@@ -19,6 +19,7 @@ from typing import IO, Any
 from euinet.errors import StorageError, UsageError
 from euinet.files import make_folder, storage_error, write_text
 from euinet.inbox.names import class_name
+from euinet.inbox.pictures import write_whole
 from euinet.inbox.store import KEY, Item, find_items, read_png
 
 WRITTEN = ".euinet-inbox.json"  # lists the files of the last export; the dot hides it from `euinet train`
@@ -107,18 +108,11 @@ def _labelled(db: sqlite3.Connection, folder: Path) -> Iterator[tuple[str, Item,
 
 
 def _write(path: Path, png: bytes) -> None:
-    """Write an image whole or not at all, unless it is there; the dot hides what a killed process leaves."""
+    """Write an image, unless it is there."""
     if path.is_file() and path.read_bytes() == png:
         return
     path.parent.mkdir(exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_bytes(png)
-        temporary.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
+    write_whole(path, png)
 
 
 def _written(root: Path) -> list[str]:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -39,3 +42,19 @@ def from_png(png: bytes) -> Pixels:
     with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
         array = np.asarray(image)
     return array[np.newaxis] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def write_whole(path: Path, png: bytes) -> None:
+    """Write an image whole or not at all; the dot hides what a killed process leaves.
+
+    Without fsync, which would cost more than all else: an image may be lost in a power cut, and is then known
+    by its size.
+    """
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part")
+    try:
+        temporary.write_bytes(png)
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from euinet.inbox.database import IMAGES
-from euinet.inbox.pictures import KEY_DIGITS, Pixels, from_png, image_key, to_png
+from euinet.inbox.pictures import KEY_DIGITS, Pixels, from_png, image_key, to_png, write_whole
 
 Status = Literal["new", "labelled", "nuisance"]
 Source = Literal["predict", "drawing"]
@@ -196,20 +196,9 @@ def sweep(db: sqlite3.Connection, folder: Path) -> int:
 
 
 def _write_png(path: Path, pixels: Pixels) -> int:
-    """Write an image whole or not at all, and return its bytes.
-
-    Without fsync, which would cost more than all else: an image may be lost in a power cut, and is then known
-    by its size.
-    """
+    """Write an image and return its bytes."""
     png = to_png(pixels)
-    temporary = path.with_name(f"{path.stem}.{os.getpid()}.part")
-    try:
-        temporary.write_bytes(png)
-        temporary.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
+    write_whole(path, png)
     return len(png)
 
 
