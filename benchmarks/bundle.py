@@ -18,9 +18,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from euinet.artifact import load_model, save_model
-from euinet.evaluation.saved import evaluate_saved
+from euinet.judging.saved import evaluate_saved
 from euinet.pretrained import bundled_folder
+from euinet.trained.model import load_model, save_model
 
 RUNS = Path("runs/bundle")
 DATA, FAR = "mnist", ("fashion-mnist",)
@@ -60,8 +60,8 @@ def bundle(name: str, source: Path, arguments: list[str], data_root: str | None)
 def record(name: str, data_root: str | None) -> None:
     """Write the test record of a bundled model into the package; nothing else of it changes."""
     root = Path(data_root) if data_root else None
-    say = partial(print, f"{name}:", flush=True)
-    evaluate_saved(bundled_folder(name), DATA, FAR, "cpu", root, say, record=True)
+    notify = partial(print, f"{name}:", flush=True)
+    evaluate_saved(bundled_folder(name), DATA, FAR, "cpu", root, notify, record=True)
 
 
 def main() -> None:

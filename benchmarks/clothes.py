@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from euinet.data import load_dataset
+from euinet.data.sets.datasets import load_dataset
 from euinet.records import Dataset
 
 UNKNOWN = ("Sandal", "Bag")

@@ -21,13 +21,13 @@ import torch
 from PIL import Image
 
 from contenders.common import median, random_split, seconds_each
-from euinet.devices import make_fabric
-from euinet.models import to_network_range
-from euinet.models.folded import fold_batch_norms
-from euinet.preprocessing import Preprocessing
+from euinet.images.preprocessing import Preprocessing
+from euinet.networks import to_network_range
+from euinet.networks.folded import fold_batch_norms
 from euinet.presets import Preset, get_preset
 from euinet.records import LabelledImages
 from euinet.scoring.inference import perturbed_scores
+from euinet.training.devices import make_fabric
 from euinet.training.loop import train_step
 from euinet.training.run import TrainingRun
 

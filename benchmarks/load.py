@@ -57,7 +57,7 @@ end
 
 def digit_form() -> bytes:
     """Return a form with one PNG of a digit, 28 × 28."""
-    from euinet.data import load_dataset
+    from euinet.data.sets.datasets import load_dataset
 
     stream = io.BytesIO()
     Image.fromarray(load_dataset("digits").test.images[5][0].numpy()).save(stream, "png")

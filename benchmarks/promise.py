@@ -18,11 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-from euinet.artifact import Model, load_model
-from euinet.data import load_dataset, split_dataset
-from euinet.files import write_text
+from euinet.data.sets.datasets import load_dataset
+from euinet.data.split.holdout import split_dataset
+from euinet.model.conformal import Calibration, fewest_images
 from euinet.pretrained import pretrained_names, resolve_model
-from euinet.scoring.conformal import Calibration, fewest_images
+from euinet.system.files import write_text
+from euinet.trained.model import Model, load_model
 
 ALPHAS = (0.001, 0.01, 0.05, 0.1)
 PER_CLASS_ALPHAS = (0.01, 0.05, 0.1)  # 0.001 would need 999 images of each answer

@@ -169,10 +169,11 @@ def run_cell(cell: Cell) -> dict[str, Any]:
     import torch
 
     torch.set_num_threads(1)
-    from euinet.data import hold_out_classes, hold_out_known_class, load_dataset
-    from euinet.devices import make_fabric
+    from euinet.data.sets.datasets import load_dataset
+    from euinet.data.split.holdout import hold_out_classes, hold_out_known_class
     from euinet.errors import TrainingError
     from euinet.presets import get_preset
+    from euinet.training.devices import make_fabric
     from euinet.training.loop import train
 
     settings = {"training.epochs": str(cell.epochs), **cell.reading.settings}
@@ -199,8 +200,8 @@ def run_cell(cell: Cell) -> dict[str, Any]:
 
 def judge(trained: Trained, split: Split, settings: dict[str, str]) -> dict[str, Any]:
     """Return the measures of one trained cell without perturbation, and each detector's AUROC."""
-    from euinet.evaluation.evaluate import decision_metrics
-    from euinet.evaluation.metrics import detection_metrics
+    from euinet.judging.evaluate import decision_metrics
+    from euinet.judging.metrics import detection_metrics
     from euinet.presets import get_preset
     from euinet.scoring.baselines import gan_discriminator_scores
     from euinet.scoring.inference import decide_from_scores, raw_scores
@@ -227,14 +228,15 @@ def judge(trained: Trained, split: Split, settings: dict[str, str]) -> dict[str,
 
 def score_models(arguments: argparse.Namespace) -> None:
     """Measure the scoring readings on saved models, each on the split it was trained on."""
-    from euinet.artifact import load_model
-    from euinet.data import hold_out_classes, load_dataset
-    from euinet.evaluation.evaluate import decision_metrics
-    from euinet.evaluation.metrics import detection_metrics
+    from euinet.data.sets.datasets import load_dataset
+    from euinet.data.split.holdout import hold_out_classes
+    from euinet.judging.evaluate import decision_metrics
+    from euinet.judging.metrics import detection_metrics
     from euinet.presets import get_preset
     from euinet.scoring.baselines import vanilla_odin_scores
     from euinet.scoring.inference import decide_from_scores, raw_scores
     from euinet.scoring.threshold import fit_logit_range
+    from euinet.trained.model import load_model
 
     data_root = Path(arguments.data_root) if arguments.data_root else None
     dataset = load_dataset("mnist", data_root)

@@ -22,9 +22,9 @@ import torch
 from torch import nn
 
 from contenders.common import random_split
-from euinet.devices import make_fabric
 from euinet.presets import get_preset
 from euinet.training import loop
+from euinet.training.devices import make_fabric
 from euinet.training.loop import train_step
 from euinet.training.run import TrainingRun
 

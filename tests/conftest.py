@@ -13,10 +13,10 @@ from lightning_fabric import Fabric
 
 from commands import Ended
 from euinet import __main__ as program
-from euinet.data import hold_out_classes
-from euinet.devices import make_fabric
+from euinet.data.split.holdout import hold_out_classes
 from euinet.presets import Preset, get_preset
 from euinet.records import Dataset, Split
+from euinet.training.devices import make_fabric
 from tiny import TINY, quadrants
 
 

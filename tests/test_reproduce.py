@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from euinet.devices import make_fabric
 from euinet.experiment import Experiment, run_experiment
 from euinet.presets import get_preset
+from euinet.training.devices import make_fabric
 
 
 @pytest.mark.slow

@@ -13,14 +13,16 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from euinet import experiment
-from euinet.data import hold_out_classes, verify_split
-from euinet.evaluation.evaluate import euinet_decision
-from euinet.experiment import Experiment, Result, calibrated_model, evaluate, kept_promise, run_experiment
+from euinet.data.split.holdout import hold_out_classes
+from euinet.data.split.leaks import verify_split
+from euinet.experiment import Experiment, Result, achievable_alpha, calibrated_model, evaluate, run_experiment
+from euinet.judging.evaluate import euinet_decision
 from euinet.presets import Preset, get_preset
 from euinet.records import Dataset, Split
 from euinet.report import write_report
 from euinet.scoring.inference import raw_scores
 from euinet.scoring.threshold import fit_logit_range
+from euinet.system.notify import Notify
 from euinet.training import loop
 from euinet.training.loop import train
 from euinet.training.run import TrainingRun
@@ -127,7 +129,7 @@ def run(
     out: Path,
     monkeypatch: pytest.MonkeyPatch,
     held_out: tuple[int | str, ...] = ("north-west",),
-    notify: Callable[[str], None] | None = None,
+    notify: Notify | None = None,
 ) -> Result:
     monkeypatch.setattr(experiment, "load_dataset", lambda *arguments, **options: dataset)
     plan = Experiment("quadrants", held_out, preset, 3)
@@ -175,11 +177,11 @@ def test_with_nothing_held_out_what_needs_unknown_images_is_null(
 def test_a_promise_that_few_images_cannot_make_grows_and_says_so(split: Split) -> None:
     said: list[str] = []
     settings = get_preset("default").scoring
-    assert kept_promise(settings, split, said.append) == 0.25  # 3 images: 1/(3 + 1)
+    assert achievable_alpha(settings, split, said.append) == 0.25  # 3 images: 1/(3 + 1)
     assert said == [
         "alpha 0.01 needs 99 calibration images, but there are 3: it is 0.25 here. More images, or "
         "scoring.alpha, change that."
     ]
-    assert kept_promise(settings.model_copy(update={"alpha": 0.4}), split, said.append) == 0.4
-    assert kept_promise(get_preset("report").scoring, split, said.append) is None
+    assert achievable_alpha(settings.model_copy(update={"alpha": 0.4}), split, said.append) == 0.4
+    assert achievable_alpha(get_preset("report").scoring, split, said.append) is None
     assert len(said) == 1

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from euinet.models.resnet import PointwiseConv, StemConv
+from euinet.networks.resnet import PointwiseConv, StemConv
 from euinet.records import LabelledImages, Split, SplitPositions
 
 CLASSES = 9

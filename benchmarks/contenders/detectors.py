@@ -18,13 +18,14 @@ from pytorch_ood.api import Detector
 
 import euinet
 from contenders.common import as_torch_has_it, tell
-from euinet.allocator import keep_freed_memory
-from euinet.data import load_dataset, split_dataset
+from euinet.data.sets.datasets import load_dataset
+from euinet.data.split.holdout import split_dataset
 from euinet.detectors import POSTHOC, Entry, Subject, score_detectors
 from euinet.detectors.parts import Parts
 from euinet.detectors.passes import ImageBatches
 from euinet.detectors.reads import FittedOn
 from euinet.records import LabelledImages
+from euinet.system.allocator import keep_freed_memory
 
 KNOWN, SCORED, BATCH = 4000, 4000, 256
 CPU = torch.device("cpu")

@@ -19,9 +19,9 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from contenders.common import as_torch_has_it
-from euinet.data.outliers import partners, pseudo_outliers
-from euinet.models.discriminators import EvidenceDiscriminator, GanDiscriminator
-from euinet.models.euinet import EuiNet, _evidence
+from euinet.augmentations.outliers import partners, pseudo_outliers
+from euinet.networks.discriminators import EvidenceDiscriminator, GanDiscriminator
+from euinet.networks.euinet import EuiNet, _evidence
 from euinet.presets import Preset
 from euinet.records import Split
 from euinet.training.players import make_generator

@@ -23,13 +23,13 @@ from torch import Tensor
 
 import euinet
 from contenders.common import as_torch_has_it, batches_of, seconds_each, tell
-from euinet.allocator import keep_freed_memory
-from euinet.artifact import Model
 from euinet.export import export_onnx
-from euinet.models import to_network_range
+from euinet.networks import to_network_range
 from euinet.predict.onnx_engine import OnnxPredictor
 from euinet.scoring.baselines import ODIN_EPSILON, ODIN_TEMPERATURE, ClassifierOnly, vanilla_odin_scores
 from euinet.scoring.perturbation import NETWORK_RANGE
+from euinet.system.allocator import keep_freed_memory
+from euinet.trained.model import Model
 
 IMAGES, TIMES = 2560, 5
 BATCHES = (32, 64, 128, 256, 512)  # the library is run with each, and its best counts

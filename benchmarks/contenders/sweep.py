@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from contenders.common import median, random_split, seconds_each, tell
-from euinet.devices import make_fabric
 from euinet.presets import get_preset
+from euinet.training.devices import make_fabric
 from euinet.training.loop import train_step
 from euinet.training.run import TrainingRun
 

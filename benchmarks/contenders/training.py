@@ -16,8 +16,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from contenders.common import median, random_split, seconds_each, tell
 from contenders.plain_loop import PlainLoop
-from euinet.devices import make_fabric
 from euinet.presets import get_preset
+from euinet.training.devices import make_fabric
 from euinet.training.loop import train_step
 from euinet.training.run import TrainingRun
 

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
     import torch
 
-    from euinet.artifact import Model
     from euinet.estimator import EuiNetClassifier, EuiNetOutlierDetector
+    from euinet.trained.model import Model
 
 __version__ = "0.1.0"
 __all__ = ["EuiNetClassifier", "EuiNetOutlierDetector", "__version__", "load"]
@@ -22,8 +22,8 @@ def load(name_or_folder: str | Path, device: torch.device | str = "cpu") -> Mode
     Raises UsageError when there is no such model, StorageError when its files are damaged.
     """
     # not above: torch costs seconds, and `import euinet` must not
-    from euinet.artifact import load_model
     from euinet.pretrained import resolve_model
+    from euinet.trained.model import load_model
 
     return load_model(resolve_model(name_or_folder), device)
 

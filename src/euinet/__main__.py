@@ -8,7 +8,7 @@ import sys
 
 def run() -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 143 terminated."""
-    from euinet.interrupts import sigterm_as_interrupt
+    from euinet.system.interrupts import sigterm_as_interrupt
 
     with sigterm_as_interrupt():
         code = _exit_code()
@@ -18,7 +18,7 @@ def run() -> None:
 def _exit_code() -> int | str | None:
     from euinet.cli import app
     from euinet.errors import EuiNetError
-    from euinet.interrupts import INTERRUPTED, TERMINATED, is_of_sigterm
+    from euinet.system.interrupts import INTERRUPTED, TERMINATED, is_of_sigterm
 
     try:
         app()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -19,21 +19,25 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from euinet.artifact import Model, ModelCard, save_model
-from euinet.data import FarSet, get_far_set, load_dataset, split_dataset
-from euinet.data.fingerprint import dataset_fingerprint
-from euinet.evaluation.evaluate import compare_detectors, decision_metrics, detector_table, far_metrics
-from euinet.files import storage_error, write_text
-from euinet.lock import sole_user
-from euinet.model_files import CONFIG_FILE
+from euinet.data.far.overlap import get_far_set
+from euinet.data.far.sets import FarSet
+from euinet.data.sets.datasets import load_dataset
+from euinet.data.split.fingerprint import dataset_fingerprint
+from euinet.data.split.holdout import split_dataset
+from euinet.judging.evaluate import compare_detectors, decision_metrics, detector_table, far_metrics
+from euinet.model.conformal import fewest_images, smallest_alpha
+from euinet.model.names import CONFIG_FILE
 from euinet.presets import Preset, ScoringSettings
 from euinet.records import EvaluationRecord, Split
 from euinet.report import EUINET_REPORT, write_report
 from euinet.report.write import PAGE
-from euinet.scoring.conformal import fewest_images, smallest_alpha
 from euinet.scoring.inference import raw_scores
 from euinet.scoring.threshold import fit_logit_range
-from euinet.training.distributed import part_ways
+from euinet.system.files import storage_error, write_text
+from euinet.system.lock import sole_user
+from euinet.system.notify import Notify
+from euinet.trained.model import Model, ModelCard, save_model
+from euinet.training.distributed import leave_others
 from euinet.training.loop import train
 from euinet.training.run import Trained
 
@@ -73,7 +77,7 @@ def run_experiment(
     fresh: bool = False,
     quiet: bool = False,
     report: bool = True,
-    notify: Callable[[str], None] | None = None,
+    notify: Notify | None = None,
 ) -> Result:
     """Run one experiment and write model, metrics.json and, if asked for, the report to `out`.
 
@@ -83,17 +87,17 @@ def run_experiment(
     (SystemExit 0), and it alone writes, speaks and goes on.
     """
     first = fabric.is_global_zero
-    say = notify if notify and first else (lambda _: None)
+    notify = notify if notify and first else (lambda _: None)
     preset, seed = experiment.preset, experiment.seed
     with fabric.rank_zero_first(local=True):  # one process a machine fetches what is not there
-        dataset = load_dataset(experiment.data, data_root, image_size=experiment.image_size, notify=say)
+        dataset = load_dataset(experiment.data, data_root, image_size=experiment.image_size, notify=notify)
     split = split_dataset(dataset, experiment.held_out, preset.data, seed)
     # before anything is trained: a wrong path must not cost minutes
     channels, image_size = split.test.images.shape[1:3]
     names, geometry = split.class_names, (channels, image_size)
-    far = [get_far_set(name, dataset, names, geometry, data_root, say) for name in experiment.far if first]
-    say(describe_split(split))
-    alpha = kept_promise(preset.scoring, split, say)
+    far = [get_far_set(name, dataset, names, geometry, data_root, notify) for name in experiment.far if first]
+    notify(describe_split(split))
+    alpha = achievable_alpha(preset.scoring, split, notify)
 
     with sole_user(out) if first else nullcontext():
         if fresh and first:
@@ -101,12 +105,12 @@ def run_experiment(
         trained = train(
             split, preset, seed, out / TRAINING_FOLDER, fabric, resume=resume, fresh=fresh, quiet=quiet
         )
-        part_ways(fabric)
+        leave_others(fabric)
 
         # From here on only known validation and calibration images decide anything; the test images are
         # counted.
         model = calibrated_model(trained.model, split, preset, seed, alpha)
-        say(f"Scoring {len(split.test)} test images with EuiNet and what it is compared with …")
+        notify(f"Scoring {len(split.test)} test images with EuiNet and what it is compared with …")
         record, metrics = evaluate(trained, model, split, far, fabric)
 
         card = replace(model.card, metrics=metrics, data_fingerprint=dataset_fingerprint(dataset))
@@ -114,7 +118,7 @@ def run_experiment(
         save_model(model, out / MODEL_FOLDER)
         write_text(out / METRICS_FILE, json.dumps(metrics, indent=2) + "\n")
         if report and record is not None:
-            say("Drawing the figures and report.html …")
+            notify("Drawing the figures and report.html …")
             write_report(record, out, reported=EUINET_REPORT)
     return Result(model, split, metrics, record)
 
@@ -213,13 +217,13 @@ def calibrated_model(
     return Model(network, card).calibrate(split.calibration.images, alpha)
 
 
-def kept_promise(settings: ScoringSettings, split: Split, say: Callable[[str], None]) -> float | None:
+def achievable_alpha(settings: ScoringSettings, split: Split, notify: Notify) -> float | None:
     """Return the preset's alpha, or the least that few calibration images can promise, and say so."""
     alpha, images = settings.alpha, len(split.calibration)
     if alpha is None or images >= fewest_images(alpha):
         return alpha
     least = smallest_alpha(images)
-    say(
+    notify(
         f"alpha {alpha} needs {fewest_images(alpha)} calibration images, but there are {images}: it is "
         f"{least:g} here. More images, or scoring.alpha, change that."
     )

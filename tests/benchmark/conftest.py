@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from euinet.benchmark import work
-from euinet.benchmark.run import Asked, Ended, run_benchmark
-from euinet.data.far import FarSet
+from euinet.benchmark.run import BenchmarkRequest, Ended, run_benchmark
+from euinet.data.far.sets import FarSet
 from euinet.presets import Preset
 from euinet.records import Dataset
 
@@ -53,7 +53,7 @@ class Bench:
         self.out, self.preset = out, preset
         self.said: list[str] = []
 
-    def asked(self, **changes: Any) -> Asked:
+    def asked(self, **changes: Any) -> BenchmarkRequest:
         options: dict[str, Any] = {
             "data": "quadrants",
             "hold_out": "0;3",
@@ -68,7 +68,7 @@ class Bench:
             "precision": "32-true",
             "data_root": None,
         }
-        return Asked(**options | changes)
+        return BenchmarkRequest(**options | changes)
 
     def run(self, **changes: Any) -> Ended:
         return run_benchmark(self.asked(**changes), self.said.append)

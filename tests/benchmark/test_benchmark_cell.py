@@ -11,22 +11,22 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from euinet.artifact import load_model
 from euinet.benchmark import cell as cell_module
 from euinet.benchmark import networks
 from euinet.benchmark.cell import read_scores, split_of
 from euinet.benchmark.plan import Cell, plan_cells
 from euinet.benchmark.results import OWN, TEST, CellResult
 from euinet.benchmark.store import cell_folder, read_result
-from euinet.data import hold_out_known_class
+from euinet.data.split.holdout import hold_out_known_class
 from euinet.detectors import own
-from euinet.evaluation import evaluate
-from euinet.evaluation.evaluate import euinet_decision
+from euinet.judging import evaluate
+from euinet.judging.evaluate import euinet_decision
 from euinet.presets import Preset
 from euinet.records import Dataset, LabelledImages, Split
 from euinet.scoring import joint
 from euinet.scoring.baselines import threshold_accepting
 from euinet.scoring.inference import raw_scores
+from euinet.trained.model import load_model
 
 if TYPE_CHECKING:
     from conftest import Bench

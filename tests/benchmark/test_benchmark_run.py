@@ -17,10 +17,10 @@ from euinet.benchmark import networks, work, workers
 from euinet.benchmark.plan import Cell
 from euinet.benchmark.results import OWN, TEST, CellResult
 from euinet.benchmark.store import cell_folder, read_result
-from euinet.data.far import FarSet
+from euinet.data.far.sets import FarSet
 from euinet.errors import StorageError, TrainingError, UsageError
-from euinet.lock import sole_user
 from euinet.records import Dataset, LabelledImages
+from euinet.system.lock import sole_user
 from euinet.training import loop
 from euinet.training.checkpoint import FILE_NAME, PREVIOUS_NAME
 

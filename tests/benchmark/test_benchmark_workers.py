@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from euinet.worker_processes import threads_each
+from euinet.system.worker_processes import threads_each
 
 TINY = [
     *("--set", "training.epochs=1", "--set", "training.min_steps=1", "--set", "training.average_decay=0"),

@@ -37,8 +37,7 @@ SEND = """async (images) => {
 
 def arrivals() -> list[Any]:
     """Return images (28 × 28, nested lists) that a server might get: known ones, zeros, clothes."""
-    from euinet.data import load_dataset
-    from euinet.data.datasets import is_at_hand
+    from euinet.data.sets.datasets import is_at_hand, load_dataset
 
     images: list[Any] = []
     for name, wanted in SENT.items():

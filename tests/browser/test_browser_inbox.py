@@ -11,7 +11,7 @@ from browser_pages import Visit
 from hand import ZERO
 from PIL import Image
 
-from euinet.data import load_dataset
+from euinet.data.sets.datasets import load_dataset
 
 pytestmark = pytest.mark.browser
 Visiting = Callable[..., Visit]

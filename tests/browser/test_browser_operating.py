@@ -9,8 +9,9 @@ import pytest
 from browser_pages import Visit
 
 import euinet
+from euinet.judging.operating import operating_point
+from euinet.judging.record_store import load_record
 from euinet.pretrained import bundled_folder
-from euinet.test_record import load_record, operating_point
 
 pytestmark = pytest.mark.browser
 Visiting = Callable[..., Visit]

@@ -11,7 +11,7 @@ import pytest
 from browser_pages import Visit
 from PIL import Image
 
-from euinet.preprocessing import Preprocessing
+from euinet.images.preprocessing import Preprocessing
 
 pytestmark = pytest.mark.browser
 Visiting = Callable[..., Visit]

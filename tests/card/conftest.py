@@ -9,17 +9,17 @@ import pytest
 import torch
 
 from euinet.answers import REJECT, Answers
-from euinet.artifact import Model, ModelCard
-from euinet.card.groups import Group, Judged, Kind
-from euinet.models.euinet import EuiNet
+from euinet.card.groups import AnsweredGroup, Group, Kind
+from euinet.networks.euinet import EuiNet
 from euinet.presets import Preset
 from euinet.records import Split
 from euinet.scoring.inference import raw_scores
 from euinet.scoring.threshold import fit_logit_range
+from euinet.trained.model import Model, ModelCard
 
 
 @pytest.fixture(scope="session")
-def make_judged() -> Callable[..., Judged]:
+def make_judged() -> Callable[..., AnsweredGroup]:
     """Images of a kind with planted best classes, scores (rejected above 0) and p-values."""
 
     def make(
@@ -32,7 +32,7 @@ def make_judged() -> Callable[..., Judged]:
         name: str = "known classes",
         names: tuple[str, ...] = ("a", "b", "c"),
         unknown: dict[int, str] | None = None,
-    ) -> Judged:
+    ) -> AnsweredGroup:
         ood_score = np.array(scores, np.float32)
         answers = Answers(
             class_names=names,
@@ -45,7 +45,7 @@ def make_judged() -> Callable[..., Judged]:
         images = torch.arange(len(best), dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 8, 8).contiguous()
         by_label = dict(enumerate(names)) | (unknown or {-1: name})
         group = Group(kind, name, images, np.array(labels), by_label, available=len(best))
-        return Judged(group, answers)
+        return AnsweredGroup(group, answers)
 
     return make
 

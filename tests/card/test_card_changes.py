@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 from euinet.answers import Answers
 from euinet.card.changes import Change, add_noise, benign_changes, blur, compress, rotate, shift
-from euinet.card.groups import Group, Judged
+from euinet.card.groups import AnsweredGroup, Group
 from euinet.card.stress import measure_stress
 
 
@@ -128,7 +128,7 @@ def test_strengths_grow_with_the_image() -> None:
     ]
 
 
-def test_stress_counts_what_the_model_answers(make_judged: Callable[..., Judged]) -> None:
+def test_stress_counts_what_the_model_answers(make_judged: Callable[..., AnsweredGroup]) -> None:
     # the model rejects dark images and takes all others for "b"; half of the images are "b"
     images = torch.full((40, 1, 28, 28), 100, dtype=torch.uint8)
     labels = np.arange(40) % 2

@@ -9,12 +9,12 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from euinet.card.classes import known_rows, unknown_rows
-from euinet.card.groups import Judged
+from euinet.card.groups import AnsweredGroup
 from euinet.card.unknowns import detections
 from euinet.card.wrong import SHOWN, known_misnamed, known_rejected, unknown_accepted
 
 
-def test_known_classes_come_weakest_first(make_judged: Callable[..., Judged]) -> None:
+def test_known_classes_come_weakest_first(make_judged: Callable[..., AnsweredGroup]) -> None:
     # a: right; rejected though right; taken for b, twice, one of them rejected. b: right, right. c: no images
     labels, best = [0, 0, 0, 0, 1, 1], [0, 0, 1, 1, 1, 1]
     rows = known_rows(make_judged(labels, best, [-1, 1, -1, 1, -1, -1]))
@@ -28,7 +28,7 @@ def test_known_classes_come_weakest_first(make_judged: Callable[..., Judged]) ->
     assert (strong.right.value, strong.confused_with, strong.confused) == (1, None, 0)
 
 
-def test_unknown_classes_say_what_they_are_taken_for(make_judged: Callable[..., Judged]) -> None:
+def test_unknown_classes_say_what_they_are_taken_for(make_judged: Callable[..., AnsweredGroup]) -> None:
     near = make_judged(
         [-5, -5, -5, -8], [2, 2, 0, 1], [-1, -1, -1, 1],
         kind="near", name="held-out", unknown={-5: "four", -8: "seven"},
@@ -43,7 +43,7 @@ def test_unknown_classes_say_what_they_are_taken_for(make_judged: Callable[..., 
     assert [row.taken_for for row in rows] == [(("c", 2), ("a", 1)), (("a", 1),), ()]
 
 
-def test_detection_by_sklearn_and_by_hand(make_judged: Callable[..., Judged]) -> None:
+def test_detection_by_sklearn_and_by_hand(make_judged: Callable[..., AnsweredGroup]) -> None:
     known = make_judged([0] * 4, [0] * 4, [-4, -3, -2, 1])
     far = make_judged([-1] * 3, [0] * 3, [-2.5, 0.5, 2], kind="far", name="far")
     (found,) = detections(known, [far])
@@ -53,7 +53,9 @@ def test_detection_by_sklearn_and_by_hand(make_judged: Callable[..., Judged]) ->
     assert found.rejected.count == 2
 
 
-def test_rejected_known_images_come_by_least_p_then_by_score(make_judged: Callable[..., Judged]) -> None:
+def test_rejected_known_images_come_by_least_p_then_by_score(
+    make_judged: Callable[..., AnsweredGroup],
+) -> None:
     known = make_judged([0, 1, 2, 0], [0, 2, 2, 0], [1, 3, 2, -1], [0.01, 0.01, 0.005, 0.5])
     found = known_rejected(known)
     assert found.total == 3
@@ -63,7 +65,7 @@ def test_rejected_known_images_come_by_least_p_then_by_score(make_judged: Callab
     assert found.shown[1].best_class == "c"
 
 
-def test_misnamed_and_accepted_images_come_by_highest_p(make_judged: Callable[..., Judged]) -> None:
+def test_misnamed_and_accepted_images_come_by_highest_p(make_judged: Callable[..., AnsweredGroup]) -> None:
     known = make_judged([0, 1, 2, 0], [1, 2, 2, 1], [-1, -2, -2, 1], [0.2, 0.6, 0.9, 0.01])
     misnamed = known_misnamed(known)  # the third is right, the fourth rejected
     assert [(one.truth, one.label, one.p_value) for one in misnamed.shown] == [
@@ -82,7 +84,7 @@ def test_misnamed_and_accepted_images_come_by_highest_p(make_judged: Callable[..
     ]
 
 
-def test_without_p_values_the_score_decides(make_judged: Callable[..., Judged]) -> None:
+def test_without_p_values_the_score_decides(make_judged: Callable[..., AnsweredGroup]) -> None:
     known = make_judged([0, 1, 2], [0, 1, 2], [1, 3, 2])
     assert [one.truth for one in known_rejected(known).shown] == ["b", "c", "a"]
     far = make_judged([-1] * 2, [0, 1], [-1, -5], kind="far", name="far")

@@ -6,15 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from euinet.artifact import Model
 from euinet.card.curve import LARGEST, operating_curve
-from euinet.card.groups import Group, Judged
+from euinet.card.groups import AnsweredGroup, Group
 from euinet.card.promise import least_alpha
+from euinet.model.conformal import Calibration
 from euinet.records import Split
-from euinet.scoring.conformal import Calibration
+from euinet.trained.model import Model
 
 
-def test_a_point_by_hand(make_judged: Callable[..., Judged]) -> None:
+def test_a_point_by_hand(make_judged: Callable[..., AnsweredGroup]) -> None:
     calibration = Calibration(np.arange(9, dtype=np.float32), np.zeros(9, np.int64), alpha=0.2)
     known = make_judged([0, 0, 1, 1], [0, 1, 1, 0], [-1, -1, -1, 1], [0.1, 0.9, 0.5, 0.2])
     far = make_judged([-1, -1], [0, 2], [1, 1], [0.1, 0.3], kind="far", name="far")
@@ -40,7 +40,7 @@ def test_the_curve_is_what_the_model_would_do_at_each_alpha(
     mask = split.test.labels >= 0
     images, labels = split.test.images[mask], split.test.labels[mask].numpy()
     names = dict(enumerate(split.class_names))
-    known = Judged(Group("known", "known", images, labels, names, len(labels)), model.predict(images))
+    known = AnsweredGroup(Group("known", "known", images, labels, names, len(labels)), model.predict(images))
     curve = operating_curve(repeated, known, [])
     assert curve.least == least_alpha(repeated)
     for point in (*curve.rows, *curve.points[::8]):
@@ -49,7 +49,7 @@ def test_the_curve_is_what_the_model_would_do_at_each_alpha(
 
 
 def test_without_calibration_the_level_is_the_share_of_known_images_rejected(
-    make_judged: Callable[..., Judged],
+    make_judged: Callable[..., AnsweredGroup],
 ) -> None:
     scores = np.random.default_rng(0).permutation(1000) / 1000
     known = make_judged(np.zeros(1000), np.zeros(1000, np.int64), scores)
@@ -62,7 +62,7 @@ def test_without_calibration_the_level_is_the_share_of_known_images_rejected(
     assert by_level[0.01].rejected["far"].count == 1
 
 
-def test_too_few_images_give_no_curve(make_judged: Callable[..., Judged]) -> None:
+def test_too_few_images_give_no_curve(make_judged: Callable[..., AnsweredGroup]) -> None:
     calibration = Calibration(np.arange(2, dtype=np.float32), np.zeros(2, np.int64))
     known = make_judged([0], [0], [-1], [1.0])
     curve = operating_curve(calibration, known, [])

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from euinet.artifact import Model
 from euinet.card import make_card
 from euinet.card.facts import all_facts
 from euinet.card.gather import gather
-from euinet.card.groups import Judged
+from euinet.card.groups import AnsweredGroup
 from euinet.card.measured import measure
 from euinet.card.stress import measure_stress
 from euinet.errors import StorageError, UsageError
 from euinet.records import Dataset
+from euinet.trained.model import Model
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("euinet.card.make._page", lambda *_: "new")
-    monkeypatch.setattr("euinet.files.os.fsync", full)
+    monkeypatch.setattr("euinet.system.files.os.fsync", full)
     with pytest.raises(StorageError, match="No space is left"):
         make_card(tiny_model, "quadrants", (), out, None, lambda _: None, limit=5)
     assert out.read_text() == "old"
@@ -62,7 +62,7 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(
 
 
 def test_facts_tell_whether_the_data_are_those_of_training(
-    tiny_model: Model, make_judged: Callable[..., Judged]
+    tiny_model: Model, make_judged: Callable[..., AnsweredGroup]
 ) -> None:
     gathered = gather(tiny_model.card, "quadrants", (), None, lambda _: None, 5, 0)
     known = make_judged([0], [0], [-1.0])

@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 from card_page import Page
 
-from euinet.artifact import Model
 from euinet.card import make_card
 from euinet.card.figures import draw_all
-from euinet.card.groups import Judged
+from euinet.card.groups import AnsweredGroup
 from euinet.card.measured import measure
 from euinet.card.page import MOST_ROWS, render_page
 from euinet.card.stress import measure_stress
-from euinet.data import hold_out_classes
+from euinet.data.split.holdout import hold_out_classes
 from euinet.records import Dataset, Split
+from euinet.trained.model import Model
 
 FETCHING = {"src", "href", "srcset", "action", "data", "poster", "xlink:href"}
 HOSTILE = ("</title><script>alert('x')</script>", "$x^{2", "名前\u202e", "W" * 60)
@@ -157,7 +157,7 @@ def test_three_calibration_images_are_enough_for_a_card(
 
 
 def test_of_two_hundred_classes_the_weakest_are_listed(
-    make_judged: Callable[..., Judged], tiny_model: Model
+    make_judged: Callable[..., AnsweredGroup], tiny_model: Model
 ) -> None:
     names = tuple(f"class {number}" for number in range(200))
     labels = np.arange(400) % 200

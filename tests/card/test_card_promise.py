@@ -14,7 +14,7 @@ from euinet.card.promise import (
     false_rejects,
     least_alpha,
 )
-from euinet.scoring.conformal import Calibration
+from euinet.model.conformal import Calibration
 
 
 def calibration(count: int, alpha: float | None = None, *, per_class: bool = False) -> Calibration:

@@ -10,7 +10,7 @@ import torch
 
 from euinet.card.shares import Share, to_plain
 from euinet.card.wording import level_text, p_text, short
-from euinet.data.stratify import stratified_choice
+from euinet.data.split.stratify import stratified_choice
 
 
 def test_a_share_counts_and_has_wilsons_interval() -> None:

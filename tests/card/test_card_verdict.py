@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from euinet.card.groups import Judged
+from euinet.card.groups import AnsweredGroup
 from euinet.card.measured import Measured, measure
 from euinet.card.promise import FalseRejects
 from euinet.card.shares import Share
 from euinet.card.stress import Changed, ChangeRow, Stress
 from euinet.card.verdict import to_heed, verdict
-from euinet.scoring.conformal import Calibration
+from euinet.model.conformal import Calibration
 
 
 def stress(mild: int, strong: int) -> Stress:
@@ -31,7 +31,7 @@ def stress(mild: int, strong: int) -> Stress:
 
 
 @pytest.fixture
-def measured(make_judged: Callable[..., Judged]) -> Measured:
+def measured(make_judged: Callable[..., AnsweredGroup]) -> Measured:
     """1,000 known images, 10 rejected, 990 of the accepted in their own class; α 0.01 of 999 images."""
     p_value = (np.arange(1000) + 0.5) / 1000
     scores = np.where(p_value <= 0.01, 1.0, -1.0)
@@ -83,7 +83,7 @@ def test_what_to_heed_is_what_stands_out(measured: Measured) -> None:
     assert "blur (mild: 9.0\u00a0% rejected)" in " ".join(fragile)
 
 
-def test_a_class_that_suffers_is_named(make_judged: Callable[..., Judged], measured: Measured) -> None:
+def test_a_class_that_suffers_is_named(make_judged: Callable[..., AnsweredGroup], measured: Measured) -> None:
     labels = np.repeat([0, 1, 2], [800, 100, 100])
     at = np.arange(1000)  # 30 of b are rejected, and of c 3, as of all
     scores = np.where((at >= 800) & (at < 830) | (at >= 997), 1.0, -1.0)
@@ -93,7 +93,7 @@ def test_a_class_that_suffers_is_named(make_judged: Callable[..., Judged], measu
     assert "held-out classes: none were there" in verdict(measure(None, known, [], stress(10, 10)), "photos")
 
 
-def test_few_images_are_said_to_be_few(make_judged: Callable[..., Judged]) -> None:
+def test_few_images_are_said_to_be_few(make_judged: Callable[..., AnsweredGroup]) -> None:
     calibration = Calibration(np.arange(12, dtype=np.float32), np.zeros(12, np.int64), 0.1)
     known = make_judged([0] * 5, [0] * 5, [-1] * 5, [0.5] * 5)
     remarks = to_heed(measure(calibration, known, [], stress(10, 10)))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from euinet.data import sources, ways
+from euinet.data.sets import sources, ways
 from euinet.records import Dataset, LabelledImages
 
 

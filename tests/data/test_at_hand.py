@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from euinet.data import datasets, sources
-from euinet.data.datasets import is_at_hand
+from euinet.data.sets import datasets, sources
+from euinet.data.sets.datasets import is_at_hand
 
 
 def test_names_and_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from torchvision.datasets import CIFAR10
 
-from euinet.data import load_dataset
+from euinet.data.sets.datasets import load_dataset
 from euinet.errors import DataError, StorageError
 
 NAMES = ["data_batch_1", "data_batch_2", "test_batch", "batches.meta"]

@@ -7,7 +7,8 @@ import sys
 import pytest
 import torch
 
-from euinet.data import DATASET_NAMES, datasets, fetch_dataset, load_dataset
+from euinet.data.sets import datasets
+from euinet.data.sets.datasets import DATASET_NAMES, fetch_dataset, load_dataset
 from euinet.errors import DataError, UsageError
 
 

@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 from torchvision.datasets import EMNIST, ImageFolder
 
-from euinet.data import FAR_NAMES, FarSet, conform, load_dataset, load_far, read_image
-from euinet.data.far import GENERATED_NAMES, fit
-from euinet.data.letters import LETTERS, text_fonts
+from euinet.data.far.letters import LETTERS, text_fonts
+from euinet.data.far.sets import FAR_NAMES, GENERATED_NAMES, FarSet, fit, load_far
+from euinet.data.sets.datasets import load_dataset
 from euinet.errors import DataError, UsageError
+from euinet.images.geometry import conform, read_image
 
 
 def idx(array: np.ndarray, kind: int = 8) -> bytes:

@@ -7,8 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from euinet.data import conform, load_dataset, read_image
+from euinet.data.sets.datasets import load_dataset
 from euinet.errors import DataError, UsageError
+from euinet.images.geometry import conform, read_image
 
 
 def save(path, value=100, *, mode="L", size=(20, 20)):

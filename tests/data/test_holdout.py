@@ -6,13 +6,8 @@ import itertools
 import pytest
 import torch
 
-from euinet.data import (
-    hold_out_classes,
-    hold_out_known_class,
-    pseudo_dataset,
-    split_dataset,
-    verify_split,
-)
+from euinet.data.split.holdout import hold_out_classes, hold_out_known_class, pseudo_dataset, split_dataset
+from euinet.data.split.leaks import verify_split
 from euinet.errors import DataError, SplitLeakError, UsageError
 from euinet.presets import DataSettings
 from euinet.records import Dataset, LabelledImages

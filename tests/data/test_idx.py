@@ -5,7 +5,7 @@ import gzip
 import pytest
 import torch
 
-from euinet.data.idx import read_idx, read_labelled_images
+from euinet.data.sets.idx import read_idx, read_labelled_images
 from euinet.errors import DataError
 
 # Two 1 × 3 images, written out by hand.

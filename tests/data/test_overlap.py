@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from euinet.data import FarSet, leave_out_known
+from euinet.data.far.overlap import leave_out_known
+from euinet.data.far.sets import FarSet
 from euinet.errors import UsageError
 from euinet.records import Dataset, LabelledImages
 

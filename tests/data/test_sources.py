@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torchvision.datasets
 
-from euinet.data import sources, ways
-from euinet.data.sources import data_root, ensure_idx_files
+from euinet.data.sets import sources, ways
+from euinet.data.sets.sources import data_root, ensure_idx_files
 from euinet.errors import DataError, StorageError
 
 FIRST = "train-images-idx3-ubyte"

@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from euinet.detectors import Subject
-from euinet.models import to_network_range
-from euinet.models.discriminators import GanDiscriminator
-from euinet.models.euinet import EuiNet
+from euinet.networks import to_network_range
+from euinet.networks.discriminators import GanDiscriminator
+from euinet.networks.euinet import EuiNet
 from euinet.presets import ModelSettings, ScoringSettings
 from euinet.records import LabelledImages
 from euinet.scoring.inference import raw_scores, remember

@@ -23,9 +23,9 @@ from euinet.detectors.own import (
     StandardisedLogit,
 )
 from euinet.detectors.passes import ImageBatches
-from euinet.evaluation.evaluate import euinet_decision
-from euinet.models import to_network_range
-from euinet.models.discriminators import GanDiscriminatorOutputs
+from euinet.judging.evaluate import euinet_decision
+from euinet.networks import to_network_range
+from euinet.networks.discriminators import GanDiscriminatorOutputs
 from euinet.records import REJECT, LabelledImages, Outputs
 from euinet.scoring.baselines import ClassifierOnly
 from euinet.scoring.inference import raw_scores

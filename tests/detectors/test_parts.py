@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from euinet.detectors import Subject
 from euinet.detectors.parts import Parts
-from euinet.models import to_network_range
+from euinet.networks import to_network_range
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from torch import Tensor
 from euinet.detectors import Subject
 from euinet.detectors.passes import Gathered, ImageBatches, few_positions, gather, read
 from euinet.detectors.stopwatch import Stopwatch, time
-from euinet.models import to_network_range
-from euinet.models.euinet import EuiNet
+from euinet.networks import to_network_range
+from euinet.networks.euinet import EuiNet
 from euinet.records import LabelledImages
 
 

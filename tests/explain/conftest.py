@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 
-from euinet.artifact import Model, ModelCard
-from euinet.models.euinet import EuiNet
+from euinet.networks.euinet import EuiNet
 from euinet.presets import get_preset
 from euinet.records import LabelledImages
 from euinet.scoring.inference import raw_scores, remember
 from euinet.scoring.threshold import fit_logit_range
+from euinet.trained.model import Model, ModelCard
 from tiny import TINY
 
 

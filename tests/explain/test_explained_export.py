@@ -10,13 +10,13 @@ import pytest
 import torch
 from explain_settings import SIGN
 
-from euinet.artifact import Model
 from euinet.explain import Explainer
 from euinet.explain.plain import values_of
 from euinet.export import check, export_onnx
 from euinet.export.onnx_file import output_names
 from euinet.predict.engine import open_predictor
 from euinet.predict.onnx_engine import EXPLAINED, OnnxPredictor
+from euinet.trained.model import Model
 
 Exported = tuple[Model, Path, torch.Tensor]
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 from explain_settings import MEMORY, SIGN, STILL
 
-from euinet.artifact import Model
 from euinet.errors import UsageError
 from euinet.explain import Explainer
 from euinet.explain.plain import image_of, values_of
-from euinet.models import to_network_range
+from euinet.networks import to_network_range
 from euinet.scoring.inference import read_heads
+from euinet.trained.model import Model
 
 CASES = {
     "still, with a memory": ({**STILL, **MEMORY}, 1),

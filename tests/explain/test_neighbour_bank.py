@@ -12,12 +12,13 @@ import torch
 from explain_settings import SIGN
 from sklearn.neighbors import NearestNeighbors
 
-from euinet.artifact import Model
-from euinet.data import load_dataset, split_dataset
-from euinet.data.fingerprint import dataset_fingerprint
+from euinet.data.sets.datasets import load_dataset
+from euinet.data.split.fingerprint import dataset_fingerprint
+from euinet.data.split.holdout import split_dataset
 from euinet.explain import Explainer, NeighbourBank, load_bank
 from euinet.explain.plain import image_of
 from euinet.scoring.inference import in_batches, read_perturbed
+from euinet.trained.model import Model
 
 DIGITS = tuple("123456789")
 
@@ -124,7 +125,9 @@ def test_other_images_of_the_same_name_are_no_bank(digits_model: Model) -> None:
 def test_what_is_not_at_hand_is_not_fetched(
     digits_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("euinet.data.datasets.load_dataset", lambda *_, **__: pytest.fail("it was loaded"))
+    monkeypatch.setattr(
+        "euinet.data.sets.datasets.load_dataset", lambda *_, **__: pytest.fail("it was loaded")
+    )
     for name in ("mnist", "kmnist", "cifar10", "no such data"):
         model = replace(digits_model, card=replace(digits_model.card, data=name))
         assert load_bank(model, tmp_path) is None

@@ -14,7 +14,7 @@ import pytest
 from inbox_cases import SUBJECT, fill, quadrant
 
 from commands import Ended
-from euinet.data.folders import load_folder
+from euinet.data.sets.folders import load_folder
 from euinet.errors import StorageError, UsageError
 from euinet.inbox import Inbox
 from euinet.inbox.database import DATABASE, IMAGES, reading

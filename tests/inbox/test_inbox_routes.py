@@ -16,8 +16,8 @@ from inbox_client import InboxClient
 
 from euinet.inbox import Inbox
 from euinet.inbox.pictures import from_png, image_key
-from euinet.serve.inbox_routes import MOST_BODY, make_inbox_router
-from euinet.serve.openapi import add_errors
+from euinet.serve.api.inbox_routes import MOST_BODY, make_inbox_router
+from euinet.serve.api.openapi import add_errors
 
 BASE = "/v1/inbox"
 

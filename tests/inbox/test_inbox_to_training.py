@@ -15,8 +15,8 @@ from inbox_cases import answer, make_inbox
 from PIL import Image
 
 from euinet import __main__ as program
-from euinet.artifact import load_model
 from euinet.inbox.pictures import Pixels
+from euinet.trained.model import load_model
 from tiny import TINY
 
 SIDE, IMAGES = 16, 30

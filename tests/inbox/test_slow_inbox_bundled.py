@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from euinet.artifact import load_model
-from euinet.data import load_dataset, sources
+from euinet.data.sets import sources
+from euinet.data.sets.datasets import load_dataset
 from euinet.inbox.grouping import group_features
 from euinet.inbox.subject import Subject
 from euinet.pretrained import bundled_folder
+from euinet.trained.model import load_model
 
 pytestmark = pytest.mark.slow
 

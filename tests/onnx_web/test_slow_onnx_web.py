@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from euinet.artifact import load_model
-from euinet.data import load_dataset
+from euinet.data.sets.datasets import load_dataset
 from euinet.export import export_onnx
 from euinet.pretrained import bundled_folder
+from euinet.trained.model import load_model
 
 pytestmark = pytest.mark.slow
 

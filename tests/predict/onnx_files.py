@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from euinet.images.preprocessing import Preprocessing
 from euinet.predict.onnx_metadata import KEY
-from euinet.preprocessing import Preprocessing
 
 GEOMETRY = Preprocessing(1, 2)
 DOCUMENT: dict[str, Any] = {

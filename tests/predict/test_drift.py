@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
+from euinet.model.conformal import p_values
 from euinet.predict.drift import FEWEST, Drift, PValueCounts
 from euinet.predict.drift import measure_drift as measure_counts
-from euinet.scoring.conformal import p_values
 
 
 def measure_drift(p_values: np.ndarray, rejected: int, alpha: float | None, calibration_images: int) -> Drift:

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from onnx_files import write
 
+from euinet.images.inputs import find_inputs
 from euinet.predict.engine import open_predictor
-from euinet.predict.inputs import find_inputs
 from euinet.predict.parts import parts_folder
 from euinet.predict.to_file import Order, predict_to_file
 

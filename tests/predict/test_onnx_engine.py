@@ -17,11 +17,11 @@ from onnx import helper, numpy_helper
 from onnx_files import DOCUMENT, GEOMETRY, write
 
 from euinet.errors import EuiNetError, StorageError, UsageError
+from euinet.images.preprocessing import Preprocessing
 from euinet.predict import onnx_engine
 from euinet.predict.engine import Facts
 from euinet.predict.onnx_engine import OnnxPredictor
 from euinet.predict.onnx_metadata import FORMAT_VERSION
-from euinet.preprocessing import Preprocessing
 
 
 def bright(*values: int) -> np.ndarray:

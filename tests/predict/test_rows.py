@@ -13,11 +13,11 @@ import pytest
 
 from euinet.answers import Answers
 from euinet.errors import UsageError
+from euinet.images.sources import Read
 from euinet.predict import sinks
 from euinet.predict.blocks import Block
 from euinet.predict.rows import as_csv, as_table, columns_of, flat
 from euinet.predict.sinks import FORMATS, check_format
-from euinet.predict.sources import Read
 
 CLASSES = ("cat", "=dog")
 ROWS: list[dict[str, Any]] = [

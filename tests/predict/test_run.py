@@ -9,14 +9,14 @@ from PIL import Image
 
 from euinet.answers import Answers
 from euinet.cli.using import predict
+from euinet.images.inputs import find_inputs
+from euinet.images.preprocessing import Preprocessing
+from euinet.images.sources import Read
+from euinet.model.conformal import p_values
 from euinet.predict import blocks, run
 from euinet.predict.engine import Facts
-from euinet.predict.inputs import find_inputs
 from euinet.predict.run import predict_all
 from euinet.predict.sinks import RowList
-from euinet.predict.sources import Read
-from euinet.preprocessing import Preprocessing
-from euinet.scoring.conformal import p_values
 
 CALIBRATION = np.arange(100, dtype=np.float32)
 

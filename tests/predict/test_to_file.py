@@ -13,15 +13,15 @@ import pytest
 
 from euinet.answers import Answers
 from euinet.errors import StorageError, UsageError
-from euinet.lock import sole_user
+from euinet.images.inputs import find_inputs
+from euinet.images.preprocessing import Preprocessing
+from euinet.model.conformal import p_values
 from euinet.predict.engine import Facts
-from euinet.predict.inputs import find_inputs
 from euinet.predict.parts import parts_folder
 from euinet.predict.run import Predicted, predict_all
 from euinet.predict.sinks import RowList
 from euinet.predict.to_file import Order, predict_to_file
-from euinet.preprocessing import Preprocessing
-from euinet.scoring.conformal import p_values
+from euinet.system.lock import sole_user
 
 FORMATS = ("rows.csv", "rows.json", "rows.parquet")
 CALIBRATION = np.arange(100, dtype=np.float32)

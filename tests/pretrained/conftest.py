@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from euinet import pretrained
-from euinet.artifact import Model, ModelCard, save_model
-from euinet.models.euinet import EuiNet
+from euinet.networks.euinet import EuiNet
 from euinet.presets import Preset
 from euinet.scoring.threshold import LogitRange
+from euinet.trained.model import Model, ModelCard, save_model
 
 
 @pytest.fixture

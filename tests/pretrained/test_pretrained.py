@@ -11,12 +11,12 @@ import torch
 from typer.testing import CliRunner
 
 import euinet
-from euinet.artifact import Model, load_model, save_model
 from euinet.cli import app
 from euinet.errors import StorageError, UsageError
-from euinet.model_files import CONFIG_FILE
+from euinet.model.names import CONFIG_FILE
 from euinet.pretrained import pretrained_names, resolve_model
 from euinet.pretrained.listing import models_table, summarize_models
+from euinet.trained.model import Model, load_model, save_model
 
 
 def test_the_folders_with_a_model_are_the_names(bundled: Path) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from euinet.artifact import load_model
-from euinet.data import sources
-from euinet.evaluation.saved import evaluate_saved
+from euinet.data.sets import sources
+from euinet.judging.saved import evaluate_saved
 from euinet.pretrained import bundled_folder, pretrained_names
+from euinet.trained.model import load_model
 
 pytestmark = pytest.mark.slow
 

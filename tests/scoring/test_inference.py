@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from euinet.models import to_network_range
-from euinet.models.discriminators import GanDiscriminator
-from euinet.models.euinet import EuiNet
+from euinet.networks import to_network_range
+from euinet.networks.discriminators import GanDiscriminator
+from euinet.networks.euinet import EuiNet
 from euinet.presets import ModelSettings, ScoringSettings
 from euinet.records import Outputs
 from euinet.scoring.baselines import gan_discriminator_scores, vanilla_odin_scores

@@ -7,8 +7,8 @@ import torch
 from pytorch_ood.detector import odin_preprocessing
 from torch import Tensor, nn
 
-from euinet.models import to_network_range
-from euinet.models.euinet import EuiNet
+from euinet.networks import to_network_range
+from euinet.networks.euinet import EuiNet
 from euinet.presets import ModelSettings, ScoringSettings, get_preset
 from euinet.scoring.joint import apply_temperature
 from euinet.scoring.perturbation import perturb, step_size

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import numpy as np
 
 from euinet.answers import Answers
+from euinet.images.preprocessing import Preprocessing
 from euinet.predict.engine import Facts
-from euinet.preprocessing import Preprocessing
 
 
 class Brightness:

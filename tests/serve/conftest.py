@@ -13,9 +13,9 @@ from asgi_client import AppClient
 from brightness import Brightness
 from PIL import Image
 
-from euinet.serve.access import Access
 from euinet.serve.app import Service
-from euinet.serve.limits import Limits
+from euinet.serve.http.access import Access
+from euinet.serve.http.limits import Limits
 from euinet.serve.served import Served, onnx_facts
 
 

@@ -18,14 +18,14 @@ import pytest
 from asgi_client import AppClient
 from PIL import Image
 
-from euinet.preprocessing import Preprocessing
+from euinet.images.preprocessing import Preprocessing
 from euinet.serve.app import Service
-from euinet.serve.arrays import read_images
-from euinet.serve.decoder_pool import DecoderPool
-from euinet.serve.decoder_process import Task
-from euinet.serve.forms import FormReader, safe_name
-from euinet.serve.limits import Limits, Refused
-from euinet.serve.whole_form import split_form
+from euinet.serve.decode.arrays import read_images
+from euinet.serve.decode.decoder_pool import DecoderPool
+from euinet.serve.decode.decoder_process import Task
+from euinet.serve.http.forms import FormReader, safe_name
+from euinet.serve.http.limits import Limits, Refused
+from euinet.serve.http.whole_form import split_form
 
 Form = Callable[..., tuple[bytes, dict[str, str]]]
 FORM = {"Content-Type": "multipart/form-data; boundary=edge"}

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from asgi_client import AppClient
 
-from euinet.serve.access import Access, allowed_hosts, host_name, is_loopback
 from euinet.serve.app import Service
-from euinet.serve.limits import Refused
+from euinet.serve.http.access import Access, allowed_hosts, host_name, is_loopback
+from euinet.serve.http.limits import Refused
 
 TOKEN = b"a-long-random-text"
 ALL = ["/", "/index.html", "/config.json", "/docs", "/docs.css", "/openapi.json", "/healthz", "/metrics"]

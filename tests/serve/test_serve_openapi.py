@@ -9,8 +9,8 @@ import pytest
 from asgi_client import AppClient
 from fastapi import FastAPI
 
-from euinet.serve.docs_page import kind
-from euinet.serve.openapi import add_errors
+from euinet.serve.api.docs_page import kind
+from euinet.serve.api.openapi import add_errors
 
 
 def test_every_path_is_described_with_its_refusals(client: AppClient) -> None:

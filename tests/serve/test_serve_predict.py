@@ -11,16 +11,17 @@ import pytest
 import torch
 from asgi_client import AppClient
 
-from euinet.data import load_dataset, split_dataset
+from euinet.data.sets.datasets import load_dataset
+from euinet.data.split.holdout import split_dataset
 from euinet.experiment import calibrated_model
-from euinet.models.euinet import EuiNet
-from euinet.predict.inputs import find_inputs
+from euinet.images.inputs import find_inputs
+from euinet.networks.euinet import EuiNet
 from euinet.predict.run import predict_all
 from euinet.predict.sinks import RowList
 from euinet.presets import get_preset
-from euinet.serve.access import Access
+from euinet.serve.api.schemas import AnswerRow, Explanations, Health, ModelFacts, Predictions
 from euinet.serve.app import Service
-from euinet.serve.schemas import AnswerRow, Explanations, Health, ModelFacts, Predictions
+from euinet.serve.http.access import Access
 from euinet.serve.served import Served, open_served
 
 

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from euinet.data import hold_out_classes
+from euinet.data.split.holdout import hold_out_classes
 from euinet.presets import Preset, get_preset
-from euinet.processes import one_voice
 from euinet.records import Dataset, LabelledImages, Split
+from euinet.system.processes import one_voice
 from euinet.training import loop, players
 from euinet.training.distributed import share, spread_fabric
 from euinet.training.loop import train, validation_accuracy

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from euinet.errors import TrainingError, UsageError
-from euinet.interrupts import Terminated
-from euinet.models.euinet import EuiNet
-from euinet.processes import one_voice
+from euinet.networks.euinet import EuiNet
+from euinet.system.interrupts import Terminated
+from euinet.system.processes import one_voice
 from euinet.training import distributed
 from euinet.training.distributed import check_shares, share, weigh
 from euinet.training.run import TrainingRun
@@ -314,4 +314,4 @@ def test_one_process_is_asked_nothing(fabric: Fabric) -> None:
     assert distributed.agreed(fabric, 3, True, False) == [True, False]
     assert distributed.total(fabric, 5) == 5
     assert distributed.from_first(fabric, lambda: "made") == "made"
-    distributed.part_ways(fabric)
+    distributed.leave_others(fabric)

@@ -13,9 +13,9 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from euinet.errors import StorageError, TrainingError, UsageError
-from euinet.interrupts import Terminated
 from euinet.presets import Preset
 from euinet.records import LabelledImages, Split
+from euinet.system.interrupts import Terminated
 from euinet.training import loop
 from euinet.training import run as training_run
 from euinet.training.checkpoint import FILE_NAME, read_checkpoint

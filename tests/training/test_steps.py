@@ -10,7 +10,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from euinet.models import to_network_range
+from euinet.networks import to_network_range
 from euinet.presets import Preset
 from euinet.records import Batch, DiscriminatorBatch, Mixing, Split
 from euinet.scoring.joint import apply_temperature

@@ -13,10 +13,10 @@ from PIL import Image
 
 from euinet.presets import get_preset
 from euinet.records import LabelledImages
-from euinet.tune.plan import Asked
+from euinet.tune.plan import SearchRequest
 from euinet.tune.run import run_search
 from euinet.tune.space import choose_space
-from euinet.tune.trial import Judged
+from euinet.tune.trial import TrialResult
 
 CLASSES = ("a", "b", "c", "d", "e")
 FIXED = {
@@ -69,7 +69,7 @@ class Search:
         self.data, self.out = data, out
         self.said: list[str] = []
 
-    def asked(self, **changes: Any) -> Asked:
+    def asked(self, **changes: Any) -> SearchRequest:
         fixed = FIXED | changes.pop("fixed", {})
         preset = get_preset("report", fixed)
         options: dict[str, Any] = {
@@ -89,9 +89,9 @@ class Search:
             "precision": "32-true",
             "data_root": None,
         }
-        return Asked(**options | changes)
+        return SearchRequest(**options | changes)
 
-    def run(self, **changes: Any) -> tuple[Judged, ...]:
+    def run(self, **changes: Any) -> tuple[TrialResult, ...]:
         return run_search(self.asked(**changes), self.said.append)
 
 

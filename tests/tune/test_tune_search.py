@@ -14,7 +14,7 @@ from PIL import Image
 from searching import CLASSES, FIXED, SEARCH, Search, bars, write_images
 
 from euinet.benchmark.cell import split_of
-from euinet.data import load_dataset
+from euinet.data.sets.datasets import load_dataset
 from euinet.errors import UsageError
 from euinet.presets import get_preset
 from euinet.tune import journal

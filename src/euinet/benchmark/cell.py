@@ -24,15 +24,16 @@ from euinet.benchmark.plan import Cell
 from euinet.benchmark.results import OWN, TEST, CellResult, Row
 from euinet.benchmark.store import cell_folder, read_result, write_result
 from euinet.benchmark.work import Materials, Work
-from euinet.data import pseudo_dataset, split_dataset, verify_split
-from euinet.data.far import FarSet
+from euinet.data.far.sets import FarSet
+from euinet.data.split.holdout import pseudo_dataset, split_dataset
+from euinet.data.split.leaks import verify_split
 from euinet.detectors import Subject, score_detectors
 from euinet.errors import TrainingError
-from euinet.evaluation.evaluate import euinet_decision
-from euinet.evaluation.metrics import closed_set_accuracy
-from euinet.files import write_atomically
-from euinet.lock import PATIENCE, sole_user
+from euinet.judging.evaluate import euinet_decision
+from euinet.judging.metrics import closed_set_accuracy
 from euinet.records import Dataset, Decision, FloatArray, IntArray, Split
+from euinet.system.files import write_atomically
+from euinet.system.lock import PATIENCE, sole_user
 
 SCORES_FILE = "scores.npz"
 

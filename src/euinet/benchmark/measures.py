@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from euinet.benchmark.results import OWN, TEST, Row
-from euinet.evaluation.metrics import decide_at, detection_metrics, id_accuracy, ood_accuracy, oscr
+from euinet.judging.metrics import decide_at, detection_metrics, id_accuracy, ood_accuracy, oscr
 from euinet.records import FloatArray, IntArray
 from euinet.scoring.baselines import threshold_accepting
 

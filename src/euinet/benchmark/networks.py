@@ -9,14 +9,14 @@ from pathlib import Path
 from lightning_fabric import Fabric
 from torch import nn
 
-from euinet.artifact import Model, load_model, save_model
 from euinet.benchmark.plan import Cell
 from euinet.errors import StorageError
-from euinet.experiment import calibrated_model, kept_promise, versions
-from euinet.files import write_atomically
-from euinet.model_files import CONFIG_FILE
-from euinet.models.discriminators import GanDiscriminator
+from euinet.experiment import achievable_alpha, calibrated_model, versions
+from euinet.model.names import CONFIG_FILE
+from euinet.networks.discriminators import GanDiscriminator
 from euinet.records import Split
+from euinet.system.files import write_atomically
+from euinet.trained.model import Model, load_model, save_model
 from euinet.training.checkpoint import drop_checkpoints
 from euinet.training.loop import train
 from euinet.training.run import Trained
@@ -61,7 +61,7 @@ def _keep(trained: Trained, cell: Cell, split: Split, folder: Path, fabric: Fabr
     }
     with write_atomically(folder / GAN_FILE) as temporary:
         temporary.write_bytes(save(weights))
-    alpha = kept_promise(cell.preset.scoring, split, lambda _: None)
+    alpha = achievable_alpha(cell.preset.scoring, split, lambda _: None)
     model = calibrated_model(trained.model, split, cell.preset, cell.seed, alpha)
     facts = {
         "train_seconds": round(trained.seconds, 1),

@@ -17,7 +17,6 @@ from euinet.benchmark.results import OWN, TEST, CellResult
 from euinet.benchmark.store import cell_folder
 from euinet.benchmark.study import Study
 from euinet.benchmark.tables import class_rows
-from euinet.files import write_atomically
 from euinet.records import Dataset, FloatArray, IntArray, unknown_label
 from euinet.report.style import (
     INK,
@@ -29,6 +28,7 @@ from euinet.report.style import (
     new_figure,
     to_png,
 )
+from euinet.system.files import write_atomically
 
 SHOWN = 8  # images a row
 PICTURED = 3  # splits
@@ -36,7 +36,7 @@ PICTURE_FILE = "most_wrong.png"
 
 
 @dataclass(frozen=True)
-class Judged:
+class ScoredCell:
     """The test images of one cell with EuiNet's scores."""
 
     result: CellResult
@@ -47,7 +47,7 @@ class Judged:
     unknown_names: dict[int, str]  # by label < 0
 
 
-def write_most_wrong(data: str, cells: Sequence[Judged], path: Path) -> None:
+def write_most_wrong(data: str, cells: Sequence[ScoredCell], path: Path) -> None:
     """Write the figure of `cells` to `path`."""
     with house_style():
         content = to_png(draw_most_wrong(data, cells).figure)
@@ -55,7 +55,7 @@ def write_most_wrong(data: str, cells: Sequence[Judged], path: Path) -> None:
         temporary.write_bytes(content)
 
 
-def draw_most_wrong(data: str, cells: Sequence[Judged]) -> Drawing:
+def draw_most_wrong(data: str, cells: Sequence[ScoredCell]) -> Drawing:
     """Draw for each cell the known images with the highest `ood_score` and the unknown with the lowest."""
     title = f"What EuiNet got most wrong on {drawable(data, 40)}: the weakest splits, first seed"
     note = (
@@ -74,7 +74,7 @@ def draw_most_wrong(data: str, cells: Sequence[Judged]) -> Drawing:
     return Drawing(PICTURE_FILE, alt, figure)
 
 
-def weakest_cells(study: Study, cells: Sequence[Cell], out: Path, dataset: Dataset) -> list[Judged]:
+def weakest_cells(study: Study, cells: Sequence[Cell], out: Path, dataset: Dataset) -> list[ScoredCell]:
     """Return the first seed's cell of each of the PICTURED weakest splits, to look at."""
     by_id = {cell.id: cell for cell in cells}
     judged = []
@@ -83,7 +83,7 @@ def weakest_cells(study: Study, cells: Sequence[Cell], out: Path, dataset: Datas
         split, _ = split_of(by_id[result.cell], dataset)
         ood_score, labels = read_scores(cell_folder(out, result.cell))
         unknown = dict(zip(map(unknown_label, split.unknown_classes), split.unknown_names, strict=True))
-        judged.append(Judged(result, split.test.images, ood_score, labels, split.class_names, unknown))
+        judged.append(ScoredCell(result, split.test.images, ood_score, labels, split.class_names, unknown))
     return judged
 
 
@@ -97,7 +97,9 @@ def most_wrong(
     return highest.astype(np.int64), lowest.astype(np.int64)
 
 
-def _draw_row(axes: Axes, judged: Judged, positions: npt.NDArray[np.int64], title: str, colour: str) -> None:
+def _draw_row(
+    axes: Axes, judged: ScoredCell, positions: npt.NDArray[np.int64], title: str, colour: str
+) -> None:
     axes.set_title(title, loc="left", fontsize=9, color=colour)
     axes.set_axis_off()
     for place, position in enumerate(positions):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from euinet.data import hold_out_classes, split_dataset
+from euinet.data.split.holdout import hold_out_classes, split_dataset
 from euinet.errors import UsageError
 from euinet.presets import Preset
 from euinet.records import Dataset, LabelledImages

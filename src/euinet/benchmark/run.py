@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,20 +19,19 @@ from euinet.benchmark.wording import counted
 from euinet.benchmark.work import Materials, Work, load_materials, with_own
 from euinet.benchmark.workers import Failed, Finished, Outcome, in_processes, in_this_process
 from euinet.detectors import POSTHOC, choose_detectors
-from euinet.devices import DeviceName, Precision, make_fabric
 from euinet.errors import TrainingError, UsageError
-from euinet.lock import sole_user
 from euinet.presets import Preset
+from euinet.system.lock import sole_user
+from euinet.system.notify import Notify
+from euinet.training.devices import DeviceName, Precision, make_fabric
 from euinet.training.log import clock
 
 RIVALS = frozenset(detector.name for detector in POSTHOC)
 """Others' methods, as pytorch-ood has them; the rest are EuiNet and its parts."""
 
-Notify = Callable[[str], None]
-
 
 @dataclass(frozen=True)
-class Asked:
+class BenchmarkRequest:
     """The command's options."""
 
     data: str
@@ -66,7 +65,7 @@ class Ended:
             )
 
 
-def run_benchmark(asked: Asked, notify: Notify) -> Ended:
+def run_benchmark(asked: BenchmarkRequest, notify: Notify) -> Ended:
     """Run what is left of a benchmark; return the summary of all of it, and what failed.
 
     Raises UsageError for a wrong option and for an --out of another benchmark, before anything is trained.
@@ -86,7 +85,9 @@ def run_benchmark(asked: Asked, notify: Notify) -> Ended:
         return _run(asked, work, materials, cells, notify)
 
 
-def _run(asked: Asked, work: Work, materials: Materials, cells: tuple[Cell, ...], notify: Notify) -> Ended:
+def _run(
+    asked: BenchmarkRequest, work: Work, materials: Materials, cells: tuple[Cell, ...], notify: Notify
+) -> Ended:
     """Run the cells that are not finished, in an --out of our own, and conclude."""
     claim(asked.out, work.identity, work.far_fingerprints)
     done = _finished_before(cells, work)
@@ -108,7 +109,7 @@ def _run(asked: Asked, work: Work, materials: Materials, cells: tuple[Cell, ...]
     return _conclude(work, materials, cells, done, failures)
 
 
-def _work(asked: Asked, detectors: tuple[str, ...], materials: Materials) -> Work:
+def _work(asked: BenchmarkRequest, detectors: tuple[str, ...], materials: Materials) -> Work:
     fabric = make_fabric(asked.device, asked.precision)
     precision = str(fabric.strategy.precision.precision)
     return Work(

@@ -17,12 +17,12 @@ from typing import Any
 
 from euinet import __version__
 from euinet.benchmark.results import CellResult, Row
-from euinet.data.fingerprint import dataset_fingerprint
-from euinet.differing import differing
+from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.errors import StorageError, UsageError
-from euinet.files import write_text
 from euinet.presets import Preset
 from euinet.records import Dataset
+from euinet.system.differing import differing
+from euinet.system.files import write_text
 
 IDENTITY_FILE, CELLS_FOLDER, RESULT_FILE = "benchmark.json", "cells", "result.json"
 CSV_FILE, JSON_FILE = "results.csv", "results.json"

@@ -15,7 +15,7 @@ from euinet.benchmark.layout import Table, aligned, escaped, markdown_rows
 from euinet.benchmark.study import Study
 from euinet.benchmark.tables import class_rows, detector_rows, far_rows
 from euinet.benchmark.wording import counted
-from euinet.files import write_text
+from euinet.system.files import write_text
 
 MARKDOWN_FILE, JSON_FILE = "summary.md", "summary.json"
 

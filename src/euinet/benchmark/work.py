@@ -9,13 +9,14 @@ from typing import Any
 
 from euinet.benchmark.plan import Cell
 from euinet.benchmark.results import OWN, TEST
-from euinet.data import Notify, load_dataset
-from euinet.data.far import FarSet, load_far
-from euinet.data.fingerprint import fingerprint
-from euinet.data.overlap import leave_out_known
-from euinet.devices import DeviceName, Precision
+from euinet.data.far.overlap import leave_out_known
+from euinet.data.far.sets import FarSet, load_far
+from euinet.data.sets.datasets import load_dataset
+from euinet.data.split.fingerprint import fingerprint
 from euinet.errors import UsageError
 from euinet.records import Dataset
+from euinet.system.notify import Notify
+from euinet.training.devices import DeviceName, Precision
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,8 @@ from euinet.benchmark.plan import Cell
 from euinet.benchmark.results import CellResult
 from euinet.benchmark.store import cell_folder
 from euinet.benchmark.work import Materials, Work, load_materials
-from euinet.devices import make_fabric
-from euinet.files import write_text
-from euinet.worker_processes import (
+from euinet.system.files import write_text
+from euinet.system.worker_processes import (
     THREAD_VARIABLES,
     environment,
     interrupts_held,
@@ -33,6 +32,7 @@ from euinet.worker_processes import (
     stop_with_parent,
     threads_each,
 )
+from euinet.training.devices import make_fabric
 
 ERROR_FILE = "error.txt"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from euinet.card.groups import Judged, Kind
+from euinet.card.groups import AnsweredGroup, Kind
 from euinet.card.shares import Share
 
 TAKEN_FOR = 3  # classes named for each unknown one
@@ -36,14 +36,14 @@ class UnknownRow:
     taken_for: tuple[tuple[str, int], ...]  # the classes that accepted ones were given, most frequent first
 
 
-def known_rows(known: Judged) -> tuple[KnownRow, ...]:
+def known_rows(known: AnsweredGroup) -> tuple[KnownRow, ...]:
     """Return a row for each known class with test images, the weakest (least `right`) first."""
     names = known.answers.class_names
     rows = [_known_row(known, label, names) for label in range(len(names)) if (known.labels == label).any()]
     return tuple(sorted(rows, key=lambda row: (row.right.value or 0.0, -row.right.total)))
 
 
-def unknown_rows(unknown: Sequence[Judged]) -> tuple[UnknownRow, ...]:
+def unknown_rows(unknown: Sequence[AnsweredGroup]) -> tuple[UnknownRow, ...]:
     """Return a row for each held-out class, far set and noise, the least rejected first."""
     rows = [
         _unknown_row(judged, label) for judged in unknown for label in np.unique(judged.labels)[::-1].tolist()
@@ -51,7 +51,7 @@ def unknown_rows(unknown: Sequence[Judged]) -> tuple[UnknownRow, ...]:
     return tuple(sorted(rows, key=lambda row: row.rejected.value or 0.0))
 
 
-def _known_row(known: Judged, label: int, names: Sequence[str]) -> KnownRow:
+def _known_row(known: AnsweredGroup, label: int, names: Sequence[str]) -> KnownRow:
     at = known.labels == label
     rejected, own = known.rejected[at], known.own_class[at]
     wrong = np.bincount(known.answers.best_classes[at][~own], minlength=len(names))
@@ -66,7 +66,7 @@ def _known_row(known: Judged, label: int, names: Sequence[str]) -> KnownRow:
     )
 
 
-def _unknown_row(judged: Judged, label: int) -> UnknownRow:
+def _unknown_row(judged: AnsweredGroup, label: int) -> UnknownRow:
     at = judged.labels == label
     names = judged.answers.class_names
     given = np.bincount(judged.answers.best_classes[at & ~judged.rejected], minlength=len(names))

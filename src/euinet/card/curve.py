@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 
 from euinet.answers import FloatArray
-from euinet.card.groups import Judged
+from euinet.card.groups import AnsweredGroup
 from euinet.card.promise import least_alpha
 from euinet.card.shares import Share
-from euinet.scoring.conformal import Calibration, p_values, smallest_alpha
+from euinet.model.conformal import Calibration, p_values, smallest_alpha
 
 LARGEST = 0.3
 STEPS = 40
@@ -39,7 +39,9 @@ class Curve:
     rows: tuple[CurvePoint, ...]  # for the table
 
 
-def operating_curve(calibration: Calibration | None, known: Judged, unknown: Sequence[Judged]) -> Curve:
+def operating_curve(
+    calibration: Calibration | None, known: AnsweredGroup, unknown: Sequence[AnsweredGroup]
+) -> Curve:
     """Return the curve from the least level that the images allow up to LARGEST.
 
     Without calibration scores the known test images set the thresholds themselves: the level is then the
@@ -74,7 +76,7 @@ def operating_curve(calibration: Calibration | None, known: Judged, unknown: Seq
     )
 
 
-def _p(judged: Judged) -> FloatArray:
+def _p(judged: AnsweredGroup) -> FloatArray:
     if judged.answers.p_value is None:
         raise ValueError("answers of a calibrated model have p-values")
     return judged.answers.p_value

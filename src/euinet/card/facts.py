@@ -6,11 +6,11 @@ import json
 from importlib.metadata import version
 from typing import NamedTuple
 
-from euinet.artifact import Model
 from euinet.card.gather import KNOWN_FACTOR, Gathered
 from euinet.card.groups import Group
 from euinet.card.measured import Measured
 from euinet.report.wording import listing
+from euinet.trained.model import Model
 
 PACKAGES = ("euinet", "torch", "torchvision", "pytorch-ood", "scipy", "numpy", "pillow")
 MOST_CLASSES = 30

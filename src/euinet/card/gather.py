@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 
-from euinet.artifact import ModelCard
 from euinet.card.groups import Group, Kind
-from euinet.data import DATASET_NAMES, FarSet, get_far_set, hold_out_classes, load_dataset
-from euinet.data.fingerprint import dataset_fingerprint
-from euinet.data.noise import NOISE_IMAGES, NoiseKind, noise_images
-from euinet.data.stratify import stratified_choice
+from euinet.data.far.noise import NOISE_IMAGES, NoiseKind, noise_images
+from euinet.data.far.overlap import get_far_set
+from euinet.data.far.sets import FarSet
+from euinet.data.sets.datasets import DATASET_NAMES, load_dataset
+from euinet.data.split.fingerprint import dataset_fingerprint
+from euinet.data.split.holdout import hold_out_classes
+from euinet.data.split.stratify import stratified_choice
 from euinet.errors import DataError
-from euinet.evaluation.saved import check_fits, in_model_order
+from euinet.judging.saved import check_fits, in_model_order
 from euinet.records import Split, unknown_label
+from euinet.system.notify import Notify
+from euinet.trained.model import ModelCard
 
 NOISE = ("noise-uniform", "noise-gaussian")
 KNOWN_FACTOR = 5
@@ -39,7 +42,7 @@ def gather(
     data: str,
     far: tuple[str, ...],
     data_root: Path | None,
-    notify: Callable[[str], None],
+    notify: Notify,
     limit: int,
     seed: int,
 ) -> Gathered:

@@ -39,7 +39,7 @@ class Group:
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class AnsweredGroup:
     """A group with the model's answers for its images."""
 
     group: Group

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from euinet.artifact import Model
 from euinet.card.facts import Facts, all_facts
 from euinet.card.gather import Gathered, gather
-from euinet.card.groups import Group, Judged
+from euinet.card.groups import AnsweredGroup, Group
 from euinet.card.measured import Measured, measure
 from euinet.card.shares import to_plain
 from euinet.card.stress import measure_stress
 from euinet.card.verdict import to_heed, verdict
-from euinet.data.stratify import stratified_choice
+from euinet.data.split.stratify import stratified_choice
 from euinet.errors import UsageError
-from euinet.files import write_text
+from euinet.system.files import write_text
+from euinet.system.notify import Notify
+from euinet.trained.model import Model
 
 
 def make_card(
@@ -25,7 +26,7 @@ def make_card(
     far: tuple[str, ...],
     out: Path,
     data_root: Path | None,
-    notify: Callable[[str], None],
+    notify: Notify,
     *,
     limit: int = 2000,
     seed: int = 0,
@@ -56,9 +57,9 @@ def make_card(
     return _plain(model, gathered, measured, facts)
 
 
-def _judged(model: Model, group: Group, notify: Callable[[str], None]) -> Judged:
+def _judged(model: Model, group: Group, notify: Notify) -> AnsweredGroup:
     notify(f"Scoring {len(group):,} images: {group.name} …")
-    return Judged(group, model.predict(group.images))
+    return AnsweredGroup(group, model.predict(group.images))
 
 
 def _page(model: Model, gathered: Gathered, measured: Measured, facts: Sequence[Facts]) -> str:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from euinet.card.classes import KnownRow, UnknownRow, known_rows, unknown_rows
 from euinet.card.curve import Curve, operating_curve
-from euinet.card.groups import Judged
+from euinet.card.groups import AnsweredGroup
 from euinet.card.promise import CalibrationCheck, FalseRejects, check_calibration, false_rejects
 from euinet.card.shares import Share
 from euinet.card.stress import Stress
 from euinet.card.unknowns import Detection, detections
 from euinet.card.wrong import WrongImages, known_misnamed, known_rejected, unknown_accepted
-from euinet.scoring.conformal import Calibration
+from euinet.model.conformal import Calibration
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Measured:
 
 
 def measure(
-    calibration: Calibration | None, known: Judged, unknown: Sequence[Judged], stress: Stress
+    calibration: Calibration | None, known: AnsweredGroup, unknown: Sequence[AnsweredGroup], stress: Stress
 ) -> Measured:
     """Return all measures of a model with this calibration from its answers."""
     check, promise = None, None

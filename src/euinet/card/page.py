@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 
 import jinja2
 
-from euinet.artifact import ModelCard
 from euinet.card.facts import Facts
 from euinet.card.measured import Measured
 from euinet.card.pictures import picture
@@ -18,6 +17,7 @@ from euinet.card.verdict import to_heed, verdict
 from euinet.card.wording import level_text, p_text, short
 from euinet.card.wrong import SHOWN
 from euinet.report.wording import listing
+from euinet.trained.model import ModelCard
 
 MOST_ROWS = 30  # of a table of classes
 

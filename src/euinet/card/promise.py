@@ -9,7 +9,7 @@ import numpy as np
 
 from euinet.answers import FloatArray, IntArray
 from euinet.card.shares import Share
-from euinet.scoring.conformal import Calibration, conformal_rank, smallest_alpha
+from euinet.model.conformal import Calibration, conformal_rank, smallest_alpha
 
 ALPHAS = (0.001, 0.01, 0.05, 0.1)
 BINS = 20

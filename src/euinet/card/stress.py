@@ -11,6 +11,7 @@ from euinet.answers import Answers
 from euinet.card.changes import Change, Strength, benign_changes
 from euinet.card.groups import Group
 from euinet.card.shares import Share
+from euinet.system.notify import Notify
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +47,7 @@ class Stress:
         return max(pairs, key=lambda pair: pair[1].rejected.value or 0.0)
 
 
-def measure_stress(
-    predict: Callable[[Tensor], Answers], known: Group, seed: int, notify: Callable[[str], None]
-) -> Stress:
+def measure_stress(predict: Callable[[Tensor], Answers], known: Group, seed: int, notify: Notify) -> Stress:
     """Return the answers' shares for known images (N, C, H, W) under each benign change."""
     changes = benign_changes(known.images.shape[-1])
     images = f"{len(known):,} known images"

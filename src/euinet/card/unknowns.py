@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from euinet.card.groups import Judged, Kind
+from euinet.card.groups import AnsweredGroup, Kind
 from euinet.card.shares import Share
-from euinet.evaluation.metrics import detection_metrics
+from euinet.judging.metrics import detection_metrics
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class Detection:
     remark: str | None
 
 
-def detections(known: Judged, unknown: Sequence[Judged]) -> tuple[Detection, ...]:
+def detections(known: AnsweredGroup, unknown: Sequence[AnsweredGroup]) -> tuple[Detection, ...]:
     """Return the measures of each unknown group, in the order given."""
     return tuple(_detection(known, one) for one in unknown)
 
 
-def _detection(known: Judged, unknown: Judged) -> Detection:
+def _detection(known: AnsweredGroup, unknown: AnsweredGroup) -> Detection:
     scores = np.concatenate([known.answers.ood_score, unknown.answers.ood_score])
     labels = np.concatenate([np.zeros(len(known.group), np.int64), np.full(len(unknown.group), -1, np.int64)])
     measures = detection_metrics(scores, labels)

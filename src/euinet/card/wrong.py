@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from euinet.answers import FloatArray, IntArray
-from euinet.card.groups import BoolArray, Judged
+from euinet.card.groups import AnsweredGroup, BoolArray
 
 SHOWN = 12
 
@@ -34,17 +34,17 @@ class WrongImages:
     shown: tuple[WrongImage, ...]
 
 
-def known_rejected(known: Judged) -> WrongImages:
+def known_rejected(known: AnsweredGroup) -> WrongImages:
     """Return the known images rejected, the least p-value (the highest `ood_score`) first."""
     return _shown(known, known.rejected, -1)
 
 
-def known_misnamed(known: Judged) -> WrongImages:
+def known_misnamed(known: AnsweredGroup) -> WrongImages:
     """Return the known images accepted as another class, the highest p-value first."""
     return _shown(known, ~known.rejected & ~known.own_class, 1)
 
 
-def unknown_accepted(unknown: Sequence[Judged]) -> WrongImages:
+def unknown_accepted(unknown: Sequence[AnsweredGroup]) -> WrongImages:
     """Return the unknown images of all these groups accepted, the highest p-value first."""
     found = [_shown(judged, ~judged.rejected, 1) for judged in unknown]
     images = [image for one in found for image in one.shown]
@@ -52,14 +52,14 @@ def unknown_accepted(unknown: Sequence[Judged]) -> WrongImages:
     return WrongImages(sum(one.total for one in found), tuple(images[:SHOWN]))
 
 
-def _shown(judged: Judged, mask: BoolArray, sign: int) -> WrongImages:
+def _shown(judged: AnsweredGroup, mask: BoolArray, sign: int) -> WrongImages:
     answers = judged.answers
     at = np.flatnonzero(mask)
     first = at[_surest(answers.ood_score[at], None if answers.p_value is None else answers.p_value[at], sign)]
     return WrongImages(len(at), tuple(_wrong(judged, position) for position in first[:SHOWN].tolist()))
 
 
-def _wrong(judged: Judged, position: int) -> WrongImage:
+def _wrong(judged: AnsweredGroup, position: int) -> WrongImage:
     group, answer = judged.group, judged.answers[position]
     return WrongImage(
         image=group.images[position],

@@ -14,8 +14,8 @@ from euinet.cli.options import (
     JsonOption,
     ModelArgument,
     metrics_table,
+    notify,
     print_result,
-    say,
 )
 from euinet.cli.program import app, data_app
 
@@ -38,14 +38,14 @@ def evaluate(
     json_: JsonOption = False,
 ) -> None:
     """Judge a trained model on the test images of a data set, and on far sets."""
-    from euinet.evaluation.saved import check_may_record, evaluate_saved
+    from euinet.judging.saved import check_may_record, evaluate_saved
     from euinet.pretrained import resolve_model
 
     folder = resolve_model(model)
     if record:
         check_may_record(model, folder)
     far = tuple(ood or ())
-    metrics = evaluate_saved(folder, data, far, device.value, data_root, say, record=record)
+    metrics = evaluate_saved(folder, data, far, device.value, data_root, notify, record=record)
     print_result(metrics, json_, metrics_table)
 
 
@@ -67,9 +67,9 @@ def data_fetch(
     json_: JsonOption = False,
 ) -> None:
     """Get a data set and check it."""
-    from euinet.data import fetch_dataset
+    from euinet.data.sets.datasets import fetch_dataset
 
-    folder = fetch_dataset(name, data_root, notify=say)
+    folder = fetch_dataset(name, data_root, notify=notify)
     print_result(
         {"data": name, "folder": str(folder)}, json_, lambda found: f"{found['data']} is in {found['folder']}"
     )

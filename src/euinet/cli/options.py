@@ -94,7 +94,7 @@ def print_result(result: dict[str, Any], as_json: bool, as_text: Callable[[dict[
     typer.echo(json.dumps(result, indent=2) if as_json else as_text(result))
 
 
-def say(text: str) -> None:
+def notify(text: str) -> None:
     """Say something about the work on stderr."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from euinet.cli.options import DataRootOption, JsonOption, ModelArgument, print_result, say
+from euinet.cli.options import DataRootOption, JsonOption, ModelArgument, notify, print_result
 from euinet.cli.program import app
 
 
@@ -43,9 +43,9 @@ def page(
     Draw something and see the answer and why. Any web server can give the folder out:
     python -m http.server --directory DIR
     """
-    from euinet.artifact import load_model
     from euinet.page import write_page
     from euinet.pretrained import resolve_model
+    from euinet.trained.model import load_model
 
     folder = resolve_model(model)
     result = write_page(
@@ -57,7 +57,7 @@ def page(
         data_root=data_root,
         most_neighbours=neighbours,
         force=force,
-        notify=say,
+        notify=notify,
     )
     print_result(
         result,

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from euinet.cli.options import DataRootOption, Device, DeviceOption, JsonOption, print_result, say
+from euinet.cli.options import DataRootOption, Device, DeviceOption, JsonOption, notify, print_result
 from euinet.cli.program import app
 
 DEFAULT_MODEL = "mnist-without-0"
@@ -74,8 +74,8 @@ def serve(
             f"The server needs the package {missing.replace('_', '-')}: install it with "
             "pip install 'euinet[serve]'."
         )
-    from euinet.serve.limits import MEGABYTE, Limits
-    from euinet.serve.run import Asked, serve
+    from euinet.serve.http.limits import MEGABYTE, Limits
+    from euinet.serve.run import ServerSettings, serve
 
     upload = max_upload_mb * MEGABYTE
     limits = Limits(
@@ -85,7 +85,7 @@ def serve(
         bodies_bytes=max(Limits.bodies_bytes, 2 * upload),
         answer_seconds=time_limit,
     )
-    asked = Asked(
+    asked = ServerSettings(
         model=model,
         host=host,
         port=port,
@@ -100,10 +100,10 @@ def serve(
     def ready(address: str) -> None:
         if json_:
             print_result({"model": model, "address": address, "token": asked.token is not None}, True, str)
-        say(f"Serving {model} at {address} (the API: {address}/docs); Ctrl-C ends it.")
+        notify(f"Serving {model} at {address} (the API: {address}/docs); Ctrl-C ends it.")
 
-    serve(asked, ready, say)
-    say("Stopped: all that was taken is answered.")
+    serve(asked, ready, notify)
+    notify("Stopped: all that was taken is answered.")
 
 
 def read_token(file: Path | None) -> str | None:

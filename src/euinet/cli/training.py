@@ -21,12 +21,12 @@ from euinet.cli.options import (
     SeedOption,
     SetOption,
     metrics_table,
+    notify,
     overrides,
     print_result,
-    say,
 )
 from euinet.cli.program import app
-from euinet.processes import one_voice
+from euinet.system.processes import one_voice
 
 if TYPE_CHECKING:
     from euinet.experiment import Experiment
@@ -148,11 +148,11 @@ def benchmark(
 
     The same command again goes on where it was interrupted.
     """
-    from euinet.benchmark.run import Asked, run_benchmark
+    from euinet.benchmark.run import BenchmarkRequest, run_benchmark
     from euinet.benchmark.summary import as_text
     from euinet.presets import get_preset
 
-    asked = Asked(
+    asked = BenchmarkRequest(
         data=data,
         hold_out=hold_out,
         seeds=seeds,
@@ -166,10 +166,10 @@ def benchmark(
         precision=precision.value,
         data_root=data_root,
     )
-    ended = run_benchmark(asked, say)
+    ended = run_benchmark(asked, notify)
     if summary := ended.summary:
         print_result(summary.plain, json_, lambda _: as_text(summary))
-        say(f"Wrote results.csv, results.json, summary.md, summary.json and most_wrong.png to {out}.")
+        notify(f"Wrote results.csv, results.json, summary.md, summary.json and most_wrong.png to {out}.")
     ended.raise_failures()
 
 
@@ -197,7 +197,7 @@ def _run(
             resume=resume,
             fresh=fresh,
             report=report,
-            notify=say,
+            notify=notify,
         )
     print_result(result.metrics, json_, metrics_table)
     wrote = (
@@ -205,4 +205,4 @@ def _run(
         if report and result.record
         else "metrics.json and the model"
     )
-    say(f"Wrote {wrote} to {out}.")
+    notify(f"Wrote {wrote} to {out}.")

@@ -18,9 +18,9 @@ from euinet.cli.options import (
     PrecisionOption,
     SeedOption,
     SetOption,
+    notify,
     overrides,
     print_result,
-    say,
 )
 from euinet.cli.program import app
 
@@ -84,7 +84,7 @@ def tune(
     The same command again goes on where it was interrupted; started elsewhere meanwhile, it joins in.
     """
     from euinet.presets import get_preset
-    from euinet.tune.plan import Asked
+    from euinet.tune.plan import SearchRequest
     from euinet.tune.run import run_search
     from euinet.tune.space import choose_space
     from euinet.tune.summary import as_text
@@ -92,7 +92,7 @@ def tune(
 
     fixed = overrides(set_)
     chosen = get_preset(preset, fixed)
-    asked = Asked(
+    asked = SearchRequest(
         data=data,
         hold_out=hold_out,
         preset=chosen,
@@ -109,9 +109,9 @@ def tune(
         precision=precision.value,
         data_root=data_root,
     )
-    done = run_search(asked, say)
+    done = run_search(asked, notify)
     best = best_of(done, maximized=asked.maximized)
     if best is not None:
         plain = best_plain(asked, done, best) | {"all": [trial_plain(trial) for trial in done]}
         print_result(plain, json_, lambda _: as_text(asked, done))
-    say(f"Wrote trials.csv, best.json and history.png to {out}; only the best trial's models are kept.")
+    notify(f"Wrote trials.csv, best.json and history.png to {out}; only the best trial's models are kept.")

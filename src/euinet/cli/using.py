@@ -16,8 +16,8 @@ from euinet.cli.options import (
     FarOption,
     JsonOption,
     ModelArgument,
+    notify,
     print_result,
-    say,
 )
 from euinet.cli.program import app
 
@@ -59,9 +59,9 @@ def calibrate(
 
     Nothing is trained anew. It promises nothing about how many unknown images are caught.
     """
-    from euinet.calibrate import calibrate_saved
+    from euinet.judging.calibrate import calibrate_saved
 
-    result = calibrate_saved(model, data, alpha, per_class, out, device.value, data_root, say)
+    result = calibrate_saved(model, data, alpha, per_class, out, device.value, data_root, notify)
     print_result(result, json_, lambda found: found["sentence"])
 
 
@@ -125,8 +125,8 @@ def predict(
 ) -> None:
     """Say for each image which class it is, or that it is none of these."""
     from euinet.errors import DataError
+    from euinet.images.inputs import find_inputs
     from euinet.predict.engine import open_predictor
-    from euinet.predict.inputs import find_inputs
     from euinet.predict.run import predict_all
     from euinet.predict.sinks import RowList
     from euinet.predict.to_file import Order, check_order, predict_to_file
@@ -136,21 +136,21 @@ def predict(
     check_order(order, out, csv, json_)
     found = find_inputs(paths)
     if found.passed_over:
-        say(f"{found.passed_over} files without an image's name were passed over.")
+        notify(f"{found.passed_over} files without an image's name were passed over.")
     predictor = open_predictor(model, order.own_device)
     printed = RowList()
     sinks = [printed] if printing else []
     if out is None:
-        predicted = predict_all(predictor, found, sinks, say, part_images)
+        predicted = predict_all(predictor, found, sinks, notify, part_images)
     else:
-        predicted = predict_to_file(predictor, found, out, order, sinks, say)
-        say(f"Wrote {predicted.images} rows to {out}.")
+        predicted = predict_to_file(predictor, found, out, order, sinks, notify)
+        notify(f"Wrote {predicted.images} rows to {out}.")
     if printing:
         _print_rows(printed.rows, predictor.facts, predicted, csv, json_)
     if predicted.drift is not None:
-        say(predicted.drift.sentence())
+        notify(predicted.drift.sentence())
     if predicted.broken:
-        say(f"{predicted.broken} of {predicted.images} images could not be read.")
+        notify(f"{predicted.broken} of {predicted.images} images could not be read.")
     if predicted.broken == predicted.images:
         raise DataError("No image could be read: see their rows.")
     if fail_on_ood and (predicted.rejected or predicted.broken):
@@ -175,10 +175,10 @@ def export(
     json_: JsonOption = False,
 ) -> None:
     """Write the whole decision, from pixels to p-value, as one ONNX file; predict takes it without torch."""
-    from euinet.artifact import load_model
     from euinet.errors import UsageError
     from euinet.export import export_onnx
     from euinet.pretrained import resolve_model
+    from euinet.trained.model import load_model
 
     if onnx.suffix.lower() != ".onnx":
         raise UsageError(f"{onnx} must end in .onnx, so that predict knows what it is.")
@@ -201,11 +201,11 @@ def card(
 
     What it promises and keeps, its weak spots, unknowns near and far, harmless changes, its worst errors.
     """
-    from euinet.artifact import load_model
     from euinet.card import make_card
-    from euinet.devices import make_fabric
     from euinet.pretrained import resolve_model
+    from euinet.trained.model import load_model
+    from euinet.training.devices import make_fabric
 
     loaded = load_model(resolve_model(model), make_fabric(device.value, "32-true").device)
-    result = make_card(loaded, data, tuple(ood or ()), out, data_root, say)
+    result = make_card(loaded, data, tuple(ood or ()), out, data_root, notify)
     print_result(result, json_, lambda _: f"Wrote {out}.")

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from euinet.detectors.subject import Subject
 from euinet.errors import UsageError
-from euinet.models.euinet import EuiNet
-from euinet.models.folded import fold_batch_norms
+from euinet.networks.euinet import EuiNet
+from euinet.networks.folded import fold_batch_norms
 from euinet.scoring.baselines import ClassifierOnly
 
 

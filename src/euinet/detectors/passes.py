@@ -9,10 +9,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from euinet.data.stratify import stratified_positions
+from euinet.data.split.stratify import stratified_positions
 from euinet.detectors.stopwatch import Stopwatch
-from euinet.models import to_network_range
-from euinet.models.euinet import EuiNet
+from euinet.networks import to_network_range
+from euinet.networks.euinet import EuiNet
 from euinet.records import LabelledImages, Outputs
 from euinet.scoring.inference import BATCH, in_batches
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from pytorch_ood.api import Detector
@@ -26,6 +26,7 @@ from euinet.detectors.subject import Scored, Subject
 from euinet.errors import TrainingError
 from euinet.records import FloatArray
 from euinet.scoring.inference import in_batches
+from euinet.system.notify import Notify
 
 SEED = 0  # of the choice of 10,000 images, and of Gram's own split
 
@@ -34,7 +35,7 @@ def score_detectors(
     subject: Subject,
     images: Mapping[str, Tensor],
     names: Sequence[str],
-    notify: Callable[[str], None] | None = None,
+    notify: Notify | None = None,
 ) -> Scored:
     """Fit the detectors `names` on `subject`'s known images and score every set of `images`.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from euinet.models.euinet import EuiNet
+from euinet.networks.euinet import EuiNet
 from euinet.presets import ScoringSettings
 from euinet.records import FloatArray, LabelledImages
 from euinet.scoring.threshold import LogitRange

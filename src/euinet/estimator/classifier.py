@@ -17,10 +17,10 @@ from euinet.estimator.layout import Array, ImageLayout, find_layout
 from euinet.estimator.settings import as_value_errors, chosen_preset, chosen_seed
 
 if TYPE_CHECKING:
-    from euinet.artifact import Model
     from euinet.estimator.detector import EuiNetOutlierDetector
     from euinet.presets import Preset
     from euinet.records import Decision
+    from euinet.trained.model import Model
 
 FEWEST_A_CLASS = 3  # images: one to train on, one to set ranges by, one to calibrate with
 
@@ -51,7 +51,7 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     cuda or mps. `random_state`: the same whole number gives the same result on one machine and number of
     threads. `verbose` shows the training's progress.
 
-    After `fit`: `classes_` (K,) sorted; `model_`, the `euinet.artifact.Model`, which
+    After `fit`: `classes_` (K,) sorted; `model_`, the `euinet.trained.model.Model`, which
     `model_.save_pretrained(folder)` writes for `euinet.load` and the command line (it reads uint8 squares,
     and has class names for labels; joblib and pickle keep the whole estimator, which then scores on the CPU);
     `alpha_`, what could be promised (None: nothing was); `image_shape_` of a row; `pixel_range_`;
@@ -212,7 +212,7 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     ) -> Model:
         from euinet.estimator.fitting import fitted_model, part_images, promised_alpha
 
-        def say(text: str) -> None:
+        def notify(text: str) -> None:
             warnings.warn(text, SmallPromiseWarning, stacklevel=5)
 
         split = part_images(images, labels, class_names, preset, seed)
@@ -220,7 +220,7 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             split,
             preset,
             seed,
-            promised_alpha(split, preset, say),
+            promised_alpha(split, preset, notify),
             per_class=self.per_class,
             device=self.device,  # type: ignore[arg-type]  # make_fabric checks it
             quiet=not self.verbose,

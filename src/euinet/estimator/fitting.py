@@ -15,12 +15,13 @@ import torch
 from lightning_fabric import Fabric
 
 from euinet.answers import IntArray
-from euinet.artifact import Model
-from euinet.data import split_dataset
-from euinet.devices import DeviceName, make_fabric
-from euinet.experiment import calibrated_model, kept_promise
+from euinet.data.split.holdout import split_dataset
+from euinet.experiment import achievable_alpha, calibrated_model
 from euinet.presets import Preset
 from euinet.records import Dataset, LabelledImages, Split
+from euinet.system.notify import Notify
+from euinet.trained.model import Model
+from euinet.training.devices import DeviceName, make_fabric
 from euinet.training.loop import train
 
 Read = TypeVar("Read")
@@ -38,9 +39,9 @@ def part_images(
     return split_dataset(Dataset("X", class_names, known, known.where(nothing)), [], preset.data, seed)
 
 
-def promised_alpha(split: Split, preset: Preset, say: Callable[[str], None]) -> float | None:
+def promised_alpha(split: Split, preset: Preset, notify: Notify) -> float | None:
     """Return the preset's alpha, or the least that the split's calibration images can promise, and say so."""
-    return kept_promise(preset.scoring, split, say)
+    return achievable_alpha(preset.scoring, split, notify)
 
 
 def fitted_model(

@@ -8,7 +8,6 @@ Neighbors"), so what the page shows as near is near for the decision too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -18,9 +17,10 @@ import numpy.typing as npt
 import torch.nn.functional as F
 from torch import Tensor
 
-from euinet.artifact import Model
-from euinet.models.memory import turn_by_turn
+from euinet.networks.memory import turn_by_turn
 from euinet.scoring.inference import in_batches, read_perturbed
+from euinet.system.notify import Notify
+from euinet.trained.model import Model
 
 MOST_IMAGES = 2000  # of a bank, equally many a class: 2 MB in a static page of 28 × 28 images
 SHOWN = 8  # neighbours of an image
@@ -82,16 +82,16 @@ def load_bank(
     *,
     data: str | None = None,
     most: int = MOST_IMAGES,
-    notify: Callable[[str], None] = lambda _: None,
+    notify: Notify = lambda _: None,
 ) -> NeighbourBank | None:
     """Return the bank of the training part of the data that `model` was trained on, where they are at hand.
 
     `data` is the data's name or folder; without it, the name on the model's card. None, with a sentence to
     `notify`, when they are not there or are other images: nothing is ever downloaded.
     """
-    from euinet.data.datasets import is_at_hand, load_dataset
-    from euinet.data.fingerprint import dataset_fingerprint
-    from euinet.data.holdout import split_dataset
+    from euinet.data.sets.datasets import is_at_hand, load_dataset
+    from euinet.data.split.fingerprint import dataset_fingerprint
+    from euinet.data.split.holdout import split_dataset
 
     card, name = model.card, data or model.card.data
     if most < 1:

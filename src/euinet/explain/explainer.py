@@ -9,12 +9,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from euinet.artifact import Model
 from euinet.explain.bank import Neighbour, NeighbourBank
 from euinet.explain.plain import plain_image, plain_values
-from euinet.models import to_network_range
+from euinet.networks import to_network_range
 from euinet.scoring.inference import in_batches, read_perturbed
 from euinet.scoring.threshold import RawScores
+from euinet.trained.model import Model
 
 PIXELS = 127.5  # of 0 … 255 in one unit of the network's −1 … 1
 

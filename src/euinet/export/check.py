@@ -11,13 +11,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from euinet.artifact import Model
-from euinet.data.outliers import noise
+from euinet.augmentations.outliers import noise
 from euinet.errors import EuiNetError, ExportError
 from euinet.predict.onnx_engine import EXPLAINED, OnnxPredictor
 from euinet.records import Decision
 from euinet.scoring.inference import in_batches, read_perturbed
 from euinet.scoring.joint import apply_temperature
+from euinet.trained.model import Model
 
 TOLERANCE = 1e-4
 # Where there is a perturbation: the share of images, rounded up, that may differ by more, and by how much.

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from euinet.artifact import Model
-from euinet.models import to_network_range
+from euinet.networks import to_network_range
 from euinet.scoring.inference import Reading, raw_joint_scores, read_perturbed
 from euinet.scoring.joint import judge
+from euinet.trained.model import Model
 
 
 class DecisionOutputs(NamedTuple):

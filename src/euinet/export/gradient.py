@@ -17,7 +17,7 @@ from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
 
-from euinet.models.strided import strided_input_gradient
+from euinet.networks.strided import strided_input_gradient
 
 aten = torch.ops.aten
 

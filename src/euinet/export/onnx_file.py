@@ -16,13 +16,13 @@ import numpy as np
 import torch
 
 from euinet import __version__
-from euinet.artifact import Model
 from euinet.errors import ExportError, UsageError
 from euinet.export.check import check_export
 from euinet.export.decision import DecisionOutputs, ExplainedDecision, ExplainedOutputs, WholeDecision
 from euinet.export.gradient import traced
-from euinet.files import write_atomically
 from euinet.predict.onnx_metadata import INPUT, KEY, OnnxMetadata
+from euinet.system.files import write_atomically
+from euinet.trained.model import Model
 
 if TYPE_CHECKING:
     import onnx

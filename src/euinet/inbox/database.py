@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from euinet.errors import StorageError, UsageError
-from euinet.files import make_folder, storage_error
+from euinet.system.files import make_folder, storage_error
 
 DATABASE = "inbox.sqlite3"
 IMAGES = "images"

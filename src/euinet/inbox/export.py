@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from euinet.errors import StorageError, UsageError
-from euinet.files import make_folder, storage_error, write_text
 from euinet.inbox.names import class_name
 from euinet.inbox.pictures import write_whole
 from euinet.inbox.store import KEY, Item, find_items, read_png
+from euinet.system.files import make_folder, storage_error, write_text
 
 WRITTEN = ".euinet-inbox.json"  # lists the files of the last export; the dot hides it from `euinet train`
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that the format has: equal exports are equal files

@@ -14,7 +14,6 @@ import numpy as np
 
 from euinet.answers import Answer
 from euinet.errors import StorageError, UsageError
-from euinet.files import storage_error
 from euinet.inbox import drift, export, grouped, labels, store
 from euinet.inbox.database import DATABASE, database_error, open_database, reading, writing
 from euinet.inbox.grouping import Group
@@ -25,9 +24,10 @@ from euinet.inbox.retention import Limits, stored_limits
 from euinet.inbox.store import Entry, Item, Source
 from euinet.inbox.subject import Subject
 from euinet.inbox.writer import Writer
+from euinet.system.files import storage_error
 
 if TYPE_CHECKING:
-    from euinet.artifact import Model
+    from euinet.trained.model import Model
 
 
 class Inbox:

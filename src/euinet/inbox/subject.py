@@ -14,7 +14,7 @@ from euinet.answers import Answer
 from euinet.inbox.pictures import Pixels
 
 if TYPE_CHECKING:
-    from euinet.artifact import Model
+    from euinet.trained.model import Model
 
 Features = Callable[[Pixels], npt.NDArray[np.float32]]
 

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from euinet.errors import EuiNetError
-from euinet.files import storage_error
 from euinet.inbox.database import DATABASE, database_error, writing
 from euinet.inbox.drift import EDGES, HOUR, Counts, add_counts, bin_of
 from euinet.inbox.retention import HISTOGRAM_DAYS, Limits, outlived
 from euinet.inbox.store import Entry, delete, keep, remove_files
+from euinet.system.files import storage_error
 
 QUEUE = 256  # images that wait; more at once are passed over
 BATCH = 64  # images of one transaction

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from euinet import __version__
-from euinet.artifact import Model, ModelCard
+from euinet.trained.model import Model, ModelCard
 
 
 def model_facts(
@@ -46,7 +46,7 @@ def model_facts(
 
 def held_out_names(card: ModelCard) -> list[str]:
     """Return the names of the classes that the model never saw, as far as they are known: else numbers."""
-    from euinet.data.datasets import DATASET_NAMES, class_names
+    from euinet.data.sets.datasets import DATASET_NAMES, class_names
 
     names = class_names(card.data) if card.data in DATASET_NAMES else ()
     return [names[number] if number < len(names) else str(number) for number in card.unknown_classes]

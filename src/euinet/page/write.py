@@ -5,21 +5,23 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from euinet.artifact import Model
 from euinet.errors import StorageError, UsageError
 from euinet.explain.bank import MOST_IMAGES, NeighbourBank, load_bank
 from euinet.export import export_onnx
-from euinet.files import PART, make_folder, storage_error, sync_folder, write_atomically
+from euinet.judging.record import TestRecord
+from euinet.judging.record_store import load_record
 from euinet.page.facts import model_facts
 from euinet.page.files import front_files
-from euinet.test_record import TestRecord, load_record
+from euinet.system.files import PART, make_folder, storage_error, sync_folder, write_atomically
+from euinet.system.notify import Notify
+from euinet.trained.model import Model
 
 CONFIG = "config.json"
 MARK = {
@@ -38,7 +40,7 @@ def write_page(
     data_root: Path | None = None,
     most_neighbours: int = MOST_IMAGES,
     force: bool = False,
-    notify: Callable[[str], None] = lambda _: None,
+    notify: Notify = lambda _: None,
 ) -> dict[str, Any]:
     """Write the page of `model`, called `name`, to the folder `out`, and return what was written.
 

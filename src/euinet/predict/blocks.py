@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from euinet.answers import REJECT, Answers
+from euinet.images.sources import Read
 from euinet.predict.drift import PValueCounts
 from euinet.predict.engine import Predictor
 from euinet.predict.rows import Row
-from euinet.predict.sources import Read
 
 BATCH = 256  # images that the network sees at a time
 PART_IMAGES = 40 * BATCH  # images a part; whole batches, so that parts change no score's last digit

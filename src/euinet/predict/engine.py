@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from euinet.answers import Answers
-from euinet.preprocessing import Preprocessing
+from euinet.images.preprocessing import Preprocessing
 
 ONNX_SUFFIX = ".onnx"
 
@@ -44,10 +44,10 @@ class TorchPredictor:
 
     def __init__(self, model: str, device: str = "cpu") -> None:
         # not above: torch costs seconds, and an exported model does without
-        from euinet.artifact import load_model
-        from euinet.devices import make_fabric
-        from euinet.model_files import CONFIG_FILE, WEIGHTS_FILE
+        from euinet.model.names import CONFIG_FILE, WEIGHTS_FILE
         from euinet.pretrained import resolve_model
+        from euinet.trained.model import load_model
+        from euinet.training.devices import make_fabric
 
         folder = resolve_model(model)
         self.model = load_model(folder, make_fabric(device, "32-true").device)  # type: ignore[arg-type]

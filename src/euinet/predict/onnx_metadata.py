@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from euinet.errors import StorageError
-from euinet.preprocessing import Preprocessing
+from euinet.images.preprocessing import Preprocessing
 
 KEY = "euinet"  # of the document, among the file's metadata
 FORMAT_VERSION = 1

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from euinet.errors import UsageError
-from euinet.files import write_atomically, write_text
-from euinet.lock import sole_user
 from euinet.predict.blocks import BATCH, Block, Tally
 from euinet.predict.sinks import FORMATS
+from euinet.system.files import write_atomically, write_text
+from euinet.system.lock import sole_user
 
 JOB_FILE = "job.json"
 _IN_WORDS = {

@@ -12,17 +12,18 @@ import os
 import pickle
 import platform
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 from euinet.errors import DataError, EuiNetError, StorageError, UsageError
+from euinet.images.inputs import Found
 from euinet.predict.blocks import batches
 from euinet.predict.engine import Predictor, open_predictor
-from euinet.predict.inputs import Found
 from euinet.predict.parts import JOB_FILE, Parts
 from euinet.predict.run import Progress, write_part
+from euinet.system.notify import Notify
 
 STORE_BYTES = 2**28  # that Ray keeps for objects on this machine; ours are lists of names
 _QUIET = {
@@ -38,7 +39,7 @@ def write_parts_with_ray(
     parts: Parts,
     numbers: Sequence[int],
     workers: int | None,
-    notify: Callable[[str], None],
+    notify: Notify,
 ) -> None:
     """Write the parts with these `numbers` by `workers` workers; without, one for each processor or GPU.
 
@@ -56,7 +57,7 @@ def _write_parts(
     parts: Parts,
     numbers: Sequence[int],
     workers: int | None,
-    notify: Callable[[str], None],
+    notify: Notify,
 ) -> None:
     ray = import_ray()
     cuda = parts.job.device == "cuda"
@@ -171,7 +172,7 @@ def _packed(found: Found, parts: Parts, number: int) -> bytes:
     return pickle.dumps(found.part(*parts.job.bounds(number)))
 
 
-def _watch(scored: Any, parts: Parts, numbers: Sequence[int], notify: Callable[[str], None]) -> None:
+def _watch(scored: Any, parts: Parts, numbers: Sequence[int], notify: Notify) -> None:
     progress = Progress(sum(stop - start for start, stop in map(parts.job.bounds, numbers)), notify)
     done = 0
     for row in scored.iter_rows():

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from euinet.images.inputs import Found
+from euinet.images.sources import Read
 from euinet.predict.blocks import PART_IMAGES, Block, Tally, answer, batches
 from euinet.predict.drift import Drift, measure_drift
 from euinet.predict.engine import Facts, Predictor
-from euinet.predict.inputs import Found
 from euinet.predict.parts import Parts
 from euinet.predict.sinks import Sink
-from euinet.predict.sources import Read
+from euinet.system.notify import Notify
 
 PLAIN_SECONDS = 10.0  # between lines of progress away from a terminal
 
@@ -45,7 +46,7 @@ def predict_all(
     predictor: Predictor,
     found: Found,
     sinks: Sequence[Sink],
-    notify: Callable[[str], None],
+    notify: Notify,
     part_images: int = PART_IMAGES,
 ) -> Predicted:
     """Send a row for every image of `found` to all `sinks`, in the order in which the images were named.
@@ -70,7 +71,7 @@ def write_parts(
     parts: Parts,
     numbers: Sequence[int],
     sinks: Sequence[Sink],
-    notify: Callable[[str], None],
+    notify: Notify,
 ) -> None:
     """Write the parts with these `numbers`, ascending, and send their rows to `sinks` too.
 
@@ -136,7 +137,7 @@ def _stretches(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
 class Progress:
     """Says how far it is and how long it will take: on a terminal in place, elsewhere now and then."""
 
-    def __init__(self, total: int, notify: Callable[[str], None]) -> None:
+    def __init__(self, total: int, notify: Notify) -> None:
         self.total, self.notify = total, notify
         self.started = self.last = time.monotonic()
         self.on_terminal = sys.stderr.isatty()

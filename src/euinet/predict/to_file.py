@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from euinet import __version__
 from euinet.errors import StorageError, UsageError
+from euinet.images.inputs import Found
 from euinet.predict.blocks import PART_IMAGES, Tally
 from euinet.predict.engine import ONNX_SUFFIX, Facts, Predictor
-from euinet.predict.inputs import Found
 from euinet.predict.parts import Job, Parts, open_parts
 from euinet.predict.run import Predicted, summary, write_parts
 from euinet.predict.sinks import Sink, check_format
+from euinet.system.notify import Notify
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def predict_to_file(
     out: Path,
     order: Order,
     sinks: Sequence[Sink],
-    notify: Callable[[str], None],
+    notify: Notify,
 ) -> Predicted:
     """Write a row for every image to `out`, whole or not at all, and send the rows to `sinks` too.
 

@@ -6,7 +6,7 @@ import difflib
 from pathlib import Path
 
 from euinet.errors import UsageError
-from euinet.model_files import CONFIG_FILE, WEIGHTS_FILE
+from euinet.model.names import CONFIG_FILE, WEIGHTS_FILE
 
 MODELS_FOLDER = Path(__file__).parent / "models"
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from euinet.errors import StorageError
-from euinet.model_files import CONFIG_FILE, WEIGHTS_FILE
+from euinet.model.names import CONFIG_FILE, WEIGHTS_FILE
 from euinet.pretrained import bundled_folder, pretrained_names
 
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from euinet.files import write_atomically
+from euinet.system.files import write_atomically
 
 if TYPE_CHECKING:
     from euinet.records import EvaluationRecord

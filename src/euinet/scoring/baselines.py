@@ -11,7 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from euinet.models.folded import fold_batch_norms
+from euinet.networks.folded import fold_batch_norms
 from euinet.presets import ScoringSettings
 from euinet.scoring.inference import in_batches
 from euinet.scoring.perturbation import perturb

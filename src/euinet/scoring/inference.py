@@ -8,8 +8,8 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from euinet.models import to_network_range
-from euinet.models.memory import KnownMemory, turn_by_turn
+from euinet.networks import to_network_range
+from euinet.networks.memory import KnownMemory, turn_by_turn
 from euinet.presets import ScoringSettings
 from euinet.records import Decision, LabelledImages, Outputs
 from euinet.scoring.joint import apply_temperature, decide, joint_scores

@@ -47,7 +47,7 @@ def joint_ood_score(scores: Tensor) -> Tensor:
     return scores[:, 0] - scores[:, 1:].amax(dim=1)
 
 
-class Judged(NamedTuple):
+class JointDecision(NamedTuple):
     """A decision for N images as tensors: what `decide` returns, where an exported model computes it."""
 
     labels: Tensor  # (N,) int64, 0 … K−1 or REJECT
@@ -58,7 +58,7 @@ class Judged(NamedTuple):
     threshold: Tensor  # (N,)
 
 
-def judge(scores: Tensor, thresholds: Tensor | None = None) -> Judged:
+def judge(scores: Tensor, thresholds: Tensor | None = None) -> JointDecision:
     """Decide on joint scores (N, K+1) by tensors alone, on their device; `thresholds` as for `decide`."""
     ood_score = joint_ood_score(scores)
     best = scores[:, 1:].argmax(dim=1)
@@ -67,7 +67,7 @@ def judge(scores: Tensor, thresholds: Tensor | None = None) -> Judged:
     scores = torch.cat([scores[:, :1] - threshold.unsqueeze(1), scores[:, 1:]], dim=1)
     # float64: at T = 10⁻³ the K+1 probabilities differ in their third digit only
     probabilities = scores.double().softmax(dim=1).float()
-    return Judged(labels, best, ood_score, scores, probabilities, threshold)
+    return JointDecision(labels, best, ood_score, scores, probabilities, threshold)
 
 
 def decide(scores: Tensor, disc_score: Tensor, thresholds: Tensor | None = None) -> Decision:

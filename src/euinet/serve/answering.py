@@ -12,14 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from euinet.answers import Answer, Answers
+from euinet.images.sources import Read
 from euinet.predict.rows import Row
-from euinet.predict.sources import Read
 from euinet.serve.batching import Batcher
-from euinet.serve.bodies import feed, header
-from euinet.serve.decoding import Decoder
-from euinet.serve.forms import FormReader, Upload
-from euinet.serve.gate import Gate, Held, holding
-from euinet.serve.limits import Limits, Refused, busy
+from euinet.serve.decode.decoding import Decoder
+from euinet.serve.http.bodies import feed, header
+from euinet.serve.http.forms import FormReader, Upload
+from euinet.serve.http.gate import Gate, Held, holding
+from euinet.serve.http.limits import Limits, Refused, busy
 
 Pixels = np.ndarray  # uint8 (n, C, H, W) of one request
 _FORM, _JSON = b"multipart/form-data", b"application/json"

@@ -11,9 +11,8 @@ from starlette.types import Receive, Scope, Send
 
 from euinet import __version__
 from euinet.answers import Answer
+from euinet.images.sources import Read
 from euinet.predict.rows import Row
-from euinet.predict.sources import Read
-from euinet.serve.access import Access
 from euinet.serve.answering import (
     Answering,
     Intake,
@@ -22,14 +21,15 @@ from euinet.serve.answering import (
     explain_batch,
     predict_batch,
 )
+from euinet.serve.api.docs_page import STYLE, docs_page
+from euinet.serve.api.openapi import add_errors, describe, openapi_of
 from euinet.serve.batching import Batcher
-from euinet.serve.decoding import Decoder
-from euinet.serve.docs_page import STYLE, docs_page
-from euinet.serve.guard import Guard, Handler
-from euinet.serve.limits import Limits, Refused
+from euinet.serve.decode.decoding import Decoder
+from euinet.serve.http.access import Access
+from euinet.serve.http.guard import Guard, Handler
+from euinet.serve.http.limits import Limits, Refused
+from euinet.serve.http.pages import Pages, StaticFile, front_pages
 from euinet.serve.meters import CONTENT_TYPE, Meters
-from euinet.serve.openapi import add_errors, describe, openapi_of
-from euinet.serve.pages import Pages, StaticFile, front_pages
 from euinet.serve.served import Served
 
 DESCRIPTION = (
@@ -61,7 +61,7 @@ class Service:
         self._add_answering(api, hot)
         self._add_facts(api)
         if served.inbox is not None:
-            from euinet.serve.inbox_routes import make_inbox_router
+            from euinet.serve.api.inbox_routes import make_inbox_router
 
             api.include_router(make_inbox_router(served.inbox))
         token_needed = access.token is not None

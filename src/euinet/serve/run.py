@@ -18,18 +18,19 @@ from types import FrameType
 import uvicorn
 
 from euinet.errors import ServeError
-from euinet.interrupts import STOPPING
-from euinet.serve.access import Access, allowed_hosts, is_loopback
 from euinet.serve.app import Service
-from euinet.serve.limits import Limits
-from euinet.serve.protocol import HEADER_BYTES, protocol_class
+from euinet.serve.http.access import Access, allowed_hosts, is_loopback
+from euinet.serve.http.limits import Limits
+from euinet.serve.http.protocol import HEADER_BYTES, protocol_class
 from euinet.serve.served import open_served
+from euinet.system.interrupts import STOPPING
+from euinet.system.notify import Notify
 
 _FILES_BESIDE = 256  # open files that are no connections
 
 
 @dataclass(frozen=True)
-class Asked:
+class ServerSettings:
     """What the command line asked for."""
 
     model: str
@@ -43,7 +44,7 @@ class Asked:
     limits: Limits = field(default_factory=Limits)
 
 
-def serve(asked: Asked, ready: Callable[[str], None], notify: Callable[[str], None]) -> None:
+def serve(asked: ServerSettings, ready: Callable[[str], None], notify: Notify) -> None:
     """Serve until Ctrl-C or SIGTERM; `ready` is told the address once requests are answered.
 
     The first signal ends the server when all that it took is answered; a second one, or
@@ -108,7 +109,7 @@ class Server(uvicorn.Server):
     def raise_if_forced(self) -> None:
         """Raise what the last signal stands for, if the server did not end in good order."""
         if self.forced and self._signals:
-            from euinet.interrupts import Terminated
+            from euinet.system.interrupts import Terminated
 
             raise Terminated if self._signals[-1] == signal.SIGTERM else KeyboardInterrupt
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from euinet import __version__
 from euinet.errors import UsageError
 from euinet.predict.engine import Predictor, TorchPredictor, open_predictor
-from euinet.worker_processes import threads_each
+from euinet.system.notify import Notify
+from euinet.system.worker_processes import threads_each
 
 if TYPE_CHECKING:
     from euinet.explain import Explainer
@@ -30,7 +30,7 @@ class Served:
 
 
 def open_served(
-    model: str, device: str, data_root: Path | None, inbox: Path | None, notify: Callable[[str], None]
+    model: str, device: str, data_root: Path | None, inbox: Path | None, notify: Notify
 ) -> Served:
     """Open `model`, a folder, a bundled model's name or an exported file, and what belongs to it.
 
@@ -47,9 +47,9 @@ def open_served(
         return Served(predictor, onnx_facts(predictor))
     _leave_a_core()
     from euinet.explain import Explainer, load_bank
+    from euinet.judging.record_store import load_record
     from euinet.page import model_facts
     from euinet.pretrained import resolve_model
-    from euinet.test_record import load_record
 
     trained = predictor.model
     bank = load_bank(trained, data_root, notify=notify)

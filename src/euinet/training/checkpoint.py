@@ -10,14 +10,14 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from euinet.errors import StorageError, TrainingError, UsageError
-from euinet.files import storage_error, write_atomically
+from euinet.system.files import storage_error, write_atomically
+from euinet.system.notify import Notify
 
 FORMAT_VERSION = 2  # 1 had no digest
 FILE_NAME, PREVIOUS_NAME = "checkpoint.pt", "checkpoint.previous.pt"
@@ -59,7 +59,7 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> Path:
 
 
 def load_checkpoint(
-    folder: Path, run: dict[str, Any], say: Callable[[str], None] = lambda _: None
+    folder: Path, run: dict[str, Any], notify: Notify = lambda _: None
 ) -> dict[str, Any] | None:
     """Return the newest whole checkpoint in `folder`, which must be of the run described by `run`, or None.
 
@@ -79,7 +79,7 @@ def load_checkpoint(
             state = read_checkpoint(previous)
         except DamagedCheckpointError as second:
             raise _nothing_left(folder, second) from second
-        say(f"{error} It is removed, and the one before, {PREVIOUS_NAME}, is taken.")
+        notify(f"{error} It is removed, and the one before, {PREVIOUS_NAME}, is taken.")
         _remove(newest)  # or the next save would put it in the place of the good one
     _refuse_other(folder, state["run"], run)
     return state

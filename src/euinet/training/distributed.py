@@ -17,11 +17,11 @@ import torch.distributed
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from euinet.devices import DeviceName, Precision, make_fabric
 from euinet.errors import TrainingError, UsageError
 from euinet.presets import Preset
-from euinet.processes import place
 from euinet.records import Batch
+from euinet.system.processes import place
+from euinet.training.devices import DeviceName, Precision, make_fabric
 from euinet.training.log import TrainingLog
 
 Made = TypeVar("Made")
@@ -57,7 +57,7 @@ def spread_fabric(device: DeviceName, precision: Precision) -> Iterator[Fabric]:
     _leave()
 
 
-def part_ways(fabric: Fabric) -> None:
+def leave_others(fabric: Fabric) -> None:
     """End all processes but the first, which goes on alone. Raises SystemExit(0) in the others."""
     if fabric.world_size == 1:
         return
@@ -168,5 +168,5 @@ class UnheardLog(TrainingLog):
     def row(self, row: Any) -> None:
         """Write nothing."""
 
-    def say(self, text: str) -> None:
+    def notify(self, text: str) -> None:
         """Say nothing."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from euinet.files import storage_error, write_text
+from euinet.system.files import storage_error, write_text
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -87,9 +87,9 @@ class TrainingLog:
         """Show an epoch's line; away from a terminal not more often than other progress, but the last one."""
         if self.on_terminal or last or time.monotonic() - self.last_line >= self.plain_seconds:
             self.last_line = time.monotonic()
-            self.say(text)
+            self.notify(text)
 
-    def say(self, text: str) -> None:
+    def notify(self, text: str) -> None:
         """Show one line of text."""
         if not self.quiet:
             sys.stderr.write(("\r\033[K" if self.on_terminal else "") + text + "\n")

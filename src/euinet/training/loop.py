@@ -12,17 +12,17 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from euinet.artifact import round_weights
-from euinet.data.augment import augment, stitch
-from euinet.data.outliers import partners, pseudo_outliers
-from euinet.data.poses import posed_batch
+from euinet.augmentations.augment import augment, stitch
+from euinet.augmentations.outliers import partners, pseudo_outliers
+from euinet.augmentations.poses import posed_batch
 from euinet.errors import TrainingError, UsageError
-from euinet.files import make_folder, storage_error
-from euinet.interrupts import Stop, stop_between_steps
-from euinet.models import to_network_range
+from euinet.networks import to_network_range
 from euinet.presets import DiscriminatorSettings, Preset
 from euinet.records import Batch, DiscriminatorBatch, Mixing, Split
 from euinet.scoring.inference import remember
+from euinet.system.files import make_folder, storage_error
+from euinet.system.interrupts import Stop, stop_between_steps
+from euinet.trained.model import round_weights
 from euinet.training.checkpoint import drop_checkpoints, load_checkpoint
 from euinet.training.distributed import UnheardLog, agreed, from_first, share, total
 from euinet.training.log import TrainingLog
@@ -78,9 +78,11 @@ def take_up(run: TrainingRun, log: TrainingLog, *, resume: bool, fresh: bool) ->
     if state is not None:
         run.restore(state)
         if run.step < run.total_steps:
-            log.say(f"Going on at step {run.step} of {run.total_steps}, from the checkpoint in {run.folder}.")
+            log.notify(
+                f"Going on at step {run.step} of {run.total_steps}, from the checkpoint in {run.folder}."
+            )
         else:
-            log.say(f"Trained already, {run.step} steps: nothing is trained anew (--fresh would do that).")
+            log.notify(f"Trained already, {run.step} steps: nothing is trained anew (--fresh would do that).")
     elif resume:
         raise TrainingError(
             f"There is no checkpoint to resume from in {run.folder}; leave out --resume to start anew."
@@ -95,7 +97,7 @@ def _found(run: TrainingRun, log: TrainingLog, *, fresh: bool) -> dict[str, Any]
         raise storage_error(run.folder, error) from error
     if fresh:
         drop_checkpoints(run.folder)
-    return load_checkpoint(run.folder, run.identity, log.say)
+    return load_checkpoint(run.folder, run.identity, log.notify)
 
 
 def fit_loop(run: TrainingRun, log: TrainingLog, stop: Stop) -> None:
@@ -129,7 +131,7 @@ def run_epoch(run: TrainingRun, epoch: int, log: TrainingLog, stop: Stop) -> Non
         due = time.monotonic() - run.saved_at >= SAVE_EVERY
         stopping, saving = agreed(run.fabric, run.step, stop.is_set(), due)
         if stopping:
-            log.say(
+            log.notify(
                 f"Interrupted at step {run.step}; {run.save()} holds the state: the same command goes on "
                 "from it."
             )
@@ -221,7 +223,7 @@ def _check_finite(row: dict[str, float]) -> None:
 def _warn_of_collapse(run: TrainingRun, row: dict[str, float], log: TrainingLog) -> None:
     if row["fake_diversity"] < COLLAPSED and row["epoch"] > 1 and not run.collapse_reported:
         run.collapse_reported = True
-        log.say(
+        log.notify(
             f"warning: the GAN has collapsed: its fakes vary {row['fake_diversity']:.0%} as much as real "
             "images. The model discriminator learns little from them; try gan.generator_bias=false or "
             "gan.feature_matching_weight=1."

@@ -12,10 +12,10 @@ from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
 from torch import nn
 from torch.optim import Adam
 
-from euinet.models.backbone import BackboneTrunk, load_backbone_weights
-from euinet.models.discriminators import GanDiscriminator
-from euinet.models.euinet import EuiNet
-from euinet.models.generators import ConvolutionalGenerator, DenseGenerator
+from euinet.networks.backbone import BackboneTrunk, load_backbone_weights
+from euinet.networks.discriminators import GanDiscriminator
+from euinet.networks.euinet import EuiNet
+from euinet.networks.generators import ConvolutionalGenerator, DenseGenerator
 from euinet.presets import GanSettings, OptimizerSettings, Preset, TrainingSettings
 from euinet.records import Split
 from euinet.training.synced_norm import sync_norms

@@ -13,8 +13,8 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from euinet.data.fingerprint import fingerprint
-from euinet.models.euinet import EuiNet
+from euinet.data.split.fingerprint import fingerprint
+from euinet.networks.euinet import EuiNet
 from euinet.presets import Preset, TrainingSettings
 from euinet.records import Split
 from euinet.training.average import running_average

@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from euinet.errors import StorageError, UsageError
-from euinet.files import storage_error
+from euinet.system.files import storage_error
+from euinet.system.notify import Notify
 from euinet.tune.plan import Way
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def lock_trial(out: Path, number: int) -> TrialLock | None:
 class Journal:
     """The trials of a search in `out`, as all its processes see them."""
 
-    def __init__(self, out: Path, direction: Way, notify: Callable[[str], None]) -> None:
+    def __init__(self, out: Path, direction: Way, notify: Notify) -> None:
         self.out, self.direction = out, direction
         self._study: Study | None = None
         _speak_through(notify)
@@ -133,7 +134,7 @@ def _cut_torn_line(path: Path) -> None:
 
 
 class _Teller(logging.Handler):
-    def __init__(self, notify: Callable[[str], None]) -> None:
+    def __init__(self, notify: Notify) -> None:
         super().__init__()
         self.notify = notify
 
@@ -141,7 +142,7 @@ class _Teller(logging.Handler):
         self.notify(f"Optuna: {record.getMessage()}")
 
 
-def _speak_through(notify: Callable[[str], None]) -> None:
+def _speak_through(notify: Notify) -> None:
     """Have Optuna's warnings told as everything else is, and nothing less."""
     import optuna
 

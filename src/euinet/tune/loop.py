@@ -8,25 +8,23 @@ under its number, with its values, where its checkpoint is.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from euinet.benchmark.work import Materials
-from euinet.devices import make_fabric
+from euinet.system.notify import Notify
+from euinet.training.devices import make_fabric
 from euinet.training.log import clock
 from euinet.tune.journal import Journal, TrialLock, lock_trial
-from euinet.tune.plan import OBJECTIVES, Asked, Judges
+from euinet.tune.plan import OBJECTIVES, Judges, SearchRequest
 from euinet.tune.sampler import SETTINGS, propose
 from euinet.tune.tables import best_of, write_tables
-from euinet.tune.trial import Judged, drop_networks, read_judged, run_trial, write_judged
+from euinet.tune.trial import TrialResult, drop_networks, read_judged, run_trial, write_judged
 
 if TYPE_CHECKING:
     from optuna.study import Study
 
 POLL_SECONDS = 0.5  # between two looks at what other processes still run
-
-Notify = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,9 @@ class Taken:
     again: bool  # a process that died had begun it
 
 
-def work_off(asked: Asked, judges: Judges, materials: Materials, notify: Notify, *, quiet: bool) -> None:
+def run_trials(
+    asked: SearchRequest, judges: Judges, materials: Materials, notify: Notify, *, quiet: bool
+) -> None:
     """Run trials until the search has as many as asked for, those that others run included.
 
     Raises StorageError and KeyboardInterrupt: the trial at hand then waits for the next sitting.
@@ -66,7 +66,7 @@ def work_off(asked: Asked, judges: Judges, materials: Materials, notify: Notify,
             taken.lock.release()
 
 
-def take(journal: Journal, asked: Asked) -> Taken | list[int] | None:
+def take(journal: Journal, asked: SearchRequest) -> Taken | list[int] | None:
     """Return a trial to run; or the numbers of the last ones, run by others; or None when all are done."""
     from optuna.trial import TrialState
 
@@ -91,7 +91,7 @@ def take(journal: Journal, asked: Asked) -> Taken | list[int] | None:
         return Taken(number, new.user_attrs[SETTINGS], lock, again=False)
 
 
-def finish(journal: Journal, asked: Asked, judged: Judged, notify: Notify) -> None:
+def finish(journal: Journal, asked: SearchRequest, judged: TrialResult, notify: Notify) -> None:
     """Keep a trial's numbers, tell the journal, bring the tables up to date, remove what is not needed."""
     from optuna.trial import TrialState
 
@@ -112,7 +112,7 @@ def finish(journal: Journal, asked: Asked, judged: Judged, notify: Notify) -> No
     notify(_told(asked, judged, done, best))
 
 
-def judged_trials(study: Study, asked: Asked) -> tuple[Judged, ...]:
+def judged_trials(study: Study, asked: SearchRequest) -> tuple[TrialResult, ...]:
     """Return what the trials came to that the journal has as done, by number."""
     return tuple(
         read_judged(asked.out, trial.number)
@@ -121,7 +121,9 @@ def judged_trials(study: Study, asked: Asked) -> tuple[Judged, ...]:
     )
 
 
-def _told(asked: Asked, judged: Judged, done: tuple[Judged, ...], best: Judged | None) -> str:
+def _told(
+    asked: SearchRequest, judged: TrialResult, done: tuple[TrialResult, ...], best: TrialResult | None
+) -> str:
     count = f"{len(done)}/{asked.trials} trials done. Trial {judged.number}"
     if judged.objective is None or best is None:
         return f"{count} {judged.state}: {judged.error}"

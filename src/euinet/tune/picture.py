@@ -9,18 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from euinet.benchmark.wording import counted
-from euinet.files import write_atomically
 from euinet.report.style import INK, KNOWN, MUTED, REJECT, drawable, house_style, new_figure, to_png
-from euinet.tune.plan import Asked
+from euinet.system.files import write_atomically
+from euinet.tune.plan import SearchRequest
 from euinet.tune.space import Searched, read_value
 from euinet.tune.tables import best_of, own_of
-from euinet.tune.trial import Judged
+from euinet.tune.trial import TrialResult
 
 PICTURE_FILE = "history.png"
 COLUMNS = 3
 
 
-def write_history(asked: Asked, trials: Sequence[Judged]) -> None:
+def write_history(asked: SearchRequest, trials: Sequence[TrialResult]) -> None:
     """Draw the finished trials to history.png; nothing is drawn without one."""
     finished = [trial for trial in trials if trial.objective is not None]
     best = best_of(finished, maximized=asked.maximized)
@@ -45,7 +45,9 @@ def write_history(asked: Asked, trials: Sequence[Judged]) -> None:
         temporary.write_bytes(content)
 
 
-def _draw_trials(axes: Axes, asked: Asked, finished: Sequence[Judged], best: Judged) -> None:
+def _draw_trials(
+    axes: Axes, asked: SearchRequest, finished: Sequence[TrialResult], best: TrialResult
+) -> None:
     numbers = [trial.number for trial in finished]
     values = [trial.objective or 0.0 for trial in finished]
     so_far = list(accumulate(values, max if asked.maximized else min))
@@ -62,7 +64,7 @@ def _draw_trials(axes: Axes, asked: Asked, finished: Sequence[Judged], best: Jud
     axes.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4)
 
 
-def _draw_setting(axes: Axes, searched: Searched, finished: Sequence[Judged], best: Judged) -> None:
+def _draw_setting(axes: Axes, searched: Searched, finished: Sequence[TrialResult], best: TrialResult) -> None:
     """Draw the objective over one setting; the preset's own value has a ring."""
     if searched.choices:
         places = [read_value(choice) for choice in searched.choices]

@@ -13,13 +13,13 @@ import torch
 from euinet import __version__
 from euinet.benchmark.cell import split_of
 from euinet.benchmark.plan import Cell, parse_hold_out
-from euinet.data.fingerprint import dataset_fingerprint
-from euinet.devices import DeviceName, Precision
-from euinet.differing import differing
+from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.errors import StorageError, UsageError
-from euinet.files import write_text
 from euinet.presets import Preset
 from euinet.records import Dataset, LabelledImages
+from euinet.system.differing import differing
+from euinet.system.files import write_text
+from euinet.training.devices import DeviceName, Precision
 from euinet.tune.space import Searched
 
 IDENTITY_FILE = "tune.json"
@@ -32,7 +32,7 @@ OBJECTIVES: dict[str, Way] = {"auroc": "maximize", "oscr": "maximize", "fpr95": 
 
 
 @dataclass(frozen=True)
-class Asked:
+class SearchRequest:
     """The command's options: plain values, so that they can be sent to another process."""
 
     data: str
@@ -119,7 +119,7 @@ def blinded(dataset: Dataset, held_out: tuple[int, ...]) -> Dataset:
     )
 
 
-def choose_judges(asked: Asked, dataset: Dataset) -> Judges:
+def choose_judges(asked: SearchRequest, dataset: Dataset) -> Judges:
     """Return the judging cells: `asked.splits` known classes, evenly spread, beginning after the held-out.
 
     Raises UsageError when too few classes are known, DataError when one has too few images: before any
@@ -144,7 +144,7 @@ def choose_judges(asked: Asked, dataset: Dataset) -> Judges:
     return judges
 
 
-def search_identity(asked: Asked, judges: Judges, dataset: Dataset, precision: str) -> dict[str, Any]:
+def search_identity(asked: SearchRequest, judges: Judges, dataset: Dataset, precision: str) -> dict[str, Any]:
     """Return what decides every trial's settings and numbers, as plain values; --trials only adds to them."""
     names = dataset.class_names
     return {

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
 from dataclasses import replace
 
 from euinet.benchmark.wording import counted
 from euinet.benchmark.work import Materials, load_materials
-from euinet.devices import make_fabric
 from euinet.errors import TrainingError
+from euinet.system.notify import Notify
+from euinet.training.devices import make_fabric
 from euinet.tune.journal import Journal, require_packages
-from euinet.tune.loop import judged_trials, work_off
+from euinet.tune.loop import judged_trials, run_trials
 from euinet.tune.picture import write_history
-from euinet.tune.plan import OBJECTIVES, Asked, Judges, blinded, choose_judges, claim, search_identity
+from euinet.tune.plan import OBJECTIVES, Judges, SearchRequest, blinded, choose_judges, claim, search_identity
 from euinet.tune.tables import write_tables
-from euinet.tune.trial import Judged
+from euinet.tune.trial import TrialResult
 from euinet.tune.workers import work_in_processes
 
-Notify = Callable[[str], None]
 
-
-def run_search(asked: Asked, notify: Notify) -> tuple[Judged, ...]:
+def run_search(asked: SearchRequest, notify: Notify) -> tuple[TrialResult, ...]:
     """Run what is left of a search and return all its trials that are done, by number.
 
     Raises UsageError for a wrong option, a missing package and an --out of another search, before anything is
@@ -52,7 +50,7 @@ def run_search(asked: Asked, notify: Notify) -> tuple[Judged, ...]:
     return trials
 
 
-def prepare(asked: Asked, notify: Notify | None) -> tuple[Judges, Materials, dict[str, object]]:
+def prepare(asked: SearchRequest, notify: Notify | None) -> tuple[Judges, Materials, dict[str, object]]:
     """Return the judging cells, the images that may help to choose, and the search's identity."""
     materials = load_materials(asked.data, (), asked.data_root, notify)
     judges = choose_judges(asked, materials.dataset)
@@ -61,10 +59,10 @@ def prepare(asked: Asked, notify: Notify | None) -> tuple[Judges, Materials, dic
     return judges, replace(materials, dataset=blinded(materials.dataset, judges.held_out)), identity
 
 
-def _work(asked: Asked, judges: Judges, materials: Materials, before: int, notify: Notify) -> None:
+def _work(asked: SearchRequest, judges: Judges, materials: Materials, before: int, notify: Notify) -> None:
     jobs = min(asked.jobs, max(1, asked.trials - before))
     if jobs == 1:
-        work_off(asked, judges, materials, notify, quiet=False)
+        run_trials(asked, judges, materials, notify, quiet=False)
         return
     dead = [code for code in work_in_processes(asked, jobs, notify) if code]
     if dead:
@@ -75,7 +73,7 @@ def _work(asked: Asked, judges: Judges, materials: Materials, before: int, notif
         notify(f"{said} The others did their part too.")
 
 
-def _done(journal: Journal, asked: Asked) -> tuple[Judged, ...]:
+def _done(journal: Journal, asked: SearchRequest) -> tuple[TrialResult, ...]:
     """Return the trials that are done, with the tables brought up to date by them."""
     with journal.held() as study:
         trials = judged_trials(study, asked)

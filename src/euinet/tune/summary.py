@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from euinet.tune.plan import Asked
+from euinet.tune.plan import SearchRequest
 from euinet.tune.tables import own_of, ranked, train_command
-from euinet.tune.trial import Judged
+from euinet.tune.trial import TrialResult
 
 MOST = 10  # trials shown
 JUDGED_BY = "pseudo-unknowns among the known classes, on validation images"
 
 
-def as_text(asked: Asked, trials: Sequence[Judged]) -> str:
+def as_text(asked: SearchRequest, trials: Sequence[TrialResult]) -> str:
     """Return the table of the best trials and what follows from it. There must be a finished trial."""
     order = ranked(trials, maximized=asked.maximized)
     own = own_of(trials)
@@ -31,14 +31,14 @@ def as_text(asked: Asked, trials: Sequence[Judged]) -> str:
     return "\n".join([head, *body, "", *_conclusion(asked, trials, order, own)])
 
 
-def _row(trial: Judged, names: Sequence[str]) -> list[str]:
+def _row(trial: TrialResult, names: Sequence[str]) -> list[str]:
     accuracy = trial.mean("closed_set_accuracy")
     settings = (trial.settings[name] for name in names)
     return [str(trial.number), f"{trial.objective:.4f}", f"{accuracy:.4f}", *settings]
 
 
 def _conclusion(
-    asked: Asked, trials: Sequence[Judged], order: Sequence[Judged], own: Judged | None
+    asked: SearchRequest, trials: Sequence[TrialResult], order: Sequence[TrialResult], own: TrialResult | None
 ) -> list[str]:
     best = order[0]
     lines = []

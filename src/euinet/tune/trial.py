@@ -27,10 +27,10 @@ from euinet.benchmark.results import OWN, TEST, CellResult
 from euinet.benchmark.store import CELLS_FOLDER, make_identity, read_result
 from euinet.benchmark.work import Materials, Work
 from euinet.errors import EuiNetError, StorageError, UsageError
-from euinet.files import write_text
 from euinet.presets import get_preset
+from euinet.system.files import write_text
 from euinet.tune.journal import trial_folder
-from euinet.tune.plan import Asked, Judges
+from euinet.tune.plan import Judges, SearchRequest
 
 TRIAL_FILE, ERROR_FILE = "trial.json", "error.txt"
 MEASURES = ("auroc", "fpr95", "oscr", "id_accuracy", "ood_accuracy")
@@ -39,7 +39,7 @@ State = Literal["finished", "forbidden", "failed"]
 
 
 @dataclass(frozen=True)
-class Judged:
+class TrialResult:
     """What a trial came to; `trial.json` holds it.
 
     `finished`: it has an objective. `forbidden`: the settings may not stand together, nothing was trained.
@@ -62,24 +62,24 @@ class Judged:
 def run_trial(
     number: int,
     settings: Mapping[str, str],
-    asked: Asked,
+    asked: SearchRequest,
     judges: Judges,
     materials: Materials,
     fabric: Fabric,
     *,
     quiet: bool,
-) -> Judged:
+) -> TrialResult:
     """Run what is left of a trial and return what it came to; what an earlier sitting did is not done again.
 
     An error is the trial's, not the search's, but for StorageError: a full disk would spoil them all.
     """
     started = time.monotonic()
 
-    def judged(state: State, results: list[CellResult], error: str | None) -> Judged:
+    def judged(state: State, results: list[CellResult], error: str | None) -> TrialResult:
         cells = {result.cell: _measures(result) for result in results}
         objective = fmean(cell[asked.objective] for cell in cells.values()) if state == "finished" else None
         seconds = round(time.monotonic() - started, 1)
-        return Judged(number, dict(settings), state, objective, cells, error, seconds)
+        return TrialResult(number, dict(settings), state, objective, cells, error, seconds)
 
     try:
         preset = get_preset(asked.preset.name, {**asked.fixed, **settings})
@@ -101,7 +101,7 @@ def run_trial(
 
 
 def _run_cell(
-    cell: Cell, number: int, asked: Asked, materials: Materials, fabric: Fabric, *, quiet: bool
+    cell: Cell, number: int, asked: SearchRequest, materials: Materials, fabric: Fabric, *, quiet: bool
 ) -> CellResult:
     precision = str(fabric.strategy.precision.precision)
     work = Work(
@@ -130,18 +130,18 @@ def _measures(result: CellResult) -> dict[str, float]:
     }
 
 
-def write_judged(out: Path, judged: Judged) -> None:
+def write_judged(out: Path, judged: TrialResult) -> None:
     """Write a trial's trial.json, whole or not at all."""
     path = trial_folder(out, judged.number) / TRIAL_FILE
     write_text(path, json.dumps(asdict(judged), indent=2) + "\n")
 
 
-def read_judged(out: Path, number: int) -> Judged:
+def read_judged(out: Path, number: int) -> TrialResult:
     """Return what `write_judged` was given. Raises StorageError when it is not there or damaged."""
     path = trial_folder(out, number) / TRIAL_FILE
     try:
         plain: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return Judged(**plain)
+        return TrialResult(**plain)
     except (OSError, ValueError, TypeError) as error:
         raise StorageError(
             f"{path} is missing or damaged, though the journal has this trial as done; restore it, or choose "

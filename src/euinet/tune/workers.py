@@ -7,14 +7,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from multiprocessing.process import BaseProcess
 
 import torch
 
 from euinet.errors import EuiNetError
-from euinet.tune.plan import Asked
-from euinet.worker_processes import (
+from euinet.system.notify import Notify
+from euinet.system.worker_processes import (
     THREAD_VARIABLES,
     environment,
     interrupts_held,
@@ -22,11 +22,10 @@ from euinet.worker_processes import (
     stop_with_parent,
     threads_each,
 )
+from euinet.tune.plan import SearchRequest
 
-Notify = Callable[[str], None]
 
-
-def work_in_processes(asked: Asked, jobs: int, notify: Notify) -> list[int]:
+def work_in_processes(asked: SearchRequest, jobs: int, notify: Notify) -> list[int]:
     """Run trials in `jobs` processes that share the processor's cores; return their exit codes.
 
     Each process tells by its own copy of `notify`.
@@ -52,9 +51,9 @@ def work_in_processes(asked: Asked, jobs: int, notify: Notify) -> list[int]:
     return [process.exitcode or 0 for process in processes]
 
 
-def _serve(asked: Asked, threads: int, notify: Notify) -> None:
+def _serve(asked: SearchRequest, threads: int, notify: Notify) -> None:
     """Run trials until none is left; the body of a worker process."""
-    from euinet.tune.loop import work_off
+    from euinet.tune.loop import run_trials
     from euinet.tune.run import prepare
 
     leave_terminal()
@@ -62,7 +61,7 @@ def _serve(asked: Asked, threads: int, notify: Notify) -> None:
     torch.set_num_threads(threads)
     try:
         judges, materials, _ = prepare(asked, None)
-        work_off(asked, judges, materials, notify, quiet=True)
+        run_trials(asked, judges, materials, notify, quiet=True)
     except KeyboardInterrupt:
         sys.exit(130)
     except EuiNetError as error:

@@ -1,0 +1,1 @@
+"""What is made of known images while training: varied, posed, and pseudo-outliers."""

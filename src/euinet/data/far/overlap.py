@@ -1,0 +1,89 @@
+"""What a far set must not hold: images of classes that the model knows, and known images themselves.
+
+Counted as unknown they would make a model look bad for being right. Classes are compared by name, letter
+by letter; images by their bytes, so that a recompressed copy of a known image is not found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from euinet.data.far.sets import FarSet, load_far
+from euinet.errors import UsageError
+from euinet.records import Dataset
+from euinet.system.notify import Notify
+
+
+def get_far_set(
+    name: str,
+    dataset: Dataset,
+    known_names: Sequence[str],
+    geometry: tuple[int, int],
+    data_root: Path | None,
+    notify: Notify,
+) -> FarSet:
+    """Return the far set `name` in a model's (channels, image_size), without what is known; remarks are told.
+
+    Raises as `load_far` and `leave_out_known` do.
+    """
+    far = load_far(name, *geometry, data_root, notify=notify)
+    far = leave_out_known(far, dataset, known_names)
+    if far.remark:
+        notify(f"{name}: {far.remark}.")
+    return far
+
+
+def leave_out_known(far: FarSet, dataset: Dataset, known_names: Sequence[str]) -> FarSet:
+    """Return `far` without the images of the classes `known_names` and without `dataset`'s images of these.
+
+    The set's remark says how many were left out and why. Of a folder's images each folder on the way counts
+    as a class name: `3/a.png` and `test/3/a.png` are of class 3. `dataset`'s training images count as well
+    as its test images. Raises UsageError when nothing is left.
+    """
+    labels = far.labels or ("",) * len(far.images)
+    classes = [_known_class(label, known_names) for label in labels]
+    of_known_class = torch.tensor([name is not None for name in classes])
+    digests = known_digests(dataset, known_names)
+    copies = torch.tensor([digest in digests for digest in image_digests(far.images)]) & ~of_known_class
+    reasons = []
+    if of_known_class.any():
+        counted = Counter(name for name in classes if name is not None)
+        listed = ", ".join(f"{name} ({counted[name]})" for name in known_names if name in counted)
+        reasons.append(f"{int(of_known_class.sum())} images of classes that the model knows: {listed}")
+    if copies.any():
+        reasons.append(f"{int(copies.sum())} copies of known images of {dataset.name}")
+    if not reasons:
+        return far
+    left_out, reason = of_known_class | copies, " and ".join(reasons)
+    if left_out.all():
+        raise UsageError(
+            f"Nothing is left of the far set {far.name}, which has {reason}; give images of other classes, "
+            "or other names to folders whose names only happen to be the same."
+        )
+    return far.where(~left_out, f"left out {reason}")
+
+
+def known_digests(dataset: Dataset, known_names: Sequence[str]) -> set[bytes]:
+    """Return the digests of `dataset`'s training and test images of the classes `known_names`."""
+    numbers = torch.tensor([dataset.class_names.index(name) for name in known_names])
+    parts = (dataset.train, dataset.test)
+    return {
+        digest for part in parts for digest in image_digests(part.images[torch.isin(part.labels, numbers)])
+    }
+
+
+def image_digests(images: Tensor) -> list[bytes]:
+    """Return a digest of the bytes of each uint8 image (M, C, H, W)."""
+    return [
+        hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images.contiguous().numpy()
+    ]
+
+
+def _known_class(label: str, known_names: Sequence[str]) -> str | None:
+    return next((name for name in known_names if name in (label, *label.split("/"))), None)

@@ -1,0 +1,127 @@
+"""Far sets: any images at all, to ask a model whether it knows that it does not know them.
+
+Where they come from: a named data set, noise, letters, or a path (see `far_files`). Which of them a model
+may be asked about is decided in `overlap`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+import torch
+from torch import Tensor
+
+from euinet.data.far.files import FoundImages, read_far_path
+from euinet.data.far.letters import letter_images
+from euinet.data.far.noise import noise_images
+from euinet.data.sets.datasets import DATASET_NAMES, load_dataset
+from euinet.errors import DataError, UsageError
+from euinet.images.geometry import conform
+from euinet.system.notify import Notify
+
+TRANSPOSE = ":transpose"
+_NOISE = "noise-"
+GENERATED_NAMES = ("noise-uniform", "noise-gaussian", "letters")
+FAR_NAMES = (*DATASET_NAMES, *GENERATED_NAMES)
+"""The names that `load_far` knows; everything else is a path."""
+_CHUNK = 1000  # images brought to another size at a time: in between they are float32
+
+
+@dataclass(frozen=True)
+class FarSet:
+    """Images that a model was not taught, in its geometry."""
+
+    name: str  # as it was asked for
+    images: Tensor  # (M, channels, image_size, image_size) uint8
+    labels: tuple[str, ...] | None  # class names (of a folder's images: the folder below it); None: unknown
+    remark: str | None = None  # what was done to the images, in words
+
+    def where(self, keep: Tensor, remark: str) -> FarSet:
+        """Return the images at a boolean mask (M,), with `remark` added to the set's own."""
+        labels = self.labels and tuple(
+            label for label, kept in zip(self.labels, keep.tolist(), strict=True) if kept
+        )
+        return FarSet(self.name, self.images[keep], labels, _joined(self.remark, remark))
+
+
+def load_far(
+    name: str, channels: int, image_size: int, data_root: Path | None = None, *, notify: Notify | None = None
+) -> FarSet:
+    """Return the far set `name` in a model's geometry, (M, channels, image_size, image_size) uint8.
+
+    `name` is one of `FAR_NAMES` (of a data set: its test images), or a path as in `far_files`, after which
+    ":transpose" turns every image's rows into its columns. Non-square images are centre cropped, then
+    `conform` does the rest; which, the remark says. Black and white are never exchanged. `data_root` and
+    `notify` are `load_dataset`'s. Raises UsageError for a name or path that does not exist, DataError for
+    images that cannot be used.
+    """
+    found = _find(name, channels, image_size, data_root, notify)
+    if 0 in found.images.shape:
+        raise DataError(f"The far set {name} has no images: its shape is {tuple(found.images.shape)}.")
+    images, remark = fit(found.images, channels, image_size)
+    return FarSet(name, images, found.labels, _joined(found.remark, remark))
+
+
+def fit(images: Tensor, channels: int, image_size: int) -> tuple[Tensor, str | None]:
+    """Return (M, 1 or 3, H, W) uint8 images as (M, channels, image_size, image_size), and what was done."""
+    before, wanted = tuple(images.shape[1:]), (channels, image_size, image_size)
+    if before == wanted:
+        return images, None
+    done = f"brought from {_times(before)} to {_times(wanted)} (channels, height, width)"
+    _, height, width = before
+    if height != width:
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        images = images[:, :, top : top + side, left : left + side]
+        done += ", after cropping the middle square"
+    return torch.cat([conform(part, channels, image_size) for part in images.split(_CHUNK)]), done
+
+
+def _find(
+    name: str, channels: int, image_size: int, data_root: Path | None, notify: Notify | None
+) -> FoundImages:
+    if name in DATASET_NAMES:
+        dataset = load_dataset(name, data_root, notify=notify)
+        test = dataset.test
+        return FoundImages(test.images, tuple(dataset.class_names[label] for label in test.labels.tolist()))
+    if name == "letters":
+        return FoundImages(*letter_images())
+    if name in GENERATED_NAMES:
+        kind = cast(Literal["uniform", "gaussian"], name.removeprefix(_NOISE))
+        return FoundImages(noise_images(kind, channels, image_size))
+    path = Path(name).expanduser()
+    if path.exists():
+        return _hint_at_emnist(read_far_path(path, channels, image_size), path)
+    turned = Path(name.removesuffix(TRANSPOSE)).expanduser()
+    if name.endswith(TRANSPOSE) and turned.exists():
+        images, labels, remark = read_far_path(turned, channels, image_size)
+        remark = _joined("every image transposed", remark)
+        return FoundImages(images.transpose(2, 3).contiguous(), labels, remark)
+    raise UsageError(_unknown_name(name))
+
+
+def _hint_at_emnist(found: FoundImages, path: Path) -> FoundImages:
+    if not path.name.startswith("emnist-"):
+        return found
+    hint = f"EMNIST's own files hold every image transposed, and {TRANSPOSE} after the path turns them"
+    return found._replace(remark=_joined(found.remark, hint))
+
+
+def _unknown_name(name: str) -> str:
+    close = difflib.get_close_matches(name.lower(), FAR_NAMES, n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    return (
+        f"There is no far set, file or folder '{name}'.{hint} Give one of {', '.join(FAR_NAMES)}, an idx "
+        f"file, a .npy array, an image or a folder of images; {TRANSPOSE} may follow a path."
+    )
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape))
+
+
+def _joined(*remarks: str | None) -> str | None:
+    return "; ".join(remark for remark in remarks if remark) or None

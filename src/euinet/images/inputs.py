@@ -1,0 +1,190 @@
+"""From what a user names (files, folders, patterns, arrays, standard input) to images, one after another.
+
+A folder of a million files is a list of names here, some 30 bytes each; images are read as they are
+asked for.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import io
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from euinet.errors import UsageError
+from euinet.images.arrays import looks_like_idx, looks_like_numpy, read_idx_images, read_numpy_images
+from euinet.images.names import Names, walk
+from euinet.images.parquet_source import PARQUET_MAGIC, parquet_source
+from euinet.images.pixels import IMAGE_SUFFIXES
+from euinet.images.preprocessing import Preprocessing
+from euinet.images.sources import (
+    STANDARD_INPUT,
+    ArraySource,
+    BytesSource,
+    FilesSource,
+    Read,
+    Source,
+    numpy_source,
+)
+
+_ARRAY_SUFFIXES, _PARQUET_SUFFIX = (".npy", ".npz"), ".parquet"
+_START = 16  # first bytes of a file, which tell what it is
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the user's paths lead to."""
+
+    sources: tuple[Source, ...]
+    passed_over: int  # files in folders that have no image's name
+
+    @property
+    def images(self) -> int:
+        """How many images there are, broken ones included."""
+        return sum(len(source) for source in self.sources)
+
+    def part(self, start: int, stop: int) -> Found:
+        """Return the images from `start` up to `stop`, counted through all sources."""
+        parts: list[Source] = []
+        before = 0
+        for source in self.sources:
+            first, last = max(start - before, 0), min(stop - before, len(source))
+            if first < last:
+                parts.append(source.part(first, last))
+            before += len(source)
+        return Found(tuple(parts), 0)
+
+    def read(self, preprocessing: Preprocessing) -> Iterator[Read]:
+        """Read the images one by one."""
+        for source in self.sources:
+            yield from source.read(preprocessing)
+
+    def identity(self) -> str:
+        """Return a digest that is another when an image was added, removed, renamed or written to."""
+        digest = hashlib.sha256()
+        for source in self.sources:
+            for line in source.identity():
+                digest.update(line.encode("utf-8", "surrogateescape") + b"\0")
+        return digest.hexdigest()
+
+
+def find_inputs(paths: Sequence[str], standard_input: BinaryIO | None = None) -> Found:
+    """Return the sources that `paths` name, in their order; a folder's files by name.
+
+    A path is a file (an image, a .npy or .npz array, an idx file of images, a Parquet file with the columns
+    path and bytes), a folder (its image files at any depth; names with a leading dot are passed over), a
+    pattern with * ? or [ ], or "-": standard input, which may be an image, an array, or a list of paths, one
+    a line. Raises UsageError where there is nothing, DataError for what cannot be read.
+    """
+    finder = _Finder()
+    for path in paths:
+        if path == STANDARD_INPUT:
+            finder.add_standard_input(standard_input or sys.stdin.buffer)
+        else:
+            finder.add_path(path)
+    return Found(tuple(finder.sources), finder.passed_over)
+
+
+class _Finder:
+    """Collects sources; files that follow each other become one."""
+
+    def __init__(self) -> None:
+        self.sources: list[Source] = []
+        self.passed_over = 0
+
+    def add_path(self, path: str) -> None:
+        place = Path(path).expanduser()
+        if place.is_dir():
+            return self.add_folder(place)
+        if place.exists():
+            return self.add_file(place)
+        # not Path.glob, which takes no absolute pattern
+        matches = sorted(glob.glob(str(place), recursive=True))  # noqa: PTH207
+        if not matches:
+            what = "matches nothing" if glob.has_magic(path) else "does not exist"
+            raise UsageError(
+                f"{path} {what}: give image files, folders, patterns such as 'photos/*.jpg', a .npy array, "
+                "an idx file, a .parquet file of images, or - for standard input."
+            )
+        for match in map(Path, matches):
+            if match.is_dir():
+                self.add_folder(match)
+            else:
+                self.add_file(match)
+        return None
+
+    def add_folder(self, folder: Path) -> None:
+        names = Names()
+        for name in walk(folder):
+            if _suffix(name) in IMAGE_SUFFIXES:
+                names.append(name)
+            else:
+                self.passed_over += 1
+        if not names:
+            raise UsageError(
+                f"{folder} has no images ({', '.join(sorted(IMAGE_SUFFIXES))}): give a folder that has, or "
+                "the files themselves."
+            )
+        self.sources.append(FilesSource(folder, names))
+
+    def add_file(self, path: Path) -> None:
+        """Add an array where the file is one, else an image: what it is, its first bytes say."""
+        try:
+            with path.open("rb") as file:
+                start = file.read(_START)
+        except OSError:
+            start = b""  # reading it as an image says why
+        suffix = path.suffix.lower()
+        if looks_like_numpy(start) or suffix in _ARRAY_SUFFIXES:
+            self.sources.append(numpy_source(path))
+        elif start.startswith(PARQUET_MAGIC) or suffix == _PARQUET_SUFFIX:
+            self.sources.append(parquet_source(path))
+        elif looks_like_idx(start) and suffix not in IMAGE_SUFFIXES:
+            self.sources.append(ArraySource(str(path), read_idx_images(path)))
+        else:
+            self._add_name(str(path))
+
+    def _add_name(self, name: str) -> None:
+        last = self.sources[-1] if self.sources else None
+        if not isinstance(last, FilesSource) or last.folder != Path():
+            last = FilesSource(Path(), Names())
+            self.sources.append(last)
+        last.names.append(name)
+
+    def add_standard_input(self, stream: BinaryIO) -> None:
+        content = stream.read()
+        if not content.strip():
+            raise UsageError("Standard input is empty: send an image, a .npy array, or paths, one a line.")
+        if looks_like_numpy(content[:_START]):
+            self.sources.append(ArraySource(STANDARD_INPUT, read_numpy_images(io.BytesIO(content))))
+            return
+        lines = _as_lines(content)
+        if lines is None:
+            self.sources.append(BytesSource(content))
+            return
+        if STANDARD_INPUT in lines:
+            raise UsageError(
+                "The list of paths on standard input names standard input itself: take out the line -."
+            )
+        for line in lines:
+            self.add_path(line)
+
+
+def _as_lines(content: bytes) -> list[str] | None:
+    """Return the lines of text, or None where it is none."""
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines if all(line.isprintable() for line in lines) else None
+
+
+def _suffix(name: str) -> str:
+    """Return the ending of a relative path in small letters, as Path.suffix gives it but faster."""
+    start, dot, end = name.rpartition(".")
+    return f".{end.lower()}" if dot and start and "/" not in end else ""

@@ -1,0 +1,142 @@
+"""What a model's files say is checked before anything is built from it: they may be damaged or hostile."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from euinet.errors import StorageError
+from euinet.images.preprocessing import Preprocessing
+from euinet.presets import Preset, validate_preset
+from euinet.scoring.threshold import LogitRange
+
+MAX_CONFIG_BYTES = 16 * 2**20  # a thousand classes with all their metrics stay far below
+MAX_NAME = 200  # characters of a class's name
+MAX_HEADER_BYTES = 16 * 2**20  # of the weights' file: a thousand tensors have a tenth of a megabyte
+_TYPES = frozenset({"F16", "F32", "I32", "I64"})
+
+
+class _Range(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    gain: tuple[float, ...]
+    shift: tuple[float, ...]
+    distance_gain: float = 0.0
+    disc_offset: float = 0.0
+
+
+class _Card(BaseModel):
+    """config.json, but for the format's version, the preset and the calibration."""
+
+    model_config = ConfigDict(extra="forbid", strict=False)
+
+    data: str = Field(max_length=4096)
+    class_names: tuple[str, ...] = Field(min_length=2, max_length=100_000)
+    known_classes: tuple[int, ...]
+    unknown_classes: tuple[int, ...]
+    channels: int = Field(ge=1, le=3)
+    image_size: int = Field(ge=4, le=2048)
+    seed: int = Field(ge=0)
+    logit_range: _Range
+    metrics: dict[str, Any]
+    command: str | None = None
+    data_fingerprint: str | None = None
+
+    @field_validator("class_names")
+    @classmethod
+    def _names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError("two classes have the same name")
+        # what is printed on a terminal must not steer it
+        if any(not 0 < len(name) <= MAX_NAME or not name.isprintable() for name in names):
+            raise ValueError(f"a class's name is empty, longer than {MAX_NAME}, or not printable")
+        return names
+
+    @model_validator(mode="after")
+    def _counts(self) -> _Card:
+        classes = len(self.class_names)
+        if len(self.known_classes) != classes:
+            raise ValueError(f"{len(self.known_classes)} class numbers for {classes} classes")
+        if len(self.logit_range.gain) != classes:
+            raise ValueError(f"logit_range has {len(self.logit_range.gain)} gains for {classes} classes")
+        return self
+
+
+def checked_config(path: Path, versions: Sequence[int]) -> dict[str, Any]:
+    """Return the plain values of a config.json of one of these versions, without the version.
+
+    Raises StorageError for another version, ValueError or TypeError for what is no such file.
+    """
+    if path.stat().st_size > MAX_CONFIG_BYTES:
+        raise ValueError(f"{path.name} is larger than {MAX_CONFIG_BYTES} bytes")
+    config = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+    if not isinstance(config, dict):
+        raise TypeError(f"{path.name} is no JSON object")
+    version = config.pop("format_version")
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise TypeError("the format's version is no whole number")
+    if version not in versions:
+        raise StorageError(
+            f"The model has format {version}, this version of euinet reads {', '.join(map(str, versions))}; "
+            "use the version of euinet that wrote it."
+        )
+    return config
+
+
+def checked_card_values(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a ModelCard. Raises ValueError, pydantic's included, or UsageError."""
+    values = dict(config)
+    preset: Preset = validate_preset(values.pop("preset"))
+    preprocessing = values.pop("preprocessing", None)
+    card = _Card.model_validate(values)
+    if (
+        preprocessing is not None
+        and preprocessing != Preprocessing(card.channels, card.image_size).to_plain()
+    ):
+        raise ValueError("preprocessing that this version does not know, or that contradicts the model")
+    found = {name: getattr(card, name) for name in _Card.model_fields}
+    return found | {"preset": preset, "logit_range": LogitRange(**card.logit_range.model_dump())}
+
+
+def check_tensors(path: Path, expected: Mapping[str, tuple[int, ...]], added: Sequence[str]) -> None:
+    """Raise ValueError unless the file holds the expected tensors, in these shapes, and those `added`.
+
+    Only the header is read, so that a file which claims to hold more than it does costs nothing.
+    """
+    header = read_header(path)
+    header.pop("__metadata__", None)
+    if wrong := sorted(set(header) ^ {*expected, *added}):
+        raise ValueError(f"{len(wrong)} tensors are missing or too many, such as {wrong[0][:80]}")
+    for name, entry in header.items():
+        if entry["dtype"] not in _TYPES:
+            raise ValueError(f"the tensor {name[:80]} has the type {entry['dtype']!r:.20}")
+        if name in expected and tuple(entry["shape"]) != expected[name]:
+            shape = list(expected[name])
+            raise ValueError(f"the tensor {name[:80]} has the shape {entry['shape']!r:.60}, not {shape}")
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """Return what a safetensors file says it holds; nothing else of it is read.
+
+    Raises ValueError or TypeError for what is no such file.
+    """
+    with path.open("rb") as file:
+        start = file.read(8)
+        if len(start) < 8:
+            raise ValueError(f"{path.name} is cut short")
+        (length,) = struct.unpack("<Q", start)
+        if length > min(MAX_HEADER_BYTES, path.stat().st_size):
+            raise ValueError(f"{path.name} is no safetensors file")
+        header = json.loads(file.read(length), parse_constant=_no_number)
+    if not isinstance(header, dict):
+        raise TypeError(f"{path.name} is no safetensors file")
+    return header
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number that may stand here")

@@ -1,0 +1,1 @@
+"""What the server's paths take and give: schemas, the OpenAPI document, the inbox's paths."""

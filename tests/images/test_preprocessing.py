@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from euinet.images.geometry import read_image
+from euinet.images.preprocessing import Preprocessing
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_prediction_reads_what_training_reads(tmp_path: Path, channels: int, mode: str) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 50, 3), np.uint8)
+    Image.fromarray(pixels).convert(mode).save(tmp_path / "image.png")
+    read = Preprocessing(channels, 16).read(tmp_path / "image.png").pixels
+    trained_on = read_image(tmp_path / "image.png", 16, channels)
+    assert torch.equal(torch.from_numpy(read), trained_on)
+    assert read.shape == (channels, 16, 16)
+
+
+def test_what_fits_is_left_as_it_is() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 16, 16), np.uint8)
+    assert Preprocessing(1, 16).fit(pixels).pixels is pixels
+
+
+def test_pixels_of_an_array_are_those_of_the_same_file(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 40, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "image.png")
+    preprocessing = Preprocessing(3, 16)
+    from_file = preprocessing.read(tmp_path / "image.png").pixels
+    np.testing.assert_array_equal(preprocessing.fit(pixels.transpose(2, 0, 1)).pixels, from_file)
+
+
+def test_the_record_names_the_geometry() -> None:
+    plain = Preprocessing(3, 64).to_plain()
+    assert (plain["channels"], plain["image_size"]) == (3, 64)

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from euinet.data.split.holdout import split_dataset
+from euinet.errors import UsageError
+from euinet.experiment import calibrated_model
+from euinet.judging import calibrate
+from euinet.judging.calibrate import calibrate_saved, known_images
+from euinet.networks.euinet import EuiNet
+from euinet.presets import Preset
+from euinet.records import Dataset, Split
+from euinet.trained.model import Model, load_model
+
+
+@pytest.fixture
+def preset(make_preset: Callable[..., Preset]) -> Preset:
+    return make_preset({"scoring.known_rejected": 0.2})
+
+
+@pytest.fixture
+def parted(dataset: Dataset, preset: Preset) -> Split:
+    return split_dataset(dataset, ["north-west"], preset.data, 5)
+
+
+@pytest.fixture
+def model(parted: Split, preset: Preset) -> Model:
+    torch.manual_seed(0)
+    network = EuiNet(preset.model, 1, 8, 3)
+    with torch.no_grad():
+        network.train()(torch.randn(8, 1, 8, 8))
+    return calibrated_model(network.eval(), parted, preset, 5, None)
+
+
+@pytest.fixture(autouse=True)
+def found_dataset(monkeypatch: pytest.MonkeyPatch, dataset: Dataset) -> None:
+    monkeypatch.setattr(calibrate, "DATASET_NAMES", ("quadrants",))
+    monkeypatch.setattr(calibrate, "load_dataset", lambda *_, **__: dataset)
+
+
+def images_of(model: Model, data: str) -> Tensor:
+    return known_images(model, data, None, lambda _: None).images
+
+
+def test_of_the_training_data_the_calibration_part_is_used(model: Model, parted: Split) -> None:
+    assert torch.equal(images_of(model, "quadrants"), parted.calibration.images)
+
+
+def test_of_other_data_all_known_images_are_used_and_no_unknown_one(
+    model: Model, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Dataset("others", dataset.class_names, dataset.train, dataset.test)
+    monkeypatch.setattr(calibrate, "load_dataset", lambda *_, **__: other)
+    found = known_images(model, "quadrants", None, lambda _: None)
+    assert len(found.images) == 3 * (10 + 6)
+    assert found.source == "all images of others, without north-west, which the model does not know"
+    unknown = torch.cat([part.images[part.labels == 0] for part in (other.train, other.test)])
+    known = {image.numpy().tobytes() for image in found.images}
+    assert not known & {image.numpy().tobytes() for image in unknown}
+
+
+def test_other_images_under_the_training_datas_name_are_refused(model: Model) -> None:
+    from dataclasses import replace
+
+    elsewhere = replace(model, card=replace(model.card, data_fingerprint="0" * 16))
+    with pytest.raises(UsageError, match="has the name of the data that the model was trained on, but other"):
+        images_of(elsewhere, "quadrants")
+
+
+def test_a_plain_folder_holds_known_images_alone(model: Model, tmp_path: Path) -> None:
+    for value in (10, 20, 30):
+        Image.new("L", (8, 8), value).save(tmp_path / f"{value}.png")
+    (tmp_path / "broken.png").write_bytes(b"x")
+    said: list[str] = []
+    found = known_images(model, str(tmp_path), None, said.append)
+    assert found.images.float().mean(dim=(1, 2, 3)).tolist() == [10, 20, 30]
+    assert said[0].startswith("1 of 4 files were left out")
+
+
+def test_calibrating_changes_the_threshold_and_nothing_else(
+    model: Model, parted: Split, dataset: Dataset, tmp_path: Path
+) -> None:
+    model.save_pretrained(tmp_path / "model")
+    said = calibrate_saved(
+        str(tmp_path / "model"), "quadrants", 0.4, False, tmp_path / "new", "cpu", None, lambda _: None
+    )
+    new = load_model(tmp_path / "new")
+    assert new.card == model.card
+    assert new.calibration is not None
+    scores = np.sort(new.calibration.scores)
+    # 3 images, α = 0.4: the ⌈4 · 0.6⌉ = 3rd smallest
+    assert said["threshold"] == pytest.approx(scores[2])
+    config = json.loads((tmp_path / "new" / "config.json").read_text())
+    assert config["calibration"] == {
+        "alpha": 0.4,
+        "per_class": False,
+        "images": 3,
+        "threshold": pytest.approx(scores[2]),
+    }
+    before, after = model.decide(dataset.test.images), new.decide(dataset.test.images)
+    np.testing.assert_array_equal(before.ood_score, after.ood_score)
+    np.testing.assert_array_equal(after.labels < 0, after.ood_score > np.float32(scores[2]))
+    # the softmax's top is "none of these" exactly where the image is rejected
+    np.testing.assert_array_equal(after.labels < 0, after.probabilities.argmax(axis=1) == 0)
+
+
+def test_alpha_changes_by_the_kept_scores_in_place(model: Model, tmp_path: Path) -> None:
+    model.save_pretrained(tmp_path)
+    said = calibrate_saved(str(tmp_path), None, 0.3, False, None, "cpu", None, lambda _: None)
+    assert said["source"] == "the scores that the model keeps"
+    loaded = load_model(tmp_path)
+    assert loaded.calibration is not None
+    assert loaded.calibration.alpha == 0.3
+
+
+def test_too_few_images_leave_the_model_as_it_was(model: Model, tmp_path: Path) -> None:
+    model.save_pretrained(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(UsageError, match=r"alpha 0\.01 cannot be promised by 3 .* at least 99"):
+        calibrate_saved(str(tmp_path), "quadrants", 0.01, False, None, "cpu", None, lambda _: None)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_bundled_model_stays_as_it_is() -> None:
+    with pytest.raises(UsageError, match="mnist-without-4 comes with euinet and stays as it is: give --out"):
+        calibrate_saved("mnist-without-4", None, 0.05, False, None, "cpu", None, lambda _: None)
+
+
+def test_leaked_unknowns_would_raise_the_threshold(model: Model, parted: Split, dataset: Dataset) -> None:
+    """A planted fault: were unknown images among the calibration images, the threshold would show it."""
+    known = model.calibrate(parted.calibration.images, 0.3).calibration
+    far = torch.full((30, 1, 8, 8), 255, dtype=torch.uint8)
+    leaked = model.calibrate(torch.cat([parted.calibration.images, far]), 0.3).calibration
+    assert known is not None
+    assert leaked is not None
+    assert leaked.thresholds(3)[0] >= known.thresholds(3)[0]
