@@ -2,36 +2,57 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import torch
-
-    from euinet.estimator import EuiNetClassifier, EuiNetOutlierDetector
-    from euinet.trained.model import Model
-
 __version__ = "0.1.0"
-__all__ = ["EuiNetClassifier", "EuiNetOutlierDetector", "__version__", "load"]
 
+_HOME = {
+    "Answer": "answers",
+    "Answers": "answers",
+    "Calibration": "model.conformal",
+    "DataError": "errors",
+    "EuiNetClassifier": "estimator",
+    "EuiNetError": "errors",
+    "EuiNetOutlierDetector": "estimator",
+    "ExportError": "errors",
+    "Model": "model.model",
+    "ServeError": "errors",
+    "SplitLeakError": "errors",
+    "StorageError": "errors",
+    "TrainingError": "errors",
+    "UsageError": "errors",
+    "fit": "fit",
+    "load": "model.opening",
+}
+"""Where each public name stands. None is imported before it is asked for: torch costs seconds."""
 
-def load(name_or_folder: str | Path, device: torch.device | str = "cpu") -> Model:
-    """Return a model in eval mode: a bundled one by its name, or one from a folder that `euinet train` wrote.
+__all__ = ["__version__", *_HOME]
 
-    Raises UsageError when there is no such model, StorageError when its files are damaged.
-    """
-    # not above: torch costs seconds, and `import euinet` must not
-    from euinet.pretrained import resolve_model
-    from euinet.trained.model import load_model
-
-    return load_model(resolve_model(name_or_folder), device)
+if TYPE_CHECKING:
+    from euinet.answers import Answer as Answer
+    from euinet.answers import Answers as Answers
+    from euinet.errors import DataError as DataError
+    from euinet.errors import EuiNetError as EuiNetError
+    from euinet.errors import ExportError as ExportError
+    from euinet.errors import ServeError as ServeError
+    from euinet.errors import SplitLeakError as SplitLeakError
+    from euinet.errors import StorageError as StorageError
+    from euinet.errors import TrainingError as TrainingError
+    from euinet.errors import UsageError as UsageError
+    from euinet.estimator import EuiNetClassifier as EuiNetClassifier
+    from euinet.estimator import EuiNetOutlierDetector as EuiNetOutlierDetector
+    from euinet.fit import fit as fit
+    from euinet.model.conformal import Calibration as Calibration
+    from euinet.model.model import Model as Model
+    from euinet.model.opening import load as load
 
 
 def __getattr__(name: str) -> Any:
-    """Return the scikit-learn estimators, imported when they are asked for: scikit-learn costs a second."""
-    if name in ("EuiNetClassifier", "EuiNetOutlierDetector"):
-        import euinet.estimator
+    if name not in _HOME:
+        raise AttributeError(f"module 'euinet' has no attribute '{name}'")
+    return getattr(import_module(f"euinet.{_HOME[name]}"), name)
 
-        return getattr(euinet.estimator, name)
-    raise AttributeError(f"module 'euinet' has no attribute '{name}'")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,10 +1,8 @@
-"""What EuiNet answers for images, as plain NumPy arrays: the same record whoever computed it.
-
-No torch in this file: a decision from an exported model needs none.
-"""
+"""What EuiNet answers for images, as plain NumPy arrays: the same record whoever computed it."""
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +12,12 @@ import numpy.typing as npt
 
 REJECT = -1
 """Predicted label that means "none of these"."""
+UNREADABLE = -2
+"""Predicted label of an image that could not be read."""
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.int64]
+SHOWN_ROWS = 20  # in a notebook
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,16 @@ class Answer:
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """EuiNet's answers for N images, K known classes."""
+    """EuiNet's answers for N images, K known classes. `answers[i]` is one; iterate for all."""
 
     class_names: tuple[str, ...]
-    labels: IntArray  # (N,), 0 … K−1 or REJECT
-    best_classes: IntArray  # (N,), 0 … K−1
+    labels: IntArray  # (N,), 0 … K−1, REJECT or UNREADABLE
+    best_classes: IntArray  # (N,), 0 … K−1; −1 where unreadable
     ood_score: FloatArray  # (N,), higher = more out-of-distribution; rejected where above the threshold
     p_value: FloatArray | None  # (N,), 1/(n+1) … 1; rejected where ≤ α
     probabilities: FloatArray  # (N, K+1), the one softmax; column 0 is "none of these"
+    paths: tuple[str, ...] | None = None  # (N,) what each image was called; None where nobody named them
+    errors: tuple[str | None, ...] | None = None  # (N,) why an image could not be read; None: all could
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -58,11 +61,13 @@ class Answers:
 
     @property
     def names(self) -> list[str | None]:
-        """The class names, None where rejected."""
-        return [None if label == REJECT else self.class_names[label] for label in self.labels]
+        """The class names, None where rejected or unreadable."""
+        return [self.class_names[label] if label >= 0 else None for label in self.labels]
 
     def __getitem__(self, index: int) -> Answer:
         label, best = int(self.labels[index]), int(self.best_classes[index])
+        if label == UNREADABLE:
+            raise ValueError(f"there is no answer for image {index}: {self.errors and self.errors[index]}")
         row = self.probabilities[index].tolist()
         return Answer(
             label=None if label == REJECT else self.class_names[label],
@@ -76,3 +81,44 @@ class Answers:
 
     def __iter__(self) -> Iterator[Answer]:
         return (self[index] for index in range(len(self)))
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """A row of plain values for each image, as `euinet predict --json` gives it: answer or error."""
+        found = []
+        for index, label in enumerate(self.labels):
+            row: dict[str, Any] = {} if self.paths is None else {"path": self.paths[index]}
+            if label == UNREADABLE:
+                found.append({**row, "error": self.errors and self.errors[index]})
+            else:
+                found.append({**row, **self[index].to_plain()})
+        return found
+
+    def to_pandas(self) -> Any:
+        """Return the rows as a pandas DataFrame, each class's probability in a column of its own.
+
+        Raises ImportError where pandas is not installed.
+        """
+        import pandas as pd
+
+        return pd.json_normalize(self.rows)
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks: at most SHOWN_ROWS images."""
+        heads = ("", "label", "best class", "p-value", "ood_score")
+        lines = []
+        for index, row in enumerate(self.rows[:SHOWN_ROWS]):
+            name = row.get("path", index)
+            if "error" in row:
+                cells = [name, row["error"], "", "", ""]
+            else:
+                label = "none of these" if row["label"] is None else row["label"]
+                p_value = "" if row["p_value"] is None else f"{row['p_value']:.3g}"
+                cells = [name, label, row["best_class"], p_value, f"{row['ood_score']:.3g}"]
+            lines.append("".join(f"<td>{html.escape(str(cell))}</td>" for cell in cells))
+        more = len(self) - len(lines)
+        return (
+            f"<table><thead><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr></thead><tbody>"
+            + "".join(f"<tr>{line}</tr>" for line in lines)
+            + f"</tbody></table>{f'<p>… and {more} more</p>' if more > 0 else ''}"
+        )

@@ -1,7 +1,7 @@
 """READ FIRST: one experiment, every stage in order.
 
-load_dataset → hold_out_classes → train (gan_step, joint_step) → fit_logit_range → calibrate → decide
-→ evaluate → write_report
+load_dataset → hold_out_classes → fit_split: train (gan_step, joint_step) → fit_logit_range → calibrate
+→ decide → evaluate → save_model → write_report
 """
 
 from __future__ import annotations
@@ -17,28 +17,24 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
 
 from euinet.data.far.overlap import get_far_set
 from euinet.data.far.sets import FarSet
 from euinet.data.sets.datasets import load_dataset
 from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.data.split.holdout import split_dataset
+from euinet.export.save import save_model
+from euinet.fit import fit_split
 from euinet.judging.evaluate import compare_detectors, decision_metrics, detector_table, far_metrics
-from euinet.model.conformal import fewest_images, smallest_alpha
 from euinet.model.names import CONFIG_FILE
-from euinet.presets import Preset, ScoringSettings
+from euinet.presets import Preset
 from euinet.records import EvaluationRecord, Split
 from euinet.report import EUINET_REPORT, write_report
 from euinet.report.write import PAGE
-from euinet.scoring.inference import raw_scores
-from euinet.scoring.threshold import fit_logit_range
 from euinet.system.files import storage_error, write_text
 from euinet.system.lock import sole_user
 from euinet.system.notify import Notify
-from euinet.trained.model import Model, ModelCard, save_model
-from euinet.training.distributed import leave_others
-from euinet.training.loop import train
+from euinet.trained.model import TrainedModel
 from euinet.training.run import Trained
 
 FAKES_SHOWN = 64
@@ -61,7 +57,7 @@ class Experiment:
 class Result:
     """What a run leaves behind, besides the files."""
 
-    model: Model
+    model: TrainedModel
     split: Split
     metrics: dict[str, Any]
     record: EvaluationRecord | None  # None where no class was held out: there is no unknown to show
@@ -97,24 +93,28 @@ def run_experiment(
     names, geometry = split.class_names, (channels, image_size)
     far = [get_far_set(name, dataset, names, geometry, data_root, notify) for name in experiment.far if first]
     notify(describe_split(split))
-    alpha = achievable_alpha(preset.scoring, split, notify)
 
     with sole_user(out) if first else nullcontext():
         if fresh and first:
             remove_results(out)
-        trained = train(
-            split, preset, seed, out / TRAINING_FOLDER, fabric, resume=resume, fresh=fresh, quiet=quiet
+        trained, model = fit_split(
+            split,
+            preset,
+            seed,
+            out / TRAINING_FOLDER,
+            fabric,
+            resume=resume,
+            fresh=fresh,
+            quiet=quiet,
+            notify=notify,
         )
-        leave_others(fabric)
-
-        # From here on only known validation and calibration images decide anything; the test images are
-        # counted.
-        model = calibrated_model(trained.model, split, preset, seed, alpha)
+        # All is decided: the test images are counted.
         notify(f"Scoring {len(split.test)} test images with EuiNet and what it is compared with …")
         record, metrics = evaluate(trained, model, split, far, fabric)
 
         card = replace(model.card, metrics=metrics, data_fingerprint=dataset_fingerprint(dataset))
         model = replace(model, card=card)
+        notify("Writing the model and its decision file …")
         save_model(model, out / MODEL_FOLDER)
         write_text(out / METRICS_FILE, json.dumps(metrics, indent=2) + "\n")
         if report and record is not None:
@@ -136,7 +136,7 @@ def remove_results(out: Path) -> None:
 
 
 def evaluate(
-    trained: Trained, model: Model, split: Split, far: Sequence[FarSet], fabric: Fabric
+    trained: Trained, model: TrainedModel, split: Split, far: Sequence[FarSet], fabric: Fabric
 ) -> tuple[EvaluationRecord | None, dict[str, Any]]:
     """Judge the trained networks on `split.test`; return what the report draws, and metrics.json."""
     started = time.monotonic()
@@ -194,40 +194,6 @@ def sample_fakes(trained: Trained, preset: Preset, seed: int) -> Any:
     noise = torch.Generator(device).manual_seed(seed)
     latents = torch.randn(FAKES_SHOWN, preset.gan.latent_size, generator=noise, device=device)
     return trained.generator(latents).float().cpu().numpy()
-
-
-def calibrated_model(
-    network: nn.Module, split: Split, preset: Preset, seed: int, alpha: float | None
-) -> Model:
-    """Return a trained network as a model: validation images set ranges, calibration images the threshold."""
-    validation = raw_scores(network, split.validation.images, preset.scoring)
-    _, channels, image_size, _ = split.train.images.shape
-    card = ModelCard(
-        data=split.dataset,
-        class_names=split.class_names,
-        known_classes=split.known_classes,
-        unknown_classes=split.unknown_classes,
-        channels=channels,
-        image_size=image_size,
-        seed=seed,
-        logit_range=fit_logit_range(validation, preset.scoring),
-        preset=preset,
-        metrics={},
-    )
-    return Model(network, card).calibrate(split.calibration.images, alpha)
-
-
-def achievable_alpha(settings: ScoringSettings, split: Split, notify: Notify) -> float | None:
-    """Return the preset's alpha, or the least that few calibration images can promise, and say so."""
-    alpha, images = settings.alpha, len(split.calibration)
-    if alpha is None or images >= fewest_images(alpha):
-        return alpha
-    least = smallest_alpha(images)
-    notify(
-        f"alpha {alpha} needs {fewest_images(alpha)} calibration images, but there are {images}: it is "
-        f"{least:g} here. More images, or scoring.alpha, change that."
-    )
-    return least
 
 
 def describe_split(split: Split) -> str:

@@ -24,12 +24,13 @@ from euinet.detectors.own import (
 )
 from euinet.detectors.passes import ImageBatches
 from euinet.judging.evaluate import euinet_decision
+from euinet.model.card import LogitRange
 from euinet.networks import to_network_range
 from euinet.networks.discriminators import GanDiscriminatorOutputs
 from euinet.records import REJECT, LabelledImages, Outputs
 from euinet.scoring.baselines import ClassifierOnly
 from euinet.scoring.inference import raw_scores
-from euinet.scoring.threshold import LogitRange, fit_logit_range
+from euinet.scoring.threshold import fit_logit_range
 
 CPU = torch.device("cpu")
 

@@ -14,11 +14,11 @@ from euinet.judging import record_make as making
 from euinet.judging import saved
 from euinet.judging.operating import operating_point
 from euinet.judging.record_store import RECORD_FILE, load_record
+from euinet.model.card import LogitRange
 from euinet.networks.euinet import EuiNet
 from euinet.presets import Preset
 from euinet.pretrained import bundled_folder, pretrained_names
 from euinet.records import Decision
-from euinet.scoring.threshold import LogitRange
 from euinet.trained.model import Model, ModelCard, load_model, save_model
 
 MOST_BYTES = 120_000

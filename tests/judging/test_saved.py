@@ -17,10 +17,10 @@ from euinet.data.sets.datasets import load_dataset
 from euinet.errors import UsageError
 from euinet.judging import saved
 from euinet.judging.evaluate import far_metrics
+from euinet.model.card import LogitRange
 from euinet.networks.euinet import EuiNet
 from euinet.presets import Preset
 from euinet.records import Decision
-from euinet.scoring.threshold import LogitRange
 from euinet.trained.model import Model, ModelCard, save_model
 
 

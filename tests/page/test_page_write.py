@@ -16,10 +16,10 @@ import torch
 from euinet import __main__ as program
 from euinet.errors import ExportError, UsageError
 from euinet.explain import load_bank
+from euinet.model.card import LogitRange
 from euinet.networks.euinet import EuiNet
 from euinet.page import front_files, held_out_names, model_facts, write, write_page
 from euinet.presets import get_preset
-from euinet.scoring.threshold import LogitRange
 from euinet.trained.model import Model, ModelCard
 
 HOSTILE = ('<img src=x onerror="alert(1)">', "</script><script>alert(2)</script>", "__proto__")

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from euinet import pretrained
+from euinet.model.card import LogitRange
 from euinet.networks.euinet import EuiNet
 from euinet.presets import Preset
-from euinet.scoring.threshold import LogitRange
 from euinet.trained.model import Model, ModelCard, save_model
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from euinet.model.card import LogitRange
 from euinet.networks import to_network_range
 from euinet.networks.discriminators import GanDiscriminator
 from euinet.networks.euinet import EuiNet
@@ -15,7 +16,7 @@ from euinet.presets import ModelSettings, ScoringSettings
 from euinet.records import Outputs
 from euinet.scoring.baselines import gan_discriminator_scores, vanilla_odin_scores
 from euinet.scoring.inference import BATCH, decide_from_scores, in_batches, raw_scores
-from euinet.scoring.threshold import LogitRange, RawScores
+from euinet.scoring.threshold import RawScores
 
 SETTINGS = ScoringSettings(temperature=1e-3, disc_scale=0.004, disc_shift=0.008, epsilon=0.3, pixel_range=255)
 CPU = torch.device("cpu")

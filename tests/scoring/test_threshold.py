@@ -7,10 +7,17 @@ import pytest
 import torch
 
 from euinet.errors import TrainingError
+from euinet.model.card import LogitRange
 from euinet.presets import ScoringSettings
 from euinet.scoring.baselines import threshold_accepting
 from euinet.scoring.inference import decide_from_scores
-from euinet.scoring.threshold import LogitRange, RawScores, fit_logit_range, low_quantile
+from euinet.scoring.threshold import (
+    RawScores,
+    apply_logit_range,
+    fit_logit_range,
+    low_quantile,
+    raw_threshold,
+)
 
 MakeSettings = Callable[..., ScoringSettings]
 BEST = (9.0, 5.0, 7.0, 6.0, 8.0)
@@ -74,7 +81,7 @@ def test_h_is_measured_from_what_known_images_show(settings: MakeSettings) -> No
     fitted = fit_logit_range(raw, chosen)
     assert fitted.disc_offset == pytest.approx(90)
     seen = RawScores(raw.class_logits[:3], torch.tensor([0.0, 90.0, 290.0]))
-    threshold = fitted.threshold(seen, chosen)
+    threshold = raw_threshold(fitted, seen, chosen)
     assert threshold.tolist() == pytest.approx([1, 1 + 2 * math.log(2), 1 + 2 * 200], rel=1e-5)
     shown = decide_from_scores(seen, chosen, fitted)
     assert shown.disc_score.tolist() == seen.disc_score.tolist()  # h itself is shown as it is
@@ -135,9 +142,8 @@ def test_fixed_leaves_the_logits_as_they_come(settings: MakeSettings) -> None:
 
 
 def test_an_image_s_logits_are_all_mapped_by_its_best_class() -> None:
-    mapped = LogitRange((2.0, 10.0), (-1.0, 0.5)).apply(
-        RawScores(torch.tensor([[3.0, 0.0], [1.0, 4.0]]), torch.zeros(2))
-    )
+    raw = RawScores(torch.tensor([[3.0, 0.0], [1.0, 4.0]]), torch.zeros(2))
+    mapped = apply_logit_range(LogitRange((2.0, 10.0), (-1.0, 0.5)), raw)
     assert mapped.tolist() == [[5, -1], [10.5, 40.5]]
 
 

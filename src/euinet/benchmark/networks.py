@@ -11,15 +11,16 @@ from torch import nn
 
 from euinet.benchmark.plan import Cell
 from euinet.errors import StorageError
-from euinet.experiment import achievable_alpha, calibrated_model, versions
-from euinet.model.names import CONFIG_FILE
+from euinet.experiment import versions
+from euinet.export.save import save_model
+from euinet.fit import Fitted, fit_split
+from euinet.model.names import DECISION_FILE
+from euinet.model.opening import load
 from euinet.networks.discriminators import GanDiscriminator
 from euinet.records import Split
 from euinet.system.files import write_atomically
-from euinet.trained.model import Model, load_model, save_model
+from euinet.trained.model import TrainedModel
 from euinet.training.checkpoint import drop_checkpoints
-from euinet.training.loop import train
-from euinet.training.run import Trained
 
 MODEL_FOLDER, GAN_FILE, TRAINING_FOLDER = "model", "gan.safetensors", "training"
 
@@ -28,7 +29,7 @@ MODEL_FOLDER, GAN_FILE, TRAINING_FOLDER = "model", "gan.safetensors", "training"
 class CellNetworks:
     """What is judged, in eval mode."""
 
-    model: Model
+    model: TrainedModel
     gan_discriminator: nn.Module
 
 
@@ -38,10 +39,10 @@ def cell_networks(cell: Cell, split: Split, folder: Path, fabric: Fabric, *, qui
     An interrupted training goes on from its checkpoint. The networks are always read back from their
     files, so that a later sitting scores bit for bit the same ones.
     """
-    if not (folder / MODEL_FOLDER / CONFIG_FILE).is_file():
-        trained = train(split, cell.preset, cell.seed, folder / TRAINING_FOLDER, fabric, quiet=quiet)
-        _keep(trained, cell, split, folder, fabric)
-    model = load_model(folder / MODEL_FOLDER, fabric.device)
+    if not (folder / MODEL_FOLDER / DECISION_FILE).is_file():
+        fitted = fit_split(split, cell.preset, cell.seed, folder / TRAINING_FOLDER, fabric, quiet=quiet)
+        _keep(fitted, folder, fabric)
+    model = load(folder / MODEL_FOLDER).torch(fabric.device)
     return CellNetworks(model, _load_gan(folder / GAN_FILE, split, cell.preset.gan.width, fabric))
 
 
@@ -51,18 +52,17 @@ def drop_checkpoint(folder: Path) -> None:
     shutil.rmtree(folder / TRAINING_FOLDER / "tensorboard", ignore_errors=True)
 
 
-def _keep(trained: Trained, cell: Cell, split: Split, folder: Path, fabric: Fabric) -> None:
+def _keep(fitted: Fitted, folder: Path, fabric: Fabric) -> None:
     """Write both networks, the model last: once it is there, the training is over."""
     from safetensors.torch import save
 
+    trained, model = fitted
     weights = {
         name: tensor.detach().cpu().contiguous()
         for name, tensor in trained.gan_discriminator.state_dict().items()
     }
     with write_atomically(folder / GAN_FILE) as temporary:
         temporary.write_bytes(save(weights))
-    alpha = achievable_alpha(cell.preset.scoring, split, lambda _: None)
-    model = calibrated_model(trained.model, split, cell.preset, cell.seed, alpha)
     facts = {
         "train_seconds": round(trained.seconds, 1),
         "device": str(fabric.device),

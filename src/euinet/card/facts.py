@@ -10,7 +10,7 @@ from euinet.card.gather import KNOWN_FACTOR, Gathered
 from euinet.card.groups import Group
 from euinet.card.measured import Measured
 from euinet.report.wording import listing
-from euinet.trained.model import Model
+from euinet.trained.model import TrainedModel
 
 PACKAGES = ("euinet", "torch", "torchvision", "pytorch-ood", "scipy", "numpy", "pillow")
 MOST_CLASSES = 30
@@ -24,7 +24,7 @@ class Facts(NamedTuple):
 
 
 def all_facts(
-    model: Model, gathered: Gathered, measured: Measured, limit: int, seed: int
+    model: TrainedModel, gathered: Gathered, measured: Measured, limit: int, seed: int
 ) -> tuple[Facts, ...]:
     """Return the tables on the model, its calibration and the data."""
     return (
@@ -35,7 +35,7 @@ def all_facts(
     )
 
 
-def _model(model: Model) -> tuple[tuple[str, str], ...]:
+def _model(model: TrainedModel) -> tuple[tuple[str, str], ...]:
     card = model.card
     state = model.network.state_dict().values()
     megabytes = sum(tensor.numel() * tensor.element_size() for tensor in state) / 1e6
@@ -56,7 +56,7 @@ def _model(model: Model) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _calibration(model: Model, measured: Measured) -> tuple[tuple[str, str], ...]:
+def _calibration(model: TrainedModel, measured: Measured) -> tuple[tuple[str, str], ...]:
     calibration = model.calibration
     if calibration is None or measured.check is None:
         return (("calibration scores", "none: no promise, no p-values"),)
@@ -70,7 +70,7 @@ def _calibration(model: Model, measured: Measured) -> tuple[tuple[str, str], ...
     )
 
 
-def _data(model: Model, gathered: Gathered, limit: int, seed: int) -> tuple[tuple[str, str], ...]:
+def _data(model: TrainedModel, gathered: Gathered, limit: int, seed: int) -> tuple[tuple[str, str], ...]:
     return (
         ("data set", gathered.dataset),
         ("same as it was trained on", _same_data(model, gathered)),
@@ -81,7 +81,7 @@ def _data(model: Model, gathered: Gathered, limit: int, seed: int) -> tuple[tupl
     )
 
 
-def _same_data(model: Model, gathered: Gathered) -> str:
+def _same_data(model: TrainedModel, gathered: Gathered) -> str:
     recorded = model.card.data_fingerprint
     if recorded is None:
         return f"not recorded; its name was {model.card.data}"
@@ -95,7 +95,7 @@ def _counted(group: Group) -> str:
     return f"{counted}; {group.remark}" if group.remark else counted
 
 
-def _versions(model: Model) -> tuple[tuple[str, str], ...]:
+def _versions(model: TrainedModel) -> tuple[tuple[str, str], ...]:
     trained = model.card.metrics.get("versions")
     trained = trained if isinstance(trained, dict) else {}
     return (

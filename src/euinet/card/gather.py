@@ -10,17 +10,14 @@ import numpy as np
 
 from euinet.card.groups import Group, Kind
 from euinet.data.far.noise import NOISE_IMAGES, NoiseKind, noise_images
-from euinet.data.far.overlap import get_far_set
 from euinet.data.far.sets import FarSet
-from euinet.data.sets.datasets import DATASET_NAMES, load_dataset
 from euinet.data.split.fingerprint import dataset_fingerprint
-from euinet.data.split.holdout import hold_out_classes
 from euinet.data.split.stratify import stratified_choice
 from euinet.errors import DataError
-from euinet.judging.saved import check_fits, in_model_order
-from euinet.records import Split, unknown_label
+from euinet.judging.material import judging_material
+from euinet.model.card import ModelCard
+from euinet.records import IntArray, Split, unknown_label
 from euinet.system.notify import Notify
-from euinet.trained.model import ModelCard
 
 NOISE = ("noise-uniform", "noise-gaussian")
 KNOWN_FACTOR = 5
@@ -51,15 +48,10 @@ def gather(
     Classes of `data` that the model does not know are held out. Raises UsageError when `data` does not fit
     the model or a far set is nothing or holds only known images, DataError when data cannot be had.
     """
-    image_size = None if data in DATASET_NAMES else card.image_size  # named sets keep their own
-    dataset = load_dataset(data, data_root, image_size=image_size, notify=notify)
-    check_fits(dataset, card)
+    names = tuple(name for name in dict.fromkeys(far) if name not in NOISE)  # noise is there anyway
+    dataset, split, labels, far_sets = judging_material(card, data, names, data_root, notify)
+    everything = _test_images(split, labels, card)
     geometry = (card.channels, card.image_size)
-    names = [name for name in dict.fromkeys(far) if name not in NOISE]  # noise is there anyway
-    far_sets = [get_far_set(name, dataset, card.class_names, geometry, data_root, notify) for name in names]
-    unknown = [name for name in dataset.class_names if name not in card.class_names]
-    split = hold_out_classes(dataset, unknown, seed=card.seed)
-    everything = _test_images(split, card)
     if not (everything.labels >= 0).any():
         raise DataError(f"{dataset.name} has no test images of the model's classes: add some.")
 
@@ -80,9 +72,8 @@ def _held_out(names: tuple[str, ...]) -> str:
     return f"held-out class {names[0]}" if len(names) == 1 else f"{len(names)} held-out classes"
 
 
-def _test_images(split: Split, card: ModelCard) -> Group:
+def _test_images(split: Split, labels: IntArray, card: ModelCard) -> Group:
     """Return all test images, known and held out, labelled in the model's order."""
-    labels = in_model_order(split, card)
     names = dict(enumerate(card.class_names))
     names |= dict(zip(map(unknown_label, split.unknown_classes), split.unknown_names, strict=True))
     return Group("known", "all", split.test.images, labels, names, len(labels))

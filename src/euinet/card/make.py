@@ -17,11 +17,11 @@ from euinet.data.split.stratify import stratified_choice
 from euinet.errors import UsageError
 from euinet.system.files import write_text
 from euinet.system.notify import Notify
-from euinet.trained.model import Model
+from euinet.trained.model import TrainedModel
 
 
 def make_card(
-    model: Model,
+    model: TrainedModel,
     data: str,
     far: tuple[str, ...],
     out: Path,
@@ -48,7 +48,7 @@ def make_card(
     known = _judged(model, gathered.known, notify)
     unknown = [_judged(model, group, notify) for group in gathered.unknown]
     changed = gathered.known.where(stratified_choice(gathered.known.labels, limit, seed))
-    stress = measure_stress(model.predict, changed, seed, notify)
+    stress = measure_stress(model.answer, changed, seed, notify)
 
     measured = measure(model.calibration, known, unknown, stress)
     facts = all_facts(model, gathered, measured, limit, seed)
@@ -57,12 +57,12 @@ def make_card(
     return _plain(model, gathered, measured, facts)
 
 
-def _judged(model: Model, group: Group, notify: Notify) -> AnsweredGroup:
+def _judged(model: TrainedModel, group: Group, notify: Notify) -> AnsweredGroup:
     notify(f"Scoring {len(group):,} images: {group.name} …")
-    return AnsweredGroup(group, model.predict(group.images))
+    return AnsweredGroup(group, model.answer(group.images))
 
 
-def _page(model: Model, gathered: Gathered, measured: Measured, facts: Sequence[Facts]) -> str:
+def _page(model: TrainedModel, gathered: Gathered, measured: Measured, facts: Sequence[Facts]) -> str:
     # matplotlib and jinja2 take a second to import: not before the numbers are there
     from euinet.card.figures import draw_all
     from euinet.card.page import render_page
@@ -70,7 +70,9 @@ def _page(model: Model, gathered: Gathered, measured: Measured, facts: Sequence[
     return render_page(model.card, gathered.dataset, measured, facts, draw_all(measured))
 
 
-def _plain(model: Model, gathered: Gathered, measured: Measured, facts: Sequence[Facts]) -> dict[str, Any]:
+def _plain(
+    model: TrainedModel, gathered: Gathered, measured: Measured, facts: Sequence[Facts]
+) -> dict[str, Any]:
     plain: dict[str, Any] = {
         "data": gathered.dataset,
         "classes": list(model.card.class_names),

@@ -16,8 +16,8 @@ from euinet.card.svg import Graphic
 from euinet.card.verdict import to_heed, verdict
 from euinet.card.wording import level_text, p_text, short
 from euinet.card.wrong import SHOWN
+from euinet.model.card import ModelCard
 from euinet.report.wording import listing
-from euinet.trained.model import ModelCard
 
 MOST_ROWS = 30  # of a table of classes
 

@@ -38,14 +38,12 @@ def evaluate(
     json_: JsonOption = False,
 ) -> None:
     """Judge a trained model on the test images of a data set, and on far sets."""
-    from euinet.judging.saved import check_may_record, evaluate_saved
-    from euinet.pretrained import resolve_model
+    from euinet.judging.saved import evaluate_saved, own_record
+    from euinet.model.opening import find_model, load
 
-    folder = resolve_model(model)
-    if record:
-        check_may_record(model, folder)
-    far = tuple(ood or ())
-    metrics = evaluate_saved(folder, data, far, device.value, data_root, notify, record=record)
+    kept = own_record(model, find_model(model)) if record else None
+    opened, far = load(model, device.value), tuple(ood or ())
+    metrics = evaluate_saved(opened, data, far, data_root, notify, record=kept)
     print_result(metrics, json_, metrics_table)
 
 
@@ -54,7 +52,7 @@ def models(json_: JsonOption = False) -> None:
     """List the models that come with euinet; evaluate takes their names."""
     from dataclasses import asdict
 
-    from euinet.pretrained.listing import models_table, summarize_models
+    from euinet.model.listing import models_table, summarize_models
 
     found = summarize_models()
     print_result({"models": [asdict(model) for model in found]}, json_, lambda _: models_table(found))

@@ -43,16 +43,16 @@ def page(
     Draw something and see the answer and why. Any web server can give the folder out:
     python -m http.server --directory DIR
     """
+    from euinet.judging.record_store import record_path
+    from euinet.model.opening import find_model, load
     from euinet.page import write_page
-    from euinet.pretrained import resolve_model
-    from euinet.trained.model import load_model
 
-    folder = resolve_model(model)
+    path = find_model(model)
     result = write_page(
-        load_model(folder),
-        folder.name if folder.name != "model" else folder.resolve().parent.name,
+        load(model),
+        path.stem if path.name != "model" else path.resolve().parent.name,
         out,
-        model_folder=folder,
+        record_file=record_path(path),
         data=data,
         data_root=data_root,
         most_neighbours=neighbours,

@@ -22,7 +22,7 @@ from euinet.cli.options import (
 from euinet.cli.program import app
 
 if TYPE_CHECKING:
-    from euinet.predict.engine import Facts
+    from euinet.model.model import Model
     from euinet.predict.rows import Row
     from euinet.predict.run import Predicted
 
@@ -126,7 +126,7 @@ def predict(
     """Say for each image which class it is, or that it is none of these."""
     from euinet.errors import DataError
     from euinet.images.inputs import find_inputs
-    from euinet.predict.engine import open_predictor
+    from euinet.model.opening import load
     from euinet.predict.run import predict_all
     from euinet.predict.sinks import RowList
     from euinet.predict.to_file import Order, check_order, predict_to_file
@@ -137,16 +137,16 @@ def predict(
     found = find_inputs(paths)
     if found.passed_over:
         notify(f"{found.passed_over} files without an image's name were passed over.")
-    predictor = open_predictor(model, order.own_device)
+    opened = load(model, order.own_device)
     printed = RowList()
     sinks = [printed] if printing else []
     if out is None:
-        predicted = predict_all(predictor, found, sinks, notify, part_images)
+        predicted = predict_all(opened, found, sinks, notify, part_images)
     else:
-        predicted = predict_to_file(predictor, found, out, order, sinks, notify)
+        predicted = predict_to_file(opened, found, out, order, sinks, notify)
         notify(f"Wrote {predicted.images} rows to {out}.")
     if printing:
-        _print_rows(printed.rows, predictor.facts, predicted, csv, json_)
+        _print_rows(printed.rows, opened, predicted, csv, json_)
     if predicted.drift is not None:
         notify(predicted.drift.sentence())
     if predicted.broken:
@@ -157,13 +157,13 @@ def predict(
         raise typer.Exit(1)
 
 
-def _print_rows(rows: list[Row], facts: Facts, predicted: Predicted, csv: bool, json_: bool) -> None:
+def _print_rows(rows: list[Row], model: Model, predicted: Predicted, csv: bool, json_: bool) -> None:
     from euinet.predict.rows import as_csv, as_table
 
     if csv:
-        typer.echo(as_csv(rows, facts.class_names), nl=False)
+        typer.echo(as_csv(rows, model.class_names), nl=False)
     elif json_:
-        print_result({"model": facts.model, "predictions": rows, **predicted.to_plain()}, True, str)
+        print_result({"model": model.name, "predictions": rows, **predicted.to_plain()}, True, str)
     else:
         typer.echo(as_table(rows))
 
@@ -174,15 +174,13 @@ def export(
     onnx: Annotated[Path, typer.Option("--onnx", help="The file to write.")],
     json_: JsonOption = False,
 ) -> None:
-    """Write the whole decision, from pixels to p-value, as one ONNX file; predict takes it without torch."""
+    """Write the whole decision, from pixels to p-value, as one ONNX file, which every command takes."""
     from euinet.errors import UsageError
-    from euinet.export import export_onnx
-    from euinet.pretrained import resolve_model
-    from euinet.trained.model import load_model
+    from euinet.model.opening import load
 
     if onnx.suffix.lower() != ".onnx":
         raise UsageError(f"{onnx} must end in .onnx, so that predict knows what it is.")
-    export_onnx(load_model(resolve_model(model)), onnx)
+    load(model).save_onnx(onnx)
     result: dict[str, Any] = {"model": model, "onnx": str(onnx), "bytes": onnx.stat().st_size}
     print_result(result, json_, lambda found: f"Wrote {found['onnx']} ({found['bytes'] / 1e6:.2f} MB).")
 
@@ -202,10 +200,9 @@ def card(
     What it promises and keeps, its weak spots, unknowns near and far, harmless changes, its worst errors.
     """
     from euinet.card import make_card
-    from euinet.pretrained import resolve_model
-    from euinet.trained.model import load_model
+    from euinet.model.opening import load
     from euinet.training.devices import make_fabric
 
-    loaded = load_model(resolve_model(model), make_fabric(device.value, "32-true").device)
+    loaded = load(model).torch(make_fabric(device.value, "32-true").device)
     result = make_card(loaded, data, tuple(ood or ()), out, data_root, notify)
     print_result(result, json_, lambda _: f"Wrote {out}.")

@@ -14,11 +14,18 @@ import torch
 from pytorch_ood.api import Detector, DetectorInfo, Paper, RequiresFittingException, Task
 from torch import Tensor, nn
 
+from euinet.model.card import LogitRange
 from euinet.presets import ScoringSettings
 from euinet.records import Outputs
 from euinet.scoring.joint import apply_temperature, joint_ood_score, joint_scores
 from euinet.scoring.perturbation import perturb
-from euinet.scoring.threshold import LogitRange, RawScores, fit_logit_range, join_raw_scores
+from euinet.scoring.threshold import (
+    RawScores,
+    apply_logit_range,
+    fit_logit_range,
+    join_raw_scores,
+    raw_threshold,
+)
 
 
 class HeadsDetector(Detector):  # type: ignore[misc]  # pytorch-ood comes without types
@@ -111,9 +118,9 @@ class EuiNetDetector(HeadsDetector):
             raise RequiresFittingException()
         settings = self.settings
         scaled = apply_temperature(
-            self.logit_range.apply(raw), settings.temperature, settings.temperature_rule
+            apply_logit_range(self.logit_range, raw), settings.temperature, settings.temperature_rule
         )
-        return joint_ood_score(joint_scores(scaled, self.logit_range.threshold(raw, settings)))
+        return joint_ood_score(joint_scores(scaled, raw_threshold(self.logit_range, raw, settings)))
 
 
 class EuiNetWithoutPerturbation(EuiNetDetector):

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from euinet.model.card import LogitRange
 from euinet.networks.euinet import EuiNet
 from euinet.presets import ScoringSettings
 from euinet.records import FloatArray, LabelledImages
-from euinet.scoring.threshold import LogitRange
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ these. No torch until something is fitted or predicted.
 
 from __future__ import annotations
 
-from euinet.estimator.classifier import EuiNetClassifier, SmallPromiseWarning
-from euinet.estimator.detector import EuiNetOutlierDetector
+from euinet.estimator.classifier import EuiNetClassifier, EuiNetOutlierDetector, SmallPromiseWarning
 
 __all__ = ["EuiNetClassifier", "EuiNetOutlierDetector", "SmallPromiseWarning"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, OutlierMixin, clone
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
@@ -17,10 +18,10 @@ from euinet.estimator.layout import Array, ImageLayout, find_layout
 from euinet.estimator.settings import as_value_errors, chosen_preset, chosen_seed
 
 if TYPE_CHECKING:
-    from euinet.estimator.detector import EuiNetOutlierDetector
+    from euinet.model.model import Model
     from euinet.presets import Preset
     from euinet.records import Decision
-    from euinet.trained.model import Model
+    from euinet.trained.model import TrainedModel
 
 FEWEST_A_CLASS = 3  # images: one to train on, one to set ranges by, one to calibrate with
 
@@ -51,9 +52,9 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     cuda or mps. `random_state`: the same whole number gives the same result on one machine and number of
     threads. `verbose` shows the training's progress.
 
-    After `fit`: `classes_` (K,) sorted; `model_`, the `euinet.trained.model.Model`, which
-    `model_.save_pretrained(folder)` writes for `euinet.load` and the command line (it reads uint8 squares,
-    and has class names for labels; joblib and pickle keep the whole estimator, which then scores on the CPU);
+    After `fit`: `classes_` (K,) sorted; `trained_`, the network; `model_`, the same as `euinet.Model`, which
+    `save(folder)` writes for `euinet.load` and the command line (it reads uint8 squares, and has class names
+    for labels; joblib and pickle keep the whole estimator, which then scores on the CPU);
     `alpha_`, what could be promised (None: nothing was); `image_shape_` of a row; `pixel_range_`;
     `n_features_in_`, the values of a row.
     """
@@ -104,15 +105,30 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             classes, labels = np.unique(y, return_inverse=True)
             self._check_classes(classes, labels)
             self._check_reject_label(classes)
-            model = self._fitted_model(
+            self.trained_: TrainedModel = self._fitted_model(
                 layout.squares(X), labels, tuple(map(str, classes.tolist())), preset, seed
             )
         self.classes_ = classes
         self.n_features_in_ = int(np.prod(X.shape[1:]))
         self.image_shape_, self.pixel_range_ = layout.shape, (layout.low, layout.high)
-        self.model_: Model = model
-        self.alpha_ = None if model.calibration is None else model.calibration.alpha
+        calibration = self.trained_.calibration
+        self.alpha_ = None if calibration is None else calibration.alpha
         return self
+
+    @property
+    def model_(self) -> Model:
+        """The fitted model as everybody uses it, in memory; made anew each time, which takes seconds."""
+        check_is_fitted(self)
+        from euinet.export.save import runtime_model
+
+        return runtime_model(self.trained_, type(self).__name__)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the fitted model to `folder` for `euinet.load` and the command line. Raises StorageError."""
+        check_is_fitted(self)
+        from euinet.export.save import save_model
+
+        save_model(self.trained_, Path(folder))
 
     def predict(self, X: Any) -> Array:  # noqa: N803
         """Return the class of each row (n,), or `reject_label` where one was given and the row is rejected.
@@ -163,11 +179,10 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         squares = self._squares(X)
         from euinet.estimator.fitting import read_one_by_one
 
-        return read_one_by_one(self.model_.predict, squares)
+        return read_one_by_one(self.trained_.answer, squares)
 
     def as_outlier_detector(self) -> EuiNetOutlierDetector:
         """Return the fitted classifier as a fitted outlier detector: +1 known, −1 none of these."""
-        from euinet.estimator.detector import EuiNetOutlierDetector
 
         check_is_fitted(self)
         return EuiNetOutlierDetector(self)._of(self)
@@ -209,8 +224,8 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         class_names: tuple[str, ...],
         preset: Preset,
         seed: int,
-    ) -> Model:
-        from euinet.estimator.fitting import fitted_model, part_images, promised_alpha
+    ) -> TrainedModel:
+        from euinet.estimator.fitting import fitted_model, part_images
 
         def notify(text: str) -> None:
             warnings.warn(text, SmallPromiseWarning, stacklevel=5)
@@ -220,10 +235,10 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             split,
             preset,
             seed,
-            promised_alpha(split, preset, notify),
             per_class=self.per_class,
             device=self.device,  # type: ignore[arg-type]  # make_fabric checks it
             quiet=not self.verbose,
+            notify=notify,
         )
 
     def _squares(self, X: Any) -> npt.NDArray[np.uint8]:  # noqa: N803
@@ -242,13 +257,62 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         squares = self._squares(X)
         from euinet.estimator.fitting import read_one_by_one
 
-        return read_one_by_one(self.model_.decide, squares)
+        return read_one_by_one(self.trained_.decide, squares)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state with the network on the CPU: it may be read where there is no GPU."""
         state: dict[str, Any] = dict(super().__getstate__())
-        if "model_" in state:
+        if "trained_" in state:
             from euinet.estimator.fitting import on_cpu
 
-            state["model_"] = on_cpu(state["model_"])
+            state["trained_"] = on_cpu(state["trained_"])
         return state
+
+
+class EuiNetOutlierDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # no types
+    """An `EuiNetClassifier` seen as one of scikit-learn's outlier detectors.
+
+    Made by `EuiNetClassifier.as_outlier_detector`, or of an unfitted classifier and then fitted on X and its
+    classes y: EuiNet learns what is known from what tells it apart. X is as `EuiNetClassifier` takes it.
+    After `fit`: `classifier_`; `offset_`, what `decision_function` takes from `score_samples` (NaN where each
+    class has a threshold of its own).
+    """
+
+    def __init__(self, classifier: EuiNetClassifier | None = None) -> None:
+        self.classifier = classifier
+
+    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
+        """Fit a clone of the classifier on X with classes y (n,). Raises as it does."""
+        chosen = EuiNetClassifier() if self.classifier is None else self.classifier
+        return self._of(clone(chosen).fit(X, y))
+
+    def fit_predict(self, X: Any, y: Any) -> npt.NDArray[np.int64]:  # noqa: N803
+        """Fit on X with classes y (n,) and return +1 or −1 for the same rows, (n,).
+
+        Most of them were trained on, so that fewer are rejected than `alpha` promises for new ones.
+        """
+        return self.fit(X, y).predict(X)
+
+    def _of(self, fitted: EuiNetClassifier) -> Self:
+        self.classifier_ = fitted
+        self.n_features_in_ = fitted.n_features_in_
+        calibration = fitted.trained_.calibration
+        thresholds = np.zeros(1) if calibration is None else calibration.thresholds(len(fitted.classes_))
+        self.offset_ = -float(thresholds[0]) if len(set(thresholds.tolist())) == 1 else float("nan")
+        return self
+
+    def predict(self, X: Any) -> npt.NDArray[np.int64]:  # noqa: N803
+        """Return +1 for known and −1 for none of these, (n,)."""
+        check_is_fitted(self, "classifier_")
+        return np.where(self.classifier_.decision(X).rejected, -1, 1)
+
+    def score_samples(self, X: Any) -> npt.NDArray[np.float64]:  # noqa: N803
+        """Return −`ood_score` (n,): higher = more normal."""
+        check_is_fitted(self, "classifier_")
+        return self.classifier_.score_samples(X)
+
+    def decision_function(self, X: Any) -> npt.NDArray[np.float64]:  # noqa: N803
+        """Return how far below its threshold each row's `ood_score` lies (n,): negative = none of these."""
+        check_is_fitted(self, "classifier_")
+        decision = self.classifier_._decide(X)
+        return decision.threshold.astype(np.float64) - decision.ood_score.astype(np.float64)

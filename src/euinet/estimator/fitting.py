@@ -12,17 +12,15 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 import torch
-from lightning_fabric import Fabric
 
 from euinet.answers import IntArray
 from euinet.data.split.holdout import split_dataset
-from euinet.experiment import achievable_alpha, calibrated_model
+from euinet.fit import fit_split, own_randomness
 from euinet.presets import Preset
 from euinet.records import Dataset, LabelledImages, Split
 from euinet.system.notify import Notify
-from euinet.trained.model import Model
+from euinet.trained.model import TrainedModel
 from euinet.training.devices import DeviceName, make_fabric
-from euinet.training.loop import train
 
 Read = TypeVar("Read")
 
@@ -39,30 +37,27 @@ def part_images(
     return split_dataset(Dataset("X", class_names, known, known.where(nothing)), [], preset.data, seed)
 
 
-def promised_alpha(split: Split, preset: Preset, notify: Notify) -> float | None:
-    """Return the preset's alpha, or the least that the split's calibration images can promise, and say so."""
-    return achievable_alpha(preset.scoring, split, notify)
-
-
 def fitted_model(
     split: Split,
     preset: Preset,
     seed: int,
-    alpha: float | None,
     *,
     per_class: bool,
     device: DeviceName,
     quiet: bool,
-) -> Model:
-    """Return a model trained on `split` with α promised; no file stays, no global random state changes.
+    notify: Notify,
+) -> TrainedModel:
+    """Return a model trained on `split`, the preset's α promised or the least that can be, which is told.
+
+    No file stays, no global random state changes.
 
     Raises UsageError for a device that there is not or, with `per_class`, for too few calibration images,
     TrainingError when training diverged or learned nothing.
     """
     fabric = make_fabric(device)
-    with torch.random.fork_rng(devices=_seeded_devices(fabric)), tempfile.TemporaryDirectory() as folder:
-        trained = train(split, preset, seed, Path(folder), fabric, quiet=quiet)
-        model = calibrated_model(trained.model, split, preset, seed, alpha)
+    with own_randomness(fabric), tempfile.TemporaryDirectory() as folder:
+        _, model = fit_split(split, preset, seed, Path(folder), fabric, quiet=quiet, notify=notify)
+    alpha = None if model.calibration is None else model.calibration.alpha
     return model.with_alpha(alpha, per_class=True) if per_class else model
 
 
@@ -84,14 +79,8 @@ def read_one_by_one(read: Callable[[torch.Tensor], Read], images: npt.NDArray[np
     return joined
 
 
-def on_cpu(model: Model) -> Model:
+def on_cpu(model: TrainedModel) -> TrainedModel:
     """Return the model with its network on the CPU, a copy of it where it is elsewhere."""
     if next(model.network.parameters()).device.type == "cpu":
         return model
     return replace(model, network=copy.deepcopy(model.network).cpu())
-
-
-def _seeded_devices(fabric: Fabric) -> list[int]:
-    """Return the GPUs whose global random state training touches: torch.manual_seed seeds all there are."""
-    used = torch.cuda.is_available() and (fabric.device.type == "cuda" or torch.cuda.is_initialized())
-    return list(range(torch.cuda.device_count())) if used else []

@@ -14,13 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch.nn.functional as F
-from torch import Tensor
 
-from euinet.networks.memory import turn_by_turn
-from euinet.scoring.inference import in_batches, read_perturbed
+from euinet.data.split.turns import turn_by_turn
+from euinet.model.model import Model
 from euinet.system.notify import Notify
-from euinet.trained.model import Model
 
 MOST_IMAGES = 2000  # of a bank, equally many a class: 2 MB in a static page of 28 × 28 images
 SHOWN = 8  # neighbours of an image
@@ -44,7 +41,9 @@ class NeighbourBank:
     features: npt.NDArray[np.float32]  # (M, F), of length 1, rounded to what float16 holds
 
     @staticmethod
-    def of(model: Model, images: Tensor, labels: Tensor, most: int = MOST_IMAGES) -> NeighbourBank:
+    def of(
+        model: Model, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], most: int = MOST_IMAGES
+    ) -> NeighbourBank:
         """Return the bank of uint8 images (M, C, H, W) with labels (M,), 0 … K−1.
 
         Of more than `most` images the first of each class are taken, the classes in turn. Features are read
@@ -52,15 +51,11 @@ class NeighbourBank:
         """
         chosen = turn_by_turn(labels)[:most]
         images, labels = images[chosen], labels[chosen]
-        settings = model.card.preset.scoring
-        (features,) = in_batches(
-            lambda inputs: read_perturbed(model.folded, inputs, settings).features,
-            images,
-            next(model.network.parameters()).device,
-        )
+        features = model.features(images)
+        lengths = np.linalg.norm(features, axis=1, keepdims=True)
         # halves, so that the files of a static page hold the very same numbers in half the space
-        rows = F.normalize(features, dim=1).half().float()
-        return NeighbourBank(model.card.class_names, images.numpy(), labels.numpy(), rows.numpy())
+        rows = (features / np.maximum(lengths, 1e-12)).astype(np.float16).astype(np.float32)
+        return NeighbourBank(model.class_names, images, labels, rows)
 
     def __len__(self) -> int:
         return len(self.labels)

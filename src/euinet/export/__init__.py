@@ -1,9 +1,5 @@
-"""A trained model goes in; one ONNX file that holds the whole decision comes out.
+"""A trained model goes in; its folder with the decision file comes out.
 
-`decision` is what the file computes, `gradient` writes its perturbation's gradient out, `onnx_file` writes
-the file, `check` compares it with the model. `predict/onnx_engine.py` answers from it, without torch.
+`decision` is what the file computes, `gradient` writes its perturbation's gradient out, `onnx_file` makes
+the file, `small` makes it smaller, `check` compares it with the network, `save` writes the folder.
 """
-
-from euinet.export.onnx_file import export_onnx
-
-__all__ = ["export_onnx"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,12 @@ from torch import Tensor
 
 from euinet.augmentations.outliers import noise
 from euinet.errors import EuiNetError, ExportError
-from euinet.predict.onnx_engine import EXPLAINED, OnnxPredictor
+from euinet.model.decision_file import OUTPUTS
+from euinet.model.model import Model
 from euinet.records import Decision
 from euinet.scoring.inference import in_batches, read_perturbed
 from euinet.scoring.joint import apply_temperature
-from euinet.trained.model import Model
+from euinet.trained.model import TrainedModel
 
 TOLERANCE = 1e-4
 # Where there is a perturbation: the share of images, rounded up, that may differ by more, and by how much.
@@ -28,27 +28,29 @@ BATCHES = (1, 7, IMAGES)  # the answer must not depend on how many come together
 Outputs = dict[str, npt.NDArray[Any]]
 
 
-def check_export(model: Model, file: Path, *, explained: bool = False) -> None:
-    """Raise ExportError unless the ONNX `file` answers as `model` does, on the CPU.
+def check_decision(model: TrainedModel, content: bytes) -> None:
+    """Raise ExportError unless a decision file's `content` answers as `model` does, on the CPU.
 
     The images are noise, clouds and blobs. Scores must agree to 1e-4 (see `differs`), and labels where the
-    `ood_score` is not as near to its threshold. Within the file labels and p-values must follow from its
-    scores exactly. With `explained` the perturbed images and their features are compared too.
+    `ood_score` is not as near to its threshold; so must the perturbed images and their features. Within the
+    file labels and p-values must follow from its scores exactly.
     """
     images = probe_images(model)
     expected = model.decide(images)
     try:
-        predictor = OnnxPredictor(str(file))
+        decided = Model(content, "the exported file")
         for count in BATCHES:
-            found = predictor.run(images[:count].numpy(), EXPLAINED if explained else ())
-            problems = [differs(model, expected, found, count), contradicts(model, found)]
-            if explained:
-                problems.append(reads_otherwise(model, images[:count], found))
+            found = decided.run(images[:count].numpy(), OUTPUTS)
+            problems = (
+                differs(model, expected, found, count),
+                contradicts(model, found),
+                reads_otherwise(model, images[:count], found),
+            )
             for problem in problems:
                 if problem is not None:
                     raise ExportError(
-                        f"The exported file does not answer as the model does ({problem}), so it was not "
-                        "kept; predict with the model's folder instead."
+                        f"The exported file does not answer as the network does ({problem}), so it was not "
+                        "kept."
                     )
     except ExportError:
         raise
@@ -56,7 +58,7 @@ def check_export(model: Model, file: Path, *, explained: bool = False) -> None:
         raise ExportError(f"The exported file cannot be used, so it was not kept: {error}") from error
 
 
-def probe_images(model: Model) -> Tensor:
+def probe_images(model: TrainedModel) -> Tensor:
     """Return IMAGES uint8 images in the model's size, the same each time: noise, clouds and blobs."""
     card = model.card
     size = (IMAGES, card.channels, card.image_size, card.image_size)
@@ -64,7 +66,7 @@ def probe_images(model: Model) -> Tensor:
     return ((drawn + 1) * 127.5).round().to(torch.uint8)
 
 
-def differs(model: Model, expected: Decision, found: Outputs, count: int) -> str | None:
+def differs(model: TrainedModel, expected: Decision, found: Outputs, count: int) -> str | None:
     """Return what the file says otherwise of the first `count` images than the model; None: nothing.
 
     Scores may differ by 1e-4 of their image's largest and 1e-4 times the temperature: at T = 10⁻³ all scores
@@ -96,7 +98,7 @@ def differs(model: Model, expected: Decision, found: Outputs, count: int) -> str
     return None
 
 
-def reads_otherwise(model: Model, images: Tensor, found: Outputs) -> str | None:
+def reads_otherwise(model: TrainedModel, images: Tensor, found: Outputs) -> str | None:
     """Return where the file's perturbed images or features are not the model's; None: nowhere.
 
     They may differ as scores may (see `differs`): where a direction jumps, the pixel changes by two steps.
@@ -110,7 +112,7 @@ def reads_otherwise(model: Model, images: Tensor, found: Outputs) -> str | None:
         return reading.perturbed, reading.features
 
     wanted = in_batches(read, images, torch.device("cpu"))
-    for name, tensor in zip(EXPLAINED, wanted, strict=True):
+    for name, tensor in zip(("perturbed", "features"), wanted, strict=True):
         values = tensor.numpy().reshape(count, -1)
         apart = np.abs(found[name].reshape(count, -1) - values).max(axis=1)
         close = apart <= TOLERANCE * (1 + np.abs(values).max(axis=1))
@@ -119,7 +121,7 @@ def reads_otherwise(model: Model, images: Tensor, found: Outputs) -> str | None:
     return None
 
 
-def contradicts(model: Model, found: Outputs) -> str | None:
+def contradicts(model: TrainedModel, found: Outputs) -> str | None:
     """Return where the file's labels or p-values do not follow from its own scores; None: nowhere."""
     best, ood_score = found["best_class"].astype(np.int64), found["ood_score"].astype(np.float32)
     calibration = model.calibration or None

@@ -22,16 +22,22 @@ from euinet.networks.strided import strided_input_gradient
 aten = torch.ops.aten
 
 
-def traced(module: nn.Module, images: Tensor) -> GraphModule:
-    """Return `module` as a graph without gradients, for any number of images of the size of (N, C, H, W).
+def traced(module: nn.Module, arguments: Sequence[Tensor], open_lengths: Sequence[bool]) -> GraphModule:
+    """Return `module` as a graph without gradients, for arguments of these shapes.
 
-    The module's parameters must not require gradients: only what is taken within its forward is written out.
+    The first axis of those with `open_lengths` may have any length. The module's parameters must not require
+    gradients: only what is taken within its forward is written out.
     """
     fake = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
-    sizes = [DimDynamic.DYNAMIC, DimDynamic.STATIC, DimDynamic.STATIC, DimDynamic.STATIC]
-    open_images = fake.from_tensor(images, symbolic_context=StatelessSymbolicContext(dynamic_sizes=sizes))
+
+    def opened(argument: Tensor, is_open: bool) -> Tensor:
+        sizes = [DimDynamic.STATIC] * argument.ndim
+        if is_open:
+            sizes[0] = DimDynamic.DYNAMIC
+        return fake.from_tensor(argument, symbolic_context=StatelessSymbolicContext(dynamic_sizes=sizes))
+
     trace = make_fx(module, _replacements(), tracing_mode="symbolic", _allow_non_fake_inputs=True)
-    graph = trace(open_images)
+    graph = trace(*map(opened, arguments, open_lengths))
     graph.graph.eliminate_dead_code()
     graph.recompile()
     return graph.eval()

@@ -1,4 +1,4 @@
-"""Write a model's whole decision to one ONNX file, and keep it only if it decides as the model does."""
+"""Write a model's whole decision as one ONNX file, and keep it only if it decides as the network does."""
 
 from __future__ import annotations
 
@@ -9,78 +9,70 @@ import logging
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from euinet import __version__
-from euinet.errors import ExportError, UsageError
-from euinet.export.check import check_export
-from euinet.export.decision import DecisionOutputs, ExplainedDecision, ExplainedOutputs, WholeDecision
+from euinet.errors import ExportError
+from euinet.export.check import check_decision
+from euinet.export.decision import DecisionOutputs, WholeDecision
 from euinet.export.gradient import traced
-from euinet.predict.onnx_metadata import INPUT, KEY, OnnxMetadata
-from euinet.system.files import write_atomically
-from euinet.trained.model import Model
+from euinet.export.small import halve_constants
+from euinet.model.decision_file import INPUT, KEY, Description, constants, describe
+from euinet.networks.folded import fold_batch_norms
+from euinet.trained.model import TrainedModel
 
 if TYPE_CHECKING:
     import onnx
 
 OPSET = 18  # old enough for onnxruntime-web; newer ones add nothing that is used
 _CHATTY = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
+_OPEN = (INPUT, "calibration_scores", "calibration_answers")  # arguments of any length
 
 
-def export_onnx(model: Model, path: Path, *, explained: bool = False) -> None:
-    """Write `model` to `path` as one ONNX file that holds the whole decision, weights included.
+def decision_file(model: TrainedModel, network: str) -> bytes:
+    """Return `model` as one ONNX file that holds the whole decision, weights and calibration included.
 
     Its input `images` is uint8 (N, C, H, W) in the model's size, N ≥ 0; its outputs are the fields of
-    `DecisionOutputs`, with `explained` those of `ExplainedOutputs`, which the page in a browser shows; its
-    metadata is `OnnxMetadata`. The file is compared with the model before it takes
-    its place (check.py); what stood at `path` stays until then. Raises UsageError without the packages of the
-    extra `export`, ExportError when the model cannot be exported or its file answers differently,
-    StorageError when the file cannot be written.
+    `DecisionOutputs`; its metadata is a `Description`, in which `network` is the digest of what makes the
+    scores. The file is compared with the model (check.py). Raises ExportError when the model cannot be
+    exported or its file answers differently.
     """
-    _check_installed()
-    model = _on_the_cpu(model)
-    file = _onnx_model(model, explained)
-    with write_atomically(path) as temporary:
-        temporary.write_bytes(_bytes(file))
-        check_export(model, temporary, explained=explained)
+    model = replace(model, network=copy.deepcopy(model.network).cpu().eval().requires_grad_(False))
+    proto = _onnx_model(model)
+    halve_constants(proto)
+    _label(proto, describe(Description(model.card, network), model.calibration))
+    content = _bytes(proto)
+    check_decision(model, content)
+    return content
 
 
-def _check_installed() -> None:
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise UsageError(
-            f"Exporting needs the package {error.name}: install it with pip install 'euinet[export]'."
-        ) from error
-
-
-def _on_the_cpu(model: Model) -> Model:
-    """Return a copy on the CPU whose weights need no gradient: the traced one is the input's alone."""
-    return replace(model, network=copy.deepcopy(model.network).cpu().eval().requires_grad_(False))
-
-
-def _onnx_model(model: Model, explained: bool) -> onnx.ModelProto:
+def _onnx_model(model: TrainedModel) -> onnx.ModelProto:
     """Return the ONNX model of `model`. Raises ExportError when one of its operations has none."""
-    module = (ExplainedDecision if explained else WholeDecision)(model).eval()
+    from onnx import numpy_helper
+
     card = model.card
+    network = fold_batch_norms(model.network, keep_weights=True).requires_grad_(False)
+    module = WholeDecision(model, network).eval()
+    values = constants(model.calibration, len(card.class_names))
     # 0 and 1 images, and as many as there are channels, would be taken for a fixed number
-    example = torch.zeros(5, card.channels, card.image_size, card.image_size, dtype=torch.uint8)
+    images = torch.zeros(5, card.channels, card.image_size, card.image_size, dtype=torch.uint8)
+    scores = {"calibration_scores": torch.zeros(7), "calibration_answers": torch.zeros(7, dtype=torch.int64)}
+    examples = {name: scores.get(name, torch.from_numpy(value)) for name, value in values.items()}
+    names, arguments = [INPUT, *examples], (images, *examples.values())
+    open_lengths = [name in _OPEN for name in names]
+    anything = torch.export.Dim.DYNAMIC
     try:
         with _quiet():
-            graph = module if card.preset.scoring.epsilon == 0 else traced(module, example)
+            still = card.preset.scoring.epsilon == 0
             program = torch.onnx.export(
-                graph,
-                (example,),
+                module if still else traced(module, arguments, open_lengths),
+                arguments,
                 dynamo=True,
-                input_names=[INPUT],
-                output_names=output_names(model, explained),
-                dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
+                input_names=names,
+                output_names=list(DecisionOutputs._fields),
+                dynamic_shapes=tuple({0: anything} if is_open else None for is_open in open_lengths),
                 opset_version=OPSET,
                 external_data=False,
                 verbose=False,
@@ -89,19 +81,14 @@ def _onnx_model(model: Model, explained: bool) -> onnx.ModelProto:
     except Exception as error:  # torch.export, the exporter and ONNX each have their own kinds
         what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise ExportError(
-            f"This model cannot be written as ONNX ({what}); predict with its folder instead."
+            f"This model cannot be written as ONNX ({what}); predict with its network instead."
         ) from error
-    _label(proto, _metadata(model))
+    del proto.graph.input[1:]
+    proto.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in values.items())
     return proto
 
 
-def output_names(model: Model, explained: bool = False) -> list[str]:
-    """Return the outputs of the model's file, in order: no p-value where there are no calibration scores."""
-    fields = ExplainedOutputs._fields if explained else DecisionOutputs._fields
-    return [name for name in fields if name != "p_value" or model.calibration]
-
-
-def _label(proto: onnx.ModelProto, metadata: OnnxMetadata) -> None:
+def _label(proto: onnx.ModelProto, description: Description) -> None:
     """Write who made the file and what it is into it, and take out where its maker's source files lay."""
     for node in proto.graph.node:
         del node.metadata_props[:]
@@ -116,29 +103,7 @@ def _label(proto: onnx.ModelProto, metadata: OnnxMetadata) -> None:
     for value in (*proto.graph.input, *proto.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "N"
     entry = proto.metadata_props.add()
-    entry.key, entry.value = KEY, metadata.to_json()
-
-
-def _metadata(model: Model) -> OnnxMetadata:
-    card, calibration = model.card, model.calibration or None
-    classes = len(card.class_names)
-    thresholds = np.zeros(classes) if calibration is None else calibration.thresholds(classes)
-    per_class = calibration is not None and calibration.per_class
-    by_class = None
-    if calibration is not None and per_class:
-        by_class = tuple(np.bincount(calibration.answers, minlength=classes).tolist())
-    return OnnxMetadata(
-        class_names=card.class_names,
-        preprocessing=card.preprocessing,
-        alpha=None if calibration is None else calibration.alpha,
-        per_class=per_class,
-        calibration_images=0 if calibration is None else len(calibration),
-        calibration_images_by_class=by_class,
-        threshold=tuple(thresholds.tolist()) if per_class else float(thresholds[0]),
-        data="".join(c if c.isprintable() else "?" for c in card.data),  # it may be a folder of any name
-        preset=card.preset.name,
-        euinet_version=__version__,
-    )
+    entry.key, entry.value = KEY, description.to_json()
 
 
 def _bytes(proto: onnx.ModelProto) -> bytes:

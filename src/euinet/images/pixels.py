@@ -75,24 +75,43 @@ def read_pixels(
     if channels not in (None, 1, 3) or image_size < 1:
         raise UsageError(f"An image has 1 or 3 channels and a size from 1, not {channels} and {image_size}.")
     with opened_image(file, most_pixels) as opened:
-        stored_grey = opened.mode in GREY_MODES
-        count = getattr(opened, "n_frames", 1)
-        frames = f"first of {count} frames" if count > 1 else None
-        transparent, raw_mode = _transparent_value(opened), _raw_mode(opened)
-        orientation, turned, damaged = _load_and_orient(opened)
-        if transparent is not None:
-            opened.info["transparency"] = transparent
-        image, depth = _eight_bit(opened, raw_mode, _name(file))
-        if orientation in _TO_UPRIGHT:
-            image = image.transpose(_TO_UPRIGHT[orientation])
-        image, layered = _on_white(image)
-        grey = channels == 1 if channels else stored_grey
-        recoloured = None
-        if channels == 3 and stored_grey:
-            recoloured = "grey repeated into colour"
-        elif channels == 1 and not stored_grey and _is_coloured(image):
-            recoloured = "colour weighed into grey"
-        pixels = square(image, "L" if grey else "RGB", image_size)
+        return _read(opened, _name(file), image_size, channels)
+
+
+def image_pixels(image: Image.Image, name: str, image_size: int, channels: int) -> ReadImage:
+    """Return a Pillow image's pixels as `read_pixels` does a file's; the image stays as it is.
+
+    Raises DataError as there.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _read(image.copy(), name, image_size, channels)
+    except EuiNetError:
+        raise
+    except Exception as error:  # it may not be decoded yet
+        raise DataError(_what_is_wrong(name, error)) from error
+
+
+def _read(opened: Image.Image, name: str, image_size: int, channels: int | None) -> ReadImage:
+    stored_grey = opened.mode in GREY_MODES
+    count = getattr(opened, "n_frames", 1)
+    frames = f"first of {count} frames" if count > 1 else None
+    transparent, raw_mode = _transparent_value(opened), _raw_mode(opened)
+    orientation, turned, damaged = _load_and_orient(opened)
+    if transparent is not None:
+        opened.info["transparency"] = transparent
+    image, depth = _eight_bit(opened, raw_mode, name)
+    if orientation in _TO_UPRIGHT:
+        image = image.transpose(_TO_UPRIGHT[orientation])
+    image, layered = _on_white(image)
+    grey = channels == 1 if channels else stored_grey
+    recoloured = None
+    if channels == 3 and stored_grey:
+        recoloured = "grey repeated into colour"
+    elif channels == 1 and not stored_grey and _is_coloured(image):
+        recoloured = "colour weighed into grey"
+    pixels = square(image, "L" if grey else "RGB", image_size)
     done = (frames, turned, damaged, depth, layered, recoloured)
     return ReadImage(pixels, "; ".join(remark for remark in done if remark) or None)
 
@@ -164,15 +183,16 @@ def _seekable(stream: BinaryIO, name: str) -> BinaryIO:
     return io.BytesIO(content)
 
 
-def _raw_mode(opened: ImageFile.ImageFile) -> str:
+def _raw_mode(opened: Image.Image) -> str:
     """Return how the file stores its pixels, Pillow's raw mode, or "" where it does not say."""
-    stored: Any = opened.tile[0].args if opened.tile else ""
+    tile = getattr(opened, "tile", None)  # an image that is no file has none
+    stored: Any = tile[0].args if tile else ""
     if isinstance(stored, tuple):
         stored = stored[0] if stored else ""
     return stored if isinstance(stored, str) else ""
 
 
-def _transparent_value(opened: ImageFile.ImageFile) -> Any:
+def _transparent_value(opened: Image.Image) -> Any:
     """Return the value that a PNG declares transparent in the units of the pixels that Pillow gives.
 
     Pillow brings grey of 2 and 4 bits and colour of 16 bits to 8, but not this value beside it.
@@ -185,9 +205,11 @@ def _transparent_value(opened: ImageFile.ImageFile) -> Any:
     return value
 
 
-def _load_and_orient(opened: ImageFile.ImageFile) -> tuple[int, str | None, str | None]:
+def _load_and_orient(opened: Image.Image) -> tuple[int, str | None, str | None]:
     """Decode the pixels; return the orientation still to be undone, and remarks on turning and on EXIF."""
-    by_pillow = opened.format == "TIFF"  # turned while it is loaded, and the tag is gone then
+    by_pillow = (
+        getattr(opened, "format", None) == "TIFF"
+    )  # turned while it is loaded, and the tag is gone then
     if not by_pillow:
         opened.load()  # first: EXIF data may lie behind a PNG's pixels, whose faults are no faults of EXIF
     orientation, damaged = _orientation(opened)
@@ -196,7 +218,7 @@ def _load_and_orient(opened: ImageFile.ImageFile) -> tuple[int, str | None, str 
     return 1 if by_pillow else orientation, turned, "its EXIF data are broken" if damaged else None
 
 
-def _orientation(opened: ImageFile.ImageFile) -> tuple[int, bool]:
+def _orientation(opened: Image.Image) -> tuple[int, bool]:
     """Return the orientation, 0 … 8, and whether the EXIF data are damaged; of damaged data what is left."""
     orientation: Any = 1
     with warnings.catch_warnings(record=True) as caught:

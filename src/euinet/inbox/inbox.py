@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -24,10 +24,8 @@ from euinet.inbox.retention import Limits, stored_limits
 from euinet.inbox.store import Entry, Item, Source
 from euinet.inbox.subject import Subject
 from euinet.inbox.writer import Writer
+from euinet.model.model import Model
 from euinet.system.files import storage_error
-
-if TYPE_CHECKING:
-    from euinet.trained.model import Model
 
 
 class Inbox:

@@ -1,4 +1,4 @@
-"""The operating point of a saved model, set anew: by known images, or by the calibration scores it keeps."""
+"""The operating point of a model, set anew: by known images, or by the calibration scores it keeps."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-import torch
-from torch import Tensor
+import numpy.typing as npt
 
-from euinet.data.sets.datasets import DATASET_NAMES, load_dataset
+from euinet.data.sets.datasets import DATASET_NAMES
 from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.data.split.holdout import split_dataset
 from euinet.errors import DataError, UsageError
-from euinet.images.inputs import find_inputs
-from euinet.judging.record_store import copy_record
-from euinet.judging.saved import check_shape
+from euinet.images.given import read_images
+from euinet.judging.material import model_data, unknown_names
+from euinet.judging.record_store import copy_record, record_path
+from euinet.model.bundled import MODELS_FOLDER
+from euinet.model.card import ModelCard
 from euinet.model.conformal import Calibration, check_alpha
-from euinet.pretrained import MODELS_FOLDER, resolve_model
+from euinet.model.names import ONNX_SUFFIX
+from euinet.model.opening import find_model, load
 from euinet.records import Dataset
 from euinet.system.notify import Notify
-from euinet.trained.model import Model, load_model
-from euinet.training.devices import DeviceName, make_fabric
 
 
 class KnownImages(NamedTuple):
     """Known images that a model never saw."""
 
-    images: Tensor  # (n, C, H, W) uint8
+    images: npt.NDArray[np.uint8]  # (n, C, H, W)
     source: str  # in words
 
 
@@ -37,57 +37,68 @@ def calibrate_saved(
     alpha: float,
     per_class: bool,
     out: Path | None,
-    device: DeviceName,
+    device: str,
     data_root: Path | None,
     notify: Notify,
 ) -> dict[str, Any]:
-    """Calibrate the model `name`, write it to `out` (its own folder without), and return what was set.
+    """Calibrate the model `name`, write it to `out` (where it lies without), and return what was set.
 
-    Without `data` the calibration scores that the model keeps are used. Raises UsageError when alpha cannot
-    be promised by so few images, and for a bundled model without `out`.
+    `name` may be an exported file; `out` is then one, too. Without `data` the calibration scores that the
+    model keeps are used. Raises UsageError when alpha cannot be promised by so few images, and for a bundled
+    model without `out`.
     """
     check_alpha(alpha)
-    folder = resolve_model(name)
-    if out is None and folder.parent == MODELS_FOLDER:
-        raise UsageError(f"{name} comes with euinet and stays as it is: give --out for the calibrated model.")
-    model = load_model(folder, make_fabric(device, "32-true").device)
+    path = find_model(name)
+    target = _target(name, path, out)
+    model = load(name, device)
     if data is None:
         calibrated, source = model.with_alpha(alpha, per_class=per_class), "the scores that the model keeps"
     else:
-        known = known_images(model, data, data_root, notify)
+        known = known_images(model.card, data, data_root, notify)
         notify(f"Scoring {len(known.images)} known images …")
         calibrated, source = model.calibrate(known.images, alpha, per_class=per_class), known.source
-    calibrated.save_pretrained(out or folder)
-    if out is not None:
-        copy_record(folder, out)
+    if target.suffix.lower() == ONNX_SUFFIX:
+        calibrated.save_onnx(target)
+    else:
+        calibrated.save_pretrained(target)
+    copy_record(record_path(path), record_path(target), model.description.network)
     calibration = cast(Calibration, calibrated.calibration)
-    thresholds, count = calibration.thresholds(len(model.card.class_names)), len(calibration)
+    thresholds, count = calibration.thresholds(len(model.class_names)), len(calibration)
     return {
-        "model": str(out or folder),
+        "model": str(target),
         "alpha": alpha,
         "per_class": per_class,
         "calibration_images": count,
         "source": source,
         "threshold": thresholds.tolist() if per_class else float(thresholds[0]),
         "sentence": f"At most {100 * alpha:g} % of known images are rejected by mistake. "
-        f"{count} images promise it: {source}. Wrote {out or folder}.",
+        f"{count} images promise it: {source}. Wrote {target}.",
     }
 
 
-def known_images(model: Model, data: str, data_root: Path | None, notify: Notify) -> KnownImages:
+def _target(name: str, path: Path, out: Path | None) -> Path:
+    if out is None:
+        if path.parent == MODELS_FOLDER:
+            raise UsageError(
+                f"{name} comes with euinet and stays as it is: give --out for the calibrated model."
+            )
+        return path
+    if path.is_file() and out.suffix.lower() != ONNX_SUFFIX:
+        raise UsageError(f"{name} is an exported file: --out must be one, too, and end in {ONNX_SUFFIX}.")
+    return out
+
+
+def known_images(card: ModelCard, data: str, data_root: Path | None, notify: Notify) -> KnownImages:
     """Return the images of `data` that a model may be calibrated with: of its classes, and never seen by it.
 
     Of the data that it was trained on that is the calibration part; of other data all images; a folder
     without class folders is taken to hold known images alone. Raises UsageError when there are none, or when
     `data` has the training data's name but not its images: some of them may have been trained on.
     """
-    card = model.card
     if data not in DATASET_NAMES and _is_plain_folder(Path(data).expanduser()):
-        return _plain_folder(model, data, notify)
-    image_size = None if data in DATASET_NAMES else card.image_size
-    dataset = load_dataset(data, data_root, image_size=image_size, notify=notify)
-    check_shape(dataset, card)
-    unknown = [name for name in dataset.class_names if name not in card.class_names]
+        return _plain_folder(card, data, notify)
+    dataset = model_data(card, data, data_root, notify)
+    unknown = unknown_names(dataset, card)
     if len(dataset.class_names) == len(unknown):
         raise UsageError(f"{data} has none of the model's classes, {', '.join(card.class_names)}.")
     same_name = card.data == dataset.name
@@ -103,9 +114,9 @@ def known_images(model: Model, data: str, data_root: Path | None, notify: Notify
 
 
 def _of_known_classes(dataset: Dataset, known: tuple[str, ...], unknown: list[str]) -> KnownImages:
-    numbers = torch.tensor([dataset.class_names.index(name) for name in known if name in dataset.class_names])
+    numbers = [dataset.class_names.index(name) for name in known if name in dataset.class_names]
     parts = (dataset.train, dataset.test)
-    images = torch.cat([part.images[torch.isin(part.labels, numbers)] for part in parts])
+    images = np.concatenate([part.images[np.isin(part.labels, numbers)] for part in parts])
     left = f", without {', '.join(unknown)}, which the model does not know" if unknown else ""
     return KnownImages(images, f"all images of {dataset.name}{left}")
 
@@ -114,12 +125,12 @@ def _is_plain_folder(folder: Path) -> bool:
     return folder.is_dir() and not any(p.is_dir() and not p.name.startswith(".") for p in folder.iterdir())
 
 
-def _plain_folder(model: Model, data: str, notify: Notify) -> KnownImages:
-    reads = [read for source in find_inputs([data]).sources for read in source.read(model.card.preprocessing)]
+def _plain_folder(card: ModelCard, data: str, notify: Notify) -> KnownImages:
+    reads = list(read_images(data, card.preprocessing, keep_going=True))
     good = [read.pixels for read in reads if read.pixels is not None]
     broken = [read.error for read in reads if read.error]
     if not good:
         raise DataError(f"No image of {data} can be read; the first: {broken[0]}")
     if broken:
         notify(f"{len(broken)} of {len(reads)} files were left out, the first because {broken[0]}")
-    return KnownImages(torch.from_numpy(np.stack(good)), f"the images of {data}")
+    return KnownImages(np.stack(good), f"the images of {data}")

@@ -17,6 +17,7 @@ from euinet.judging.metrics import (
     ood_accuracy,
     oscr,
 )
+from euinet.model.card import LogitRange
 from euinet.presets import ScoringSettings
 from euinet.records import Decision, DetectorResult, FloatArray, Split
 from euinet.scoring.baselines import (
@@ -25,7 +26,7 @@ from euinet.scoring.baselines import (
     vanilla_odin_scores,
 )
 from euinet.scoring.inference import decide_from_scores, raw_scores
-from euinet.scoring.threshold import LogitRange, RawScores
+from euinet.scoring.threshold import RawScores
 from euinet.trained.model import Model
 
 DESCRIPTIONS = {

@@ -6,7 +6,6 @@ of: the record of another one, left behind by training anew in the same folder, 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -18,16 +17,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from euinet.errors import StorageError
 from euinet.judging.record import KNOWN, UNKNOWN, Kind, RecordGroup, TestRecord
-from euinet.model.check import MAX_CONFIG_BYTES, MAX_NAME, read_header
+from euinet.model.check import MAX_NAME, read_header
+from euinet.model.names import ONNX_SUFFIX
 from euinet.system.files import write_atomically
-from euinet.system.notify import Notify
+from euinet.system.notify import Notify, silent
 
 RECORD_FILE = "record.safetensors"
 RECORD_FORMAT = 1
 MAX_RECORD_BYTES = 16 * 2**20
 MOST_GROUPS = 256
-_MODEL_CONFIG, _MODEL_WEIGHTS = "config.json", "model.safetensors"  # as in artifact.py, which imports torch
-_CALIBRATION = "calibration."  # starts the names of tensors that no score depends on
 _INTEGERS = {"I8": np.int8, "I16": np.int16, "I32": np.int32}
 _SCORES, _BEST, _TRUE = "ood_score", "best_class", "true_class"
 
@@ -53,8 +51,13 @@ class _About(BaseModel):
     model: str = Field(pattern="^[0-9a-f]{64}$")
 
 
-def save_record(record: TestRecord, folder: Path) -> None:
-    """Write a record beside the model in `folder`, whole or not at all. Raises StorageError."""
+def record_path(model: Path) -> Path:
+    """Return where the test record of a model's folder, or of an exported file, stands."""
+    return model.with_suffix(f".{RECORD_FILE}") if model.suffix == ONNX_SUFFIX else model / RECORD_FILE
+
+
+def save_record(record: TestRecord, path: Path) -> None:
+    """Write a record to `path`, whole or not at all. Raises StorageError."""
     from safetensors.numpy import save
 
     integer = next(
@@ -72,76 +75,44 @@ def save_record(record: TestRecord, folder: Path) -> None:
         _BEST: record.best_class.astype(integer),
         _TRUE: record.true_class.astype(integer),
     }
-    with write_atomically(folder / RECORD_FILE) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_bytes(save(tensors, {"about": json.dumps(about, allow_nan=False)}))
 
 
-def load_record(folder: Path, notify: Notify | None = None) -> TestRecord | None:
-    """Return the record of the model in `folder`; None when it has none, or only that of another model.
+def load_record(path: Path, network: str, notify: Notify = silent) -> TestRecord | None:
+    """Return the record in `path`; None when there is none, or only that of another model than `network`.
 
     The latter `notify` is told. Raises StorageError when the file is damaged or no record.
     """
-    path = folder / RECORD_FILE
     if not path.is_file():
         return None
     try:
         record = _read(path)
-        own = model_fingerprint(folder)
     except Exception as error:  # json, safetensors, numpy and pydantic each have their own kinds
         what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise StorageError(
             f"The test record {path} is damaged or no record ({what}); make it anew with `euinet evaluate "
             "MODEL --data … --record`, or delete it."
         ) from error
-    if record.model == own:
+    if record.model == network:
         return record
-    if notify is not None:
-        notify(
-            f"The test record {path} is of another model and is not used; make it anew with `euinet evaluate "
-            "MODEL --data … --record`."
-        )
+    notify(
+        f"The test record {path} is of another model and is not used; make it anew with `euinet evaluate "
+        "MODEL --data … --record`."
+    )
     return None
 
 
-def copy_record(folder: Path, to: Path) -> bool:
-    """Give a model that differs in its calibration alone the record of the one in `folder`, if it has one.
+def copy_record(path: Path, to: Path, network: str) -> bool:
+    """Give a model that differs in its calibration alone the record in `path`, if it is of that `network`.
 
     Returns whether it did. Raises StorageError when the record is damaged or cannot be written.
     """
-    if folder.resolve() == to.resolve() or model_fingerprint(folder) != model_fingerprint(to):
-        return False
-    record = load_record(folder)
+    record = None if path.resolve() == to.resolve() else load_record(path, network)
     if record is None:
         return False
     save_record(record, to)
     return True
-
-
-def model_fingerprint(folder: Path) -> str:
-    """Return the SHA-256 of all that makes a model's scores: its weights and settings, not its calibration.
-
-    Raises OSError, ValueError or KeyError for what is no model.
-    """
-    from safetensors import safe_open
-
-    config_path = folder / _MODEL_CONFIG
-    if config_path.stat().st_size > MAX_CONFIG_BYTES:
-        raise ValueError(f"{config_path.name} is larger than {MAX_CONFIG_BYTES} bytes")
-    config = json.loads(config_path.read_text(encoding="utf-8"))
-    keys = ("class_names", "channels", "image_size", "logit_range", "preset")
-    parts = {"model": config["preset"]["model"], "scoring": config["preset"]["scoring"]}
-    settings = {key: config[key] for key in keys[:-1]} | parts
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    weights = folder / _MODEL_WEIGHTS
-    read_header(weights)
-    with safe_open(weights, framework="numpy") as tensors:
-        for name in sorted(tensors.keys()):
-            if name.startswith(_CALIBRATION):
-                continue
-            tensor = np.ascontiguousarray(tensors.get_tensor(name))
-            digest.update(f"{name} {tensor.dtype} {tensor.shape}\n".encode())
-            digest.update(tensor.data)
-    return digest.hexdigest()
 
 
 def _read(path: Path) -> TestRecord:

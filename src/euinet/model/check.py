@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from euinet.errors import StorageError
 from euinet.images.preprocessing import Preprocessing
+from euinet.model.card import LogitRange, ModelCard
 from euinet.presets import Preset, validate_preset
-from euinet.scoring.threshold import LogitRange
 
 MAX_CONFIG_BYTES = 16 * 2**20  # a thousand classes with all their metrics stay far below
 MAX_NAME = 200  # characters of a class's name
@@ -31,7 +31,7 @@ class _Range(BaseModel):
 
 
 class _Card(BaseModel):
-    """config.json, but for the format's version, the preset and the calibration."""
+    """A model's card, but for the preset and the preprocessing."""
 
     model_config = ConfigDict(extra="forbid", strict=False)
 
@@ -88,34 +88,36 @@ def checked_config(path: Path, versions: Sequence[int]) -> dict[str, Any]:
     return config
 
 
-def checked_card_values(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a ModelCard. Raises ValueError, pydantic's included, or UsageError."""
-    values = dict(config)
+def checked_card(values: Mapping[str, Any]) -> ModelCard:
+    """Return the card that `ModelCard.to_plain` wrote. Raises ValueError, pydantic's too, or UsageError."""
+    values = dict(values)
     preset: Preset = validate_preset(values.pop("preset"))
-    preprocessing = values.pop("preprocessing", None)
+    preprocessing = values.pop("preprocessing")
     card = _Card.model_validate(values)
-    if (
-        preprocessing is not None
-        and preprocessing != Preprocessing(card.channels, card.image_size).to_plain()
-    ):
+    if preprocessing != Preprocessing(card.channels, card.image_size).to_plain():
         raise ValueError("preprocessing that this version does not know, or that contradicts the model")
     found = {name: getattr(card, name) for name in _Card.model_fields}
-    return found | {"preset": preset, "logit_range": LogitRange(**card.logit_range.model_dump())}
+    return ModelCard(**found | {"preset": preset, "logit_range": LogitRange(**card.logit_range.model_dump())})
 
 
-def check_tensors(path: Path, expected: Mapping[str, tuple[int, ...]], added: Sequence[str]) -> None:
-    """Raise ValueError unless the file holds the expected tensors, in these shapes, and those `added`.
+def parse_json(text: str) -> Any:
+    """Return what a JSON text says. Raises ValueError for NaN and infinities, too: JSON has none."""
+    return json.loads(text, parse_constant=_no_number)
+
+
+def check_tensors(path: Path, expected: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise ValueError unless the file holds the expected tensors, in these shapes, and no others.
 
     Only the header is read, so that a file which claims to hold more than it does costs nothing.
     """
     header = read_header(path)
     header.pop("__metadata__", None)
-    if wrong := sorted(set(header) ^ {*expected, *added}):
+    if wrong := sorted(set(header) ^ set(expected)):
         raise ValueError(f"{len(wrong)} tensors are missing or too many, such as {wrong[0][:80]}")
     for name, entry in header.items():
         if entry["dtype"] not in _TYPES:
             raise ValueError(f"the tensor {name[:80]} has the type {entry['dtype']!r:.20}")
-        if name in expected and tuple(entry["shape"]) != expected[name]:
+        if tuple(entry["shape"]) != expected[name]:
             shape = list(expected[name])
             raise ValueError(f"the tensor {name[:80]} has the shape {entry['shape']!r:.60}, not {shape}")
 

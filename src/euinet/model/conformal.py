@@ -4,8 +4,6 @@ Split-conformal calibration (Vovk et al. 2005; Bates et al. 2023, "Testing for O
 p-values"): nothing that makes the score has seen the calibration images, so the score of one more known
 image is as likely to take any rank among theirs. P(a known image is rejected) ≤ α follows from that alone,
 for any network and any data. It promises nothing about how many unknown images are caught.
-
-No torch in this file: a decision from an exported model needs none.
 """
 
 from __future__ import annotations
@@ -50,6 +48,12 @@ class Calibration:
             return np.full(classes, conformal_threshold(self.scores, self.alpha), np.float32)
         groups = [self.scores[self.answers == k] for k in range(classes)]
         return np.array([conformal_threshold(own, self.alpha) for own in groups], np.float32)
+
+    def compared(self, classes: int) -> IntArray:
+        """Return with how many calibration scores an image of each best class is compared, (K,)."""
+        if self.per_class:
+            return np.bincount(self.answers, minlength=classes)
+        return np.full(classes, len(self))
 
     def p_values(self, ood_score: FloatArray, answers: IntArray) -> FloatArray:
         """Return for scores (N,) of images with these best classes (N,) their p-values (N,) float64.

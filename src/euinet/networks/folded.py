@@ -8,20 +8,37 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+from torch.nn.utils.parametrize import register_parametrization
 
 _NUMBERED = re.compile(r"(?:norm|bn)(\d*)")
 
 
-def fold_batch_norms(network: nn.Module) -> nn.Module:
+class Scaled(nn.Module):
+    """A weight times a factor for each output channel: w' = w·s, with w kept as it is."""
+
+    scale: Tensor
+
+    def __init__(self, scale: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("scale", scale)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Return the scaled weight, the same shape."""
+        return weight * self.scale.reshape(-1, *[1] * (weight.ndim - 1))
+
+
+def fold_batch_norms(network: nn.Module, *, keep_weights: bool = False) -> nn.Module:
     """Return a copy of `network` in eval mode and channels-last that gives the same outputs faster.
 
     In eval mode BatchNorm is an affine map: with s = γ/√(σ² + ε), w' = w·s, b' = (b − μ)·s + β. Folded are
     those that follow a convolution or linear layer in a Sequential, and those named as torchvision and this
     package name them in a block, conv1 → norm1 or bn1; others stay as they are. Outputs differ by float32's
-    rounding, about 1e-6 of their size. Not for training, where BatchNorm is no fixed map.
+    rounding, about 1e-6 of their size. With `keep_weights` w and s are kept apart and multiplied in each
+    pass, for a file in which w takes half the space; the product is the same. Not for training, where
+    BatchNorm is no fixed map.
     """
     folded = copy.deepcopy(network).eval()
     for module in folded.modules():
@@ -30,7 +47,12 @@ def fold_batch_norms(network: nn.Module) -> nn.Module:
             if not _can_fold(layer, norm):
                 continue
             fuse = fuse_linear_bn_eval if isinstance(layer, nn.Linear) else fuse_conv_bn_eval
-            setattr(module, before, fuse(layer, norm))
+            fused = fuse(layer, norm)
+            if keep_weights:
+                fused.weight = layer.weight
+                scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+                register_parametrization(fused, "weight", Scaled(scale.detach()), unsafe=True)
+            setattr(module, before, fused)
             setattr(module, after, nn.Identity())
     return folded.to(memory_format=torch.channels_last)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from euinet import __version__
-from euinet.trained.model import Model, ModelCard
+from euinet.model.card import ModelCard
+from euinet.model.model import Model
 
 
 def model_facts(
     model: Model,
     name: str,
     *,
-    explain: bool = True,
     record: bool = False,
     inbox: bool = False,
     neighbours: bool = False,
@@ -22,7 +22,7 @@ def model_facts(
     `threshold` is of `ood_score`; one a class, in the order of `class_names`, where `per_class`. `settings`
     are those of temperature, perturbation and eq. 4: α is `disc_scale`, γ `disc_shift`.
     """
-    card, calibration = model.card, model.calibration or None
+    card, calibration = model.card, model.calibration
     thresholds = [0.0] if calibration is None else calibration.thresholds(len(card.class_names)).tolist()
     per_class = calibration is not None and calibration.per_class
     return {
@@ -40,7 +40,7 @@ def model_facts(
         "preset": card.preset.name,
         "metrics": card.metrics,
         "euinet_version": __version__,
-        "features": {"explain": explain, "record": record, "inbox": inbox, "neighbours": neighbours},
+        "features": {"explain": True, "record": record, "inbox": inbox, "neighbours": neighbours},
     }
 
 

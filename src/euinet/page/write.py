@@ -14,14 +14,13 @@ import numpy as np
 
 from euinet.errors import StorageError, UsageError
 from euinet.explain.bank import MOST_IMAGES, NeighbourBank, load_bank
-from euinet.export import export_onnx
 from euinet.judging.record import TestRecord
 from euinet.judging.record_store import load_record
+from euinet.model.model import Model
 from euinet.page.facts import model_facts
 from euinet.page.files import front_files
 from euinet.system.files import PART, make_folder, storage_error, sync_folder, write_atomically
 from euinet.system.notify import Notify
-from euinet.trained.model import Model
 
 CONFIG = "config.json"
 MARK = {
@@ -35,7 +34,7 @@ def write_page(
     name: str,
     out: Path,
     *,
-    model_folder: Path | None = None,
+    record_file: Path | None = None,
     data: str | None = None,
     data_root: Path | None = None,
     most_neighbours: int = MOST_IMAGES,
@@ -44,23 +43,25 @@ def write_page(
 ) -> dict[str, Any]:
     """Write the page of `model`, called `name`, to the folder `out`, and return what was written.
 
-    The page runs the exported model in the browser. Up to `most_neighbours` training images go with it, for
+    The page runs the decision file in the browser. Up to `most_neighbours` training images go with it, for
     the nearest ones to be shown, if the data are at hand: `data`, else what the model's card names. The test
-    record beside the model, in `model_folder`, goes with it too. The folder appears whole or not at all; a
+    record in `record_file` goes with it too. The folder appears whole or not at all; a
     page of ours is replaced. Raises UsageError for a folder that holds something else, unless `force`: then
-    it keeps what it has beside the page. Raises ExportError and StorageError as `export_onnx` does.
+    it keeps what it has beside the page. Raises StorageError when it cannot be
+    written.
     """
     out = out.expanduser()
     mixed = check_target(out, force=force)
     bank = load_bank(model, data_root, data=data, most=most_neighbours, notify=notify)
-    record = None if model_folder is None else load_record(model_folder, notify)
-    notify("Exporting the model …")
+    record = None
+    if record_file is not None:
+        record = load_record(record_file, model.description.network, notify)
     try:
         with _staged(out) as stage:
             for path, content in _contents(model, name, bank, record):
                 (stage / path).parent.mkdir(parents=True, exist_ok=True)
                 (stage / path).write_bytes(content)
-            export_onnx(model, stage / "model.onnx", explained=True)
+            model.save_onnx(stage / "model.onnx")
             size = sum(path.stat().st_size for path in stage.rglob("*") if path.is_file())
             (_merge if mixed else _swap)(stage, out)
     except OSError as error:

@@ -10,11 +10,11 @@ import numpy as np
 
 from euinet.answers import REJECT, Answers
 from euinet.images.sources import Read
+from euinet.model.model import BATCH as BATCH
+from euinet.model.model import Model
 from euinet.predict.drift import PValueCounts
-from euinet.predict.engine import Predictor
 from euinet.predict.rows import Row
 
-BATCH = 256  # images that the network sees at a time
 PART_IMAGES = 40 * BATCH  # images a part; whole batches, so that parts change no score's last digit
 
 
@@ -85,10 +85,10 @@ def batches(reads: Iterator[Read], part_images: int) -> Iterator[list[Read]]:
         yield batch
 
 
-def answer(predictor: Predictor, reads: Sequence[Read]) -> Block:
+def answer(model: Model, reads: Sequence[Read]) -> Block:
     """Return the answers for a batch."""
     good = [read.pixels for read in reads if read.pixels is not None]
-    return Block(reads, predictor.predict(np.stack(good)) if good else None)
+    return Block(reads, model.answer(np.stack(good)) if good else None)
 
 
 @dataclass

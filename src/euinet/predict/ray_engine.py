@@ -19,8 +19,9 @@ from typing import Any
 
 from euinet.errors import DataError, EuiNetError, StorageError, UsageError
 from euinet.images.inputs import Found
+from euinet.model.model import Model
+from euinet.model.opening import load
 from euinet.predict.blocks import batches
-from euinet.predict.engine import Predictor, open_predictor
 from euinet.predict.parts import JOB_FILE, Parts
 from euinet.predict.run import Progress, write_part
 from euinet.system.notify import Notify
@@ -86,8 +87,8 @@ class PartWriter:
     """A worker: the model, loaded once, and the parts it is given."""
 
     def __init__(self, model: str, folder: str, parts: Parts) -> None:
-        self.model, self.folder, self.parts = model, folder, parts
-        self.predictor: Predictor | None = None
+        self.name, self.folder, self.parts = model, folder, parts
+        self.model: Model | None = None
 
     def __call__(self, batch: Any) -> dict[str, list[Any]]:
         """Write one part: a table of one row, `number` and `found`. Return its number and what went wrong."""
@@ -102,17 +103,17 @@ class PartWriter:
 
     def _write(self, number: int, found: Found) -> None:
         parts, machine = self.parts, platform.node()
-        if self.predictor is None:
-            predictor = open_predictor(self.model, parts.job.device)
-            if predictor.facts.fingerprint != parts.job.model:
-                raise StorageError(f"{self.model} is another model on {machine} than here: copy it there.")
-            self.predictor = predictor
+        if self.model is None:
+            model = load(self.name, parts.job.device)
+            if model.fingerprint != parts.job.model:
+                raise StorageError(f"{self.name} is another model on {machine} than here: copy it there.")
+            self.model = model
         if not (parts.folder / JOB_FILE).is_file():
             raise StorageError(
                 f"{machine} does not see {parts.folder}: write to a folder that all machines share."
             )
-        reads = found.read(self.predictor.facts.preprocessing)
-        write_part(self.predictor, batches(reads, parts.job.part_images), parts, number)
+        reads = found.read(self.model.preprocessing)
+        write_part(self.model, batches(reads, parts.job.part_images), parts, number)
 
 
 def import_ray() -> Any:

@@ -11,9 +11,9 @@ from typing import Any
 
 from euinet.images.inputs import Found
 from euinet.images.sources import Read
+from euinet.model.model import Model
 from euinet.predict.blocks import PART_IMAGES, Block, Tally, answer, batches
 from euinet.predict.drift import Drift, measure_drift
-from euinet.predict.engine import Facts, Predictor
 from euinet.predict.parts import Parts
 from euinet.predict.sinks import Sink
 from euinet.system.notify import Notify
@@ -43,7 +43,7 @@ class Predicted:
 
 
 def predict_all(
-    predictor: Predictor,
+    model: Model,
     found: Found,
     sinks: Sequence[Sink],
     notify: Notify,
@@ -56,17 +56,17 @@ def predict_all(
     """
     tally = Tally()
     progress = Progress(found.images, notify)
-    for reads in batches(found.read(predictor.facts.preprocessing), part_images):
-        block = answer(predictor, reads)
+    for reads in batches(found.read(model.preprocessing), part_images):
+        block = answer(model, reads)
         for sink in sinks:
             sink.write(block)
         tally.add(block)
         progress.show(tally.images)
-    return summary(tally, predictor.facts)
+    return summary(tally, model)
 
 
 def write_parts(
-    predictor: Predictor,
+    model: Model,
     found: Found,
     parts: Parts,
     numbers: Sequence[int],
@@ -89,13 +89,13 @@ def write_parts(
 
     for first, last in _stretches(numbers):
         stretch = found.part(job.bounds(first)[0], job.bounds(last)[1])
-        coming = batches(stretch.read(predictor.facts.preprocessing), job.part_images)
+        coming = batches(stretch.read(model.preprocessing), job.part_images)
         for number in range(first, last + 1):
-            write_part(predictor, islice(coming, job.batches_in(number)), parts, number, seen)
+            write_part(model, islice(coming, job.batches_in(number)), parts, number, seen)
 
 
 def write_part(
-    predictor: Predictor,
+    model: Model,
     coming: Iterator[list[Read]],
     parts: Parts,
     number: int,
@@ -105,18 +105,18 @@ def write_part(
 
     def blocks() -> Iterator[Block]:
         for reads in coming:
-            block = answer(predictor, reads)
+            block = answer(model, reads)
             yield block
             seen(block)
 
     parts.write(number, blocks())
 
 
-def summary(tally: Tally, facts: Facts) -> Predicted:
+def summary(tally: Tally, model: Model) -> Predicted:
     """Return what all images say together."""
     drift = None
     if tally.has_p_values:
-        drift = measure_drift(tally.p_values, tally.rejected, facts.alpha, facts.calibration_images)
+        drift = measure_drift(tally.p_values, tally.rejected, model.alpha, model.calibration_images)
     return Predicted(tally.images, tally.broken, tally.rejected, drift)
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from euinet import __version__
 from euinet.errors import StorageError, UsageError
 from euinet.images.inputs import Found
+from euinet.model.model import Model
 from euinet.predict.blocks import PART_IMAGES, Tally
-from euinet.predict.engine import ONNX_SUFFIX, Facts, Predictor
 from euinet.predict.parts import Job, Parts, open_parts
 from euinet.predict.run import Predicted, summary, write_parts
 from euinet.predict.sinks import Sink, check_format
@@ -56,7 +56,7 @@ def check_order(order: Order, out: Path | None, csv: bool, json: bool) -> None:
 
 
 def predict_to_file(
-    predictor: Predictor,
+    model: Model,
     found: Found,
     out: Path,
     order: Order,
@@ -69,7 +69,7 @@ def predict_to_file(
     time and run again, it ends with the same bytes as if it had never been. Raises UsageError or
     StorageError as `open_parts` does.
     """
-    job = job_of(predictor.facts, found, check_format(out), order)
+    job = job_of(model, found, check_format(out), order)
     with open_parts(out, job, order.fresh) as parts:
         finished = {} if sinks else parts.finished()
         missing = [number for number in range(job.parts) if number not in finished]
@@ -79,25 +79,24 @@ def predict_to_file(
             if order.ray and missing:
                 from euinet.predict.ray_engine import write_parts_with_ray
 
-                write_parts_with_ray(predictor.facts.model, found, parts, missing, order.workers, notify)
+                write_parts_with_ray(model.name, found, parts, missing, order.workers, notify)
             else:
-                write_parts(predictor, found, parts, missing, sinks, notify)
+                write_parts(model, found, parts, missing, sinks, notify)
         except KeyboardInterrupt:
             notify(f"{len(parts.finished())} of {job.parts} parts are finished; the same command goes on.")
             raise
         total = _total(parts, finished)
         parts.join()
-    return summary(total, predictor.facts)
+    return summary(total, model)
 
 
-def job_of(facts: Facts, found: Found, ending: str, order: Order) -> Job:
+def job_of(model: Model, found: Found, ending: str, order: Order) -> Job:
     """Return what identifies the job, whichever engine does it."""
-    device = facts.device
-    if order.ray and order.device == "cuda" and not facts.model.lower().endswith(ONNX_SUFFIX):
-        device = "cuda"  # the workers', not this process's
+    # with Ray it is the workers' device, not this process's
+    device = "cuda" if order.ray and order.device == "cuda" else model.device
     return Job(
-        model=facts.fingerprint,
-        class_names=facts.class_names,
+        model=model.fingerprint,
+        class_names=model.class_names,
         inputs=found.identity(),
         images=found.images,
         part_images=order.part_images,

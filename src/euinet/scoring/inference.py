@@ -8,13 +8,14 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from euinet.model.card import LogitRange
 from euinet.networks import to_network_range
 from euinet.networks.memory import KnownMemory, turn_by_turn
 from euinet.presets import ScoringSettings
 from euinet.records import Decision, LabelledImages, Outputs
 from euinet.scoring.joint import apply_temperature, decide, joint_scores
 from euinet.scoring.perturbation import perturb
-from euinet.scoring.threshold import LogitRange, RawScores
+from euinet.scoring.threshold import RawScores, apply_logit_range, raw_threshold
 
 SPREAD = 1000  # known images a class that tell how the class spreads
 BATCH = 256  # images a pass: larger ones leave the cache; scores do not depend on it
@@ -109,5 +110,7 @@ def decide_from_scores(
 
 def raw_joint_scores(raw: RawScores, settings: ScoringSettings, logit_range: LogitRange) -> Tensor:
     """Return the joint scores (N, K+1) of what the network said, reject first."""
-    scaled = apply_temperature(logit_range.apply(raw), settings.temperature, settings.temperature_rule)
-    return joint_scores(scaled, logit_range.threshold(raw, settings))
+    scaled = apply_temperature(
+        apply_logit_range(logit_range, raw), settings.temperature, settings.temperature_rule
+    )
+    return joint_scores(scaled, raw_threshold(logit_range, raw, settings))

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from euinet.errors import TrainingError
+from euinet.model.card import LogitRange
 from euinet.presets import ScoringSettings
 from euinet.scoring.joint import active_threshold, apply_temperature
 
@@ -47,44 +48,28 @@ def join_raw_scores(parts: Sequence[RawScores]) -> RawScores:
     )
 
 
-@dataclass(frozen=True)
-class LogitRange:
-    """What brings a network's scores to where α and γ lie: z → g_k·z + c_k, one map a class; h's offset."""
+def apply_logit_range(logit_range: LogitRange, raw: RawScores) -> Tensor:
+    """Map all logits of an image, (N, K), by the range of its best class k and by its distance.
 
-    gain: tuple[float, ...]  # K numbers above 0
-    shift: tuple[float, ...]  # K numbers
-    distance_gain: float = 0.0  # how much a distance of 1 lowers all class logits
-    disc_offset: float = 0.0  # what is taken from the logit of h before it enters eq. 4
+    One map for the whole row leaves the order of its classes as it is: the answer, if there is one, is the
+    classifier's own.
+    """
+    logits = raw.class_logits
+    best = logits.argmax(dim=1)
+    gain, shift = (
+        torch.tensor(v, dtype=logits.dtype, device=logits.device)
+        for v in (logit_range.gain, logit_range.shift)
+    )
+    lowered = shift[best]
+    if raw.distance is not None:
+        lowered = lowered - logit_range.distance_gain * raw.distance
+    return gain[best].unsqueeze(1) * logits + lowered.unsqueeze(1)
 
-    def __post_init__(self) -> None:
-        numbers = (*self.gain, *self.shift, self.distance_gain, self.disc_offset)
-        if (
-            len(self.gain) != len(self.shift)
-            or not all(math.isfinite(n) for n in numbers)
-            or min(self.gain) <= 0
-        ):
-            raise ValueError(f"a logit range needs as many finite gains above 0 as finite shifts, not {self}")
 
-    def apply(self, raw: RawScores) -> Tensor:
-        """Map all logits of an image, (N, K), by the range of its best class k and by its distance.
-
-        One map for the whole row leaves the order of its classes as it is: the answer, if there is one, is
-        the classifier's own.
-        """
-        logits = raw.class_logits
-        best = logits.argmax(dim=1)
-        gain, shift = (
-            torch.tensor(v, dtype=logits.dtype, device=logits.device) for v in (self.gain, self.shift)
-        )
-        lowered = shift[best]
-        if raw.distance is not None:
-            lowered = lowered - self.distance_gain * raw.distance
-        return gain[best].unsqueeze(1) * logits + lowered.unsqueeze(1)
-
-    def threshold(self, raw: RawScores, settings: ScoringSettings) -> Tensor:
-        """Return h_a (N,) of eq. 4 for the discriminator's logits in `raw`."""
-        moved = raw.disc_logits - self.disc_offset
-        return active_threshold(moved, settings.disc_scale, settings.disc_shift, settings.disc_link)
+def raw_threshold(logit_range: LogitRange, raw: RawScores, settings: ScoringSettings) -> Tensor:
+    """Return h_a (N,) of eq. 4 for the discriminator's logits in `raw`."""
+    moved = raw.disc_logits - logit_range.disc_offset
+    return active_threshold(moved, settings.disc_scale, settings.disc_shift, settings.disc_link)
 
 
 def fit_logit_range(raw: RawScores, settings: ScoringSettings) -> LogitRange:

@@ -44,8 +44,7 @@ class Service:
         self.served, self.limits = served, limits or Limits()
         self.meters = Meters()
         self.stopping = False
-        facts = served.predictor.facts
-        self.decoder = Decoder(facts.preprocessing, self.limits)
+        self.decoder = Decoder(served.model.preprocessing, self.limits)
         self.intake = Intake(self.limits, self.decoder)
         self._batchers: list[Batcher[Pixels, Sequence[Any]]] = []
         hot: dict[tuple[str, str], Handler] = {}
@@ -84,22 +83,17 @@ class Service:
 
     def _add_answering(self, api: FastAPI, hot: dict[tuple[str, str], Handler]) -> None:
         served, limits = self.served, self.limits
-        predict = self._batcher(
-            "euinet-predict", predict_batch(served.predictor.predict), limits.batch_images
-        )
-        name = served.predictor.facts.model
+        predict = self._batcher("euinet-predict", predict_batch(served.model.answer), limits.batch_images)
+        name = served.model.name
         ways = {
             "/v1/predict": Answering(
                 self.intake, name, "predictions", limits.images, predict, Answer.to_plain, self._seen
             )
         }
-        if served.explainer is not None:
-            explain = self._batcher(
-                "euinet-explain", explain_batch(served.explainer.explain), limits.explained
-            )
-            ways["/v1/explain"] = Answering(
-                self.intake, name, "explanations", limits.explained, explain, dict, _unseen
-            )
+        explain = self._batcher("euinet-explain", explain_batch(served.explainer.explain), limits.explained)
+        ways["/v1/explain"] = Answering(
+            self.intake, name, "explanations", limits.explained, explain, dict, _unseen
+        )
         for path, way in ways.items():
             api.add_api_route(path, _endpoint(way), methods=["POST"], **describe(path, limits))
             hot["POST", path] = _hot(way)

@@ -118,7 +118,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         self._service.start()
         gc.collect()
-        gc.freeze()  # a full round over all that torch made would hold requests up for a tenth of a second
+        gc.freeze()  # a full round over all that was made would hold requests up for a tenth of a second
         self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -194,15 +194,13 @@ def _address(host: str, port: int) -> str:
 
 
 def _warm_up(service: Service) -> None:
-    """Answer one image, so that the first client does not wait for what torch does only once."""
+    """Answer one image, so that the first client does not wait for what is done only once."""
     import numpy as np
 
-    predictor = service.served.predictor
-    plain = predictor.facts.preprocessing
+    plain = service.served.model.preprocessing
     pixels = np.zeros((1, plain.channels, plain.image_size, plain.image_size), np.uint8)
-    predictor.predict(pixels)
-    if service.served.explainer is not None:
-        service.served.explainer.explain(pixels)
+    service.served.model.answer(pixels)
+    service.served.explainer.explain(pixels)
 
 
 def _allow_connections(wanted: int) -> None:

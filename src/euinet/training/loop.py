@@ -17,12 +17,12 @@ from euinet.augmentations.outliers import partners, pseudo_outliers
 from euinet.augmentations.poses import posed_batch
 from euinet.errors import TrainingError, UsageError
 from euinet.networks import to_network_range
+from euinet.networks.half import round_weights
 from euinet.presets import DiscriminatorSettings, Preset
 from euinet.records import Batch, DiscriminatorBatch, Mixing, Split
 from euinet.scoring.inference import remember
 from euinet.system.files import make_folder, storage_error
 from euinet.system.interrupts import Stop, stop_between_steps
-from euinet.trained.model import round_weights
 from euinet.training.checkpoint import drop_checkpoints, load_checkpoint
 from euinet.training.distributed import UnheardLog, agreed, from_first, share, total
 from euinet.training.log import TrainingLog

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from euinet.errors import StorageError
+from euinet.model.bundled import bundled_folder, pretrained_names
 from euinet.model.names import CONFIG_FILE, WEIGHTS_FILE
-from euinet.pretrained import bundled_folder, pretrained_names
 
 
 @dataclass(frozen=True)

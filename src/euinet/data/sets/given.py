@@ -1,0 +1,47 @@
+"""Images with labels that a Python caller holds, as a data set without a test part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from euinet.data.sets.folders import DEFAULT_IMAGE_SIZE
+from euinet.errors import UsageError
+from euinet.images.given import Images, read_images
+from euinet.images.preprocessing import Preprocessing
+from euinet.records import Dataset, LabelledImages
+
+NAME = "given images"
+
+
+def labelled_dataset(images: Images, labels: Sequence[Any], image_size: int | None = None) -> Dataset:
+    """Return images with labels (N,) of any kind as a data set; see images/given.py for the images.
+
+    Classes are the labels, as text, in their own order. Arrays of equal squares keep their size unless
+    `image_size` says otherwise; other images become squares of it (default 32), of one channel if all are
+    grey. Raises UsageError where there is not one label for each image.
+    """
+    size, channels = _geometry(images, image_size)
+    pixels = [read.pixels for read in read_images(images, Preprocessing(channels, size))]
+    if len(pixels) != len(labels):
+        raise UsageError(f"There are {len(pixels)} images and {len(labels)} labels: give one for each image.")
+    classes, numbers = np.unique(np.asarray(labels), return_inverse=True)
+    if len(classes) < 2:
+        raise UsageError(f"All images have one label, {labels[0]}: at least 2 classes are needed.")
+    everything = LabelledImages(np.stack(pixels), numbers.astype(np.int64))
+    names = tuple(map(str, classes.tolist()))
+    return Dataset(NAME, names, everything, everything.where(np.empty(0, np.int64)))
+
+
+def _geometry(images: Images, image_size: int | None) -> tuple[int, int]:
+    """Return the size and channels of a model for these images."""
+    shape = getattr(images, "shape", None)
+    if shape is None or len(shape) not in (3, 4):
+        return image_size or DEFAULT_IMAGE_SIZE, 3
+    last, first = shape[3] if len(shape) == 4 else 0, shape[1] if len(shape) == 4 else 1
+    channels = last if last in (1, 3) else first
+    height, width = shape[1:3] if last in (1, 3) or len(shape) == 3 else shape[2:4]
+    usable = height == width and height % 4 == 0
+    return image_size or (height if usable else DEFAULT_IMAGE_SIZE), 1 if channels == 1 else 3

@@ -1,0 +1,152 @@
+"""One way from images to a calibrated model, for `euinet.fit`, experiment, estimator and benchmark alike."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from euinet.data.sets.datasets import load_dataset
+from euinet.data.sets.given import labelled_dataset
+from euinet.data.split.fingerprint import dataset_fingerprint
+from euinet.data.split.holdout import split_dataset
+from euinet.export.save import runtime_model, save_model
+from euinet.images.given import Images
+from euinet.model.card import ModelCard
+from euinet.model.conformal import fewest_images, smallest_alpha
+from euinet.model.model import Model
+from euinet.presets import Preset, ScoringSettings, get_preset
+from euinet.records import Split
+from euinet.scoring.inference import raw_scores
+from euinet.scoring.threshold import fit_logit_range
+from euinet.system.notify import Notify, silent
+from euinet.trained.model import TrainedModel
+from euinet.training.devices import DeviceName, make_fabric
+from euinet.training.distributed import leave_others
+from euinet.training.loop import train
+from euinet.training.run import Trained
+
+
+def fit(
+    images: Images,
+    labels: Sequence[Any] | None = None,
+    *,
+    alpha: float | None = 0.01,
+    hold_out: Sequence[int | str] = (),
+    preset: str = "default",
+    settings: Mapping[str, Any] | None = None,
+    image_size: int | None = None,
+    seed: int = 0,
+    device: DeviceName = "auto",
+    data_root: Path | None = None,
+    out: str | Path | None = None,
+    notify: Notify = silent,
+) -> Model:
+    """Train a model on images and return it: a class or "none of these", with α promised.
+
+    `images`: a folder with one subfolder a class, or a data set's name; or, with `labels` (one for each, names
+    or numbers), what `Model.predict` takes. `alpha`: the promised share of false alarms; where there are too
+    few images the least that they can promise is taken, and `notify` told. `hold_out`: classes to leave out,
+    as unknown. `settings`: of the preset, such as {"training.epochs": 3}. `image_size`: pixels a side, a
+    multiple of 4, to which images are brought; left out, arrays of equal squares keep theirs and others become
+    32. `out`: a folder for the model, its training log and checkpoints, from which the same call goes on;
+    without it nothing is written. Raises UsageError and DataError for what cannot be used, TrainingError when
+    training diverges.
+    """
+    overrides = {
+        path: value if isinstance(value, str) else json.dumps(value) for path, value in (settings or {}).items()
+    }
+    chosen = get_preset(preset, {"scoring.alpha": json.dumps(alpha), **overrides})
+    if labels is None:
+        dataset = load_dataset(str(images), data_root, image_size=image_size, notify=notify)
+    else:
+        dataset = labelled_dataset(images, labels, image_size)
+    split = split_dataset(dataset, hold_out, chosen.data, seed)
+    fabric = make_fabric(device)
+    with own_randomness(fabric), tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary if out is None else out)
+        _, model = fit_split(split, chosen, seed, folder / "training", fabric, quiet=True, notify=notify)
+    model = replace(model, card=replace(model.card, data_fingerprint=dataset_fingerprint(dataset)))
+    return runtime_model(model, dataset.name) if out is None else save_model(model, Path(out) / "model")
+
+
+@contextmanager
+def own_randomness(fabric: Fabric) -> Iterator[None]:
+    """Leave torch's global random state, which training seeds, as it was."""
+    # torch.manual_seed seeds all the GPUs there are
+    used = torch.cuda.is_available() and (fabric.device.type == "cuda" or torch.cuda.is_initialized())
+    with torch.random.fork_rng(devices=list(range(torch.cuda.device_count())) if used else []):
+        yield
+
+
+class Fitted(NamedTuple):
+    """What training leaves behind."""
+
+    trained: Trained  # all networks, the GAN's too
+    model: TrainedModel  # EuiNet alone, calibrated
+
+
+def fit_split(
+    split: Split,
+    preset: Preset,
+    seed: int,
+    folder: Path,
+    fabric: Fabric,
+    *,
+    resume: bool = False,
+    fresh: bool = False,
+    quiet: bool = False,
+    notify: Notify = silent,
+) -> Fitted:
+    """Train on `split.train`, set ranges by `split.validation`, promise by `split.calibration`.
+
+    Checkpoints and the log go to `folder`; see `train` for `resume` and `fresh`. The promise is the preset's
+    alpha, or the least that the calibration images can promise, which `notify` is told. With a Fabric over
+    several processes all but the first end (SystemExit 0) once training is over. Raises as `train` does.
+    """
+    alpha = achievable_alpha(preset.scoring, split, notify)
+    trained = train(split, preset, seed, folder, fabric, resume=resume, fresh=fresh, quiet=quiet)
+    leave_others(fabric)
+    return Fitted(trained, calibrated_model(trained.model, split, preset, seed, alpha))
+
+
+def calibrated_model(
+    network: nn.Module, split: Split, preset: Preset, seed: int, alpha: float | None
+) -> TrainedModel:
+    """Return a trained network as a model: validation images set ranges, calibration images the threshold."""
+    validation = raw_scores(network, split.validation.images, preset.scoring)
+    _, channels, image_size, _ = split.train.images.shape
+    card = ModelCard(
+        data=split.dataset,
+        class_names=split.class_names,
+        known_classes=split.known_classes,
+        unknown_classes=split.unknown_classes,
+        channels=channels,
+        image_size=image_size,
+        seed=seed,
+        logit_range=fit_logit_range(validation, preset.scoring),
+        preset=preset,
+        metrics={},
+    )
+    return TrainedModel(network, card).calibrate(split.calibration.images, alpha)
+
+
+def achievable_alpha(settings: ScoringSettings, split: Split, notify: Notify) -> float | None:
+    """Return the preset's alpha, or the least that few calibration images can promise, and tell."""
+    alpha, images = settings.alpha, len(split.calibration)
+    if alpha is None or images >= fewest_images(alpha):
+        return alpha
+    least = smallest_alpha(images)
+    notify(
+        f"alpha {alpha} needs {fewest_images(alpha)} calibration images, but there are {images}: it is "
+        f"{least:g} here. More images, or scoring.alpha, change that."
+    )
+    return least

@@ -1,0 +1,93 @@
+"""Whatever a Python caller has for images, one after another: paths, folders, Pillow's, arrays, tensors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from euinet.errors import DataError, UsageError
+from euinet.images.inputs import find_inputs
+from euinet.images.pixels import image_pixels
+from euinet.images.preprocessing import Preprocessing
+from euinet.images.sources import ArraySource, Read
+
+Images = Any
+"""Paths, PIL images and arrays, one of them or a sequence of any; see `read_images`."""
+
+_CHANNELS = (1, 3)
+_SHAPES = "(H, W), (H, W, C), (C, H, W), (N, H, W), (N, H, W, C) or (N, C, H, W) with 1 or 3 channels C"
+
+
+def read_images(images: Images, preprocessing: Preprocessing, *, keep_going: bool = False) -> Iterator[Read]:
+    """Read images one by one as a model reads them, uint8 (channels, image_size, image_size).
+
+    `images`: a path (an image, a folder, or whatever else `euinet predict` takes), a Pillow image, a uint8
+    array or tensor of one image or many, or a sequence of any of these. Arrays may have any stride, be
+    read-only or empty; their values are 0 … 255, their shape is (H, W), (H, W, C), (C, H, W), (N, H, W),
+    (N, H, W, C) or (N, C, H, W): the last axis holds the channels where its length is 1 or 3, else the first
+    after N; other shapes of three axes are N grey images. Images of another size are brought to the model's,
+    as a file would be. With `keep_going` a file that cannot be read is a Read with its error; else DataError
+    is raised. Raises UsageError for what is no image.
+    """
+    for read in _reads(images, preprocessing, "images"):
+        if read.error is not None and not keep_going:
+            raise DataError(read.error)
+        yield read
+
+
+def _reads(images: Images, preprocessing: Preprocessing, name: str) -> Iterator[Read]:
+    if isinstance(images, str | os.PathLike):
+        yield from find_inputs([os.fspath(images)]).read(preprocessing)
+    elif isinstance(images, Image.Image):
+        try:
+            read = image_pixels(images, name, preprocessing.image_size, preprocessing.channels)
+            yield Read(name, read.pixels, read.remark)
+        except DataError as error:
+            yield Read(name, None, error=str(error))
+    elif hasattr(images, "__array__") or hasattr(images, "detach"):
+        stacked = as_stack(_array(images), preprocessing.channels)
+        yield from ArraySource(name, stacked).read(preprocessing)
+    elif isinstance(images, Iterable) and not isinstance(images, bytes | dict):
+        for index, image in enumerate(images):
+            yield from _reads(image, preprocessing, f"{name}[{index}]")
+    else:
+        raise UsageError(
+            f"{type(images).__name__} is no image: give paths, Pillow images or uint8 arrays, one or a list."
+        )
+
+
+def _array(images: Any) -> np.ndarray:
+    """Return an array of whatever says that it is one; a tensor is brought to the processor first."""
+    array = np.asarray(images.detach().cpu() if hasattr(images, "detach") else images)
+    if array.dtype != np.uint8:
+        raise UsageError(
+            f"The images are {array.dtype} of shape {array.shape}, but images are uint8, 0 … 255: convert "
+            "them (values from 0 to 1 times 255, rounded)."
+        )
+    return array
+
+
+def as_stack(array: np.ndarray, channels: int) -> np.ndarray:
+    """Return uint8 images of any layout as (N, C, H, W), a view where one is possible.
+
+    `channels`: the model's, which decides where a shape can be read in two ways. Raises UsageError.
+    """
+    shape = array.shape
+    if array.ndim == 2:
+        return array[None, None]
+    if array.ndim == 3:
+        if shape[2] in _CHANNELS:
+            return array.transpose(2, 0, 1)[None]
+        if shape[0] == channels and channels != 1:
+            return array[None]
+        return array[:, None]  # N grey images; one grey image (1, H, W) is the same
+    if array.ndim == 4:
+        if shape[3] in _CHANNELS:
+            return array.transpose(0, 3, 1, 2)
+        if shape[1] in _CHANNELS:
+            return array
+    raise UsageError(f"The images have the shape {shape}, but images are {_SHAPES}: reshape them.")

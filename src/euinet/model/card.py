@@ -1,0 +1,62 @@
+"""All about a model except its weights and calibration: what stands in config.json and decision.onnx."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from euinet.images.preprocessing import Preprocessing
+from euinet.presets import Preset
+
+
+@dataclass(frozen=True)
+class LogitRange:
+    """What brings a network's scores to where eq. 4's α and γ lie: z → g_k·z + c_k, one map a class.
+
+    It has h's offset, too. scoring/threshold.py fits and applies it.
+    """
+
+    gain: tuple[float, ...]  # K numbers above 0
+    shift: tuple[float, ...]  # K numbers
+    distance_gain: float = 0.0  # how much a distance of 1 lowers all class logits
+    disc_offset: float = 0.0  # what is taken from the logit of h before it enters eq. 4
+
+    def __post_init__(self) -> None:
+        numbers = (*self.gain, *self.shift, self.distance_gain, self.disc_offset)
+        if (
+            len(self.gain) != len(self.shift)
+            or not all(math.isfinite(n) for n in numbers)
+            or min(self.gain) <= 0
+        ):
+            raise ValueError(f"a logit range needs as many finite gains above 0 as finite shifts, not {self}")
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a model is, where it comes from and how it reads images."""
+
+    data: str
+    class_names: tuple[str, ...]  # of the K known classes, in label order
+    known_classes: tuple[int, ...]
+    unknown_classes: tuple[int, ...]
+    channels: int
+    image_size: int
+    seed: int
+    logit_range: LogitRange
+    preset: Preset
+    metrics: dict[str, Any]
+    command: str | None = None  # that made the model
+    data_fingerprint: str | None = None  # of the images that it was parted from (data/split/fingerprint.py)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How an image file becomes what the network reads."""
+        return Preprocessing(self.channels, self.image_size)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return plain values for JSON; model/check.py reads them back."""
+        return asdict(self) | {
+            "preset": self.preset.model_dump(mode="json"),
+            "preprocessing": self.preprocessing.to_plain(),
+        }

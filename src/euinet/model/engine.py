@@ -1,0 +1,131 @@
+"""Who computes a decision: onnxruntime on the processor. (On a GPU it is torch: trained/engine.py.)"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from euinet.answers import REJECT
+from euinet.errors import StorageError, UsageError
+from euinet.model.conformal import Calibration
+from euinet.model.decision_file import INPUT, KEY, OUTPUTS, Description, read_description
+
+Outputs = dict[str, np.ndarray]
+_FATAL = 4  # onnxruntime's severity: what goes wrong is raised, not printed
+_NUMBERS, _WHOLE = "tensor(float)", "tensor(int64)"
+
+
+class Engine(Protocol):
+    """Something that computes the outputs of a decision file."""
+
+    device: str  # cpu, cuda or mps
+    description: Description
+
+    def run(self, pixels: np.ndarray, names: Sequence[str]) -> Outputs:
+        """Return outputs by name for uint8 images (N, C, H, W) in the model's size, in one pass."""
+
+    def calibrated(self, content: bytes, calibration: Calibration) -> Engine:
+        """Return the engine of the same network with another calibration, `content` being its file."""
+
+
+class OnnxEngine:
+    """A decision file's content in onnxruntime.
+
+    Raises UsageError when it is no exported EuiNet, StorageError when it is damaged, contradicts itself or
+    has another format. `name` is what errors call it; `threads`: None lets onnxruntime take all cores.
+    """
+
+    device = "cpu"
+
+    def __init__(self, content: bytes, name: str, threads: int | None = None) -> None:
+        self._name, self._threads = name, threads
+        self._session = _session(content, name, threads)
+        try:
+            self.description = _checked(self._session, name)
+        except (StorageError, UsageError):
+            raise
+        except Exception as error:  # whatever a hostile description leads to
+            raise damaged(name, error) from error
+        self._classes = len(self.description.card.class_names)
+
+    def run(self, pixels: np.ndarray, names: Sequence[str]) -> Outputs:
+        """Return outputs by name for uint8 images (N, C, H, W) in the model's size, in one pass.
+
+        Raises StorageError when the file answers what no model can.
+        """
+        try:
+            values = self._session.run(list(names), {INPUT: np.ascontiguousarray(pixels)})
+            found = dict(zip(names, values, strict=True))
+            _check_answers(found, len(pixels), self._classes)
+        except Exception as error:  # a graph may fail in any way at any operation
+            raise damaged(self._name, error) from error
+        return found
+
+    def calibrated(self, content: bytes, calibration: Calibration) -> OnnxEngine:
+        """Return the engine of another decision file."""
+        return OnnxEngine(content, self._name, self._threads)
+
+
+def damaged(file: str, error: Exception) -> StorageError:
+    """Return the sentence for a decision file that cannot be believed."""
+    said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    # onnxruntime quotes what stands in the file, and that must not steer a terminal
+    what = "".join(character if character.isprintable() else "?" for character in said)
+    return StorageError(f"The exported model {file} is damaged ({what}); copy it anew or export it again.")
+
+
+def _session(content: bytes, name: str, threads: int | None) -> Any:
+    import onnxruntime  # a tenth of a second that listing models does without
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _FATAL
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    try:
+        # without its fallback: it would say on stdout that it tries the same once more
+        return onnxruntime.InferenceSession(
+            content, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
+    except Exception as error:  # onnxruntime has a kind for each way a file can be damaged
+        raise damaged(name, error) from error
+
+
+def _checked(session: Any, file: str) -> Description:
+    """Return the file's description, if its graph is as described. Raises ValueError where it is not."""
+    text = session.get_modelmeta().custom_metadata_map.get(KEY)
+    if text is None:
+        raise UsageError(f"{file} is an ONNX file, but none that `euinet export` wrote.")
+    description = read_description(text)
+    card, scores = description.card, len(description.card.class_names) + 1
+    shape = [card.channels, card.image_size, card.image_size]
+    inputs = [(given.name, given.type, given.shape[1:]) for given in session.get_inputs()]
+    if inputs != [(INPUT, "tensor(uint8)", shape)]:
+        raise ValueError("its input is not as described")
+    wanted: dict[str, Any] = {name: (_NUMBERS, []) for name in OUTPUTS}
+    wanted |= {"label": (_WHOLE, []), "best_class": (_WHOLE, []), "perturbed": (_NUMBERS, shape)}
+    wanted |= {name: (_NUMBERS, [scores]) for name in ("probabilities", "scores")}
+    found = {given.name: (given.type, given.shape[1:]) for given in session.get_outputs()}
+    kind, features = found.pop("features", ("", []))
+    del wanted["features"]
+    if found != wanted or kind != _NUMBERS or len(features) != 1:
+        raise ValueError("its outputs are not as described")
+    return description
+
+
+def _check_answers(found: Outputs, images: int, classes: int) -> None:
+    """Raise ValueError where a graph answers otherwise than it declares, or names a class that is none."""
+    for name, values in found.items():
+        if name in ("perturbed", "features"):
+            fits = len(values) == images
+        else:
+            fits = values.shape == (
+                (images, classes + 1) if name in ("probabilities", "scores") else (images,)
+            )
+        if not fits:
+            raise ValueError(f"{name} has the shape {values.shape}")
+    if {"label", "best_class"} <= found.keys():
+        label, best = found["label"], found["best_class"]
+        if ((best < 0) | (best >= classes)).any() or ((label != best) & (label != REJECT)).any():
+            raise ValueError("it names classes that it lacks")

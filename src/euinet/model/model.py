@@ -1,0 +1,269 @@
+"""A trained model as everybody uses it: images in, answers out, by onnxruntime; no torch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from euinet.answers import UNREADABLE, Answers, IntArray
+from euinet.errors import UsageError
+from euinet.images.given import Images, read_images
+from euinet.images.preprocessing import Preprocessing
+from euinet.model.card import ModelCard
+from euinet.model.conformal import Calibration, check_enough
+from euinet.model.decision_file import ANSWERS, OUTPUTS, Description, read_calibration, with_calibration
+from euinet.model.engine import Engine, OnnxEngine, Outputs, damaged
+from euinet.model.names import CONFIG_FILE, DECISION_FILE, WEIGHTS_FILE
+from euinet.records import Decision
+from euinet.system.files import write_atomically
+
+if TYPE_CHECKING:
+    import torch
+
+    from euinet.trained.model import TrainedModel
+
+Pixels = npt.NDArray[np.uint8]
+BATCH = 256  # images a pass: larger ones leave the cache; scores do not depend on it
+
+
+class Model:
+    """A decision file: a class or "none of these" for each image, with a promised share of false alarms.
+
+    Made by `euinet.load` or `euinet.fit`. It does not change: `calibrate` and `with_alpha` return another.
+    """
+
+    def __init__(
+        self,
+        content: bytes,
+        name: str,
+        *,
+        folder: Path | None = None,
+        engine: Engine | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self.name = name  # as it was asked for
+        self.folder = folder  # where the network lies; None: an exported file alone
+        self._content = content
+        self._engine = engine or OnnxEngine(content, name, threads)
+        self.description: Description = self._engine.description
+        self.calibration: Calibration | None
+        try:
+            self.calibration = read_calibration(content, self.description)
+        except Exception as error:  # whatever hostile constants lead to
+            raise damaged(name, error) from error
+
+    def __repr__(self) -> str:
+        promise = "no promise" if self.alpha is None else f"alpha={self.alpha:g}"
+        return f"<euinet.Model {self.name}: {len(self.class_names)} classes, {promise}>"
+
+    @property
+    def card(self) -> ModelCard:
+        """What it is and where it comes from."""
+        return self.description.card
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The K known classes, in label order."""
+        return self.card.class_names
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How an image file becomes what the model reads."""
+        return self.card.preprocessing
+
+    @property
+    def alpha(self) -> float | None:
+        """The promised share of false alarms; None: no promise was made."""
+        return None if self.calibration is None else self.calibration.alpha
+
+    @property
+    def calibration_images(self) -> int:
+        """How many images promise it; 0: there are no p-values."""
+        return 0 if self.calibration is None else len(self.calibration)
+
+    @property
+    def device(self) -> str:
+        """Where it computes: cpu, cuda or mps."""
+        return self._engine.device
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The SHA-256 of the decision file, in hexadecimal digits."""
+        return hashlib.sha256(self._content).hexdigest()
+
+    def predict(self, images: Images, *, keep_going: bool = False) -> Answers:
+        """Return for each image a label or "none of these", and why.
+
+        `images`: paths, folders, Pillow images, uint8 arrays or tensors, one or a list of them: see
+        images/given.py. Raises UsageError for what is no image, DataError for a file that cannot be read;
+        with `keep_going` such a file is a row with its error.
+        """
+        reads = list(read_images(images, self.preprocessing, keep_going=keep_going))
+        good = [read.pixels for read in reads if read.pixels is not None]
+        answers = replace(self.answer(self._stack(good)), paths=tuple(read.path for read in reads))
+        if len(good) == len(reads):
+            return answers
+        readable = np.array([read.pixels is not None for read in reads])
+        return _with_gaps(answers, readable, tuple(read.error for read in reads))
+
+    def answer(self, pixels: Pixels) -> Answers:
+        """Return the answers for uint8 images (N, C, H, W) in the model's size, and of no others."""
+        return self._answers(self.run(pixels, ANSWERS))
+
+    def answer_with_reasons(self, pixels: Pixels) -> tuple[Answers, Outputs]:
+        """Return what `answer` does, and all outputs of the decision file, in one pass."""
+        found = self.run(pixels, OUTPUTS)
+        return self._answers(found), found
+
+    def decide(self, pixels: Pixels) -> Decision:
+        """Return the decision, with all that led to it, for uint8 images (N, C, H, W) in the model's size."""
+        found = self.run(
+            pixels, ("label", "best_class", "ood_score", "scores", "probabilities", "disc_score")
+        )
+        thresholds = np.zeros(len(self.class_names), np.float32)
+        if self.calibration is not None:
+            thresholds = self.calibration.thresholds(len(thresholds))
+        return Decision(
+            labels=found["label"],
+            ood_score=found["ood_score"],
+            scores=found["scores"],
+            probabilities=found["probabilities"],
+            disc_score=found["disc_score"],
+            threshold=thresholds[found["best_class"]],
+        )
+
+    def features(self, pixels: Pixels) -> npt.NDArray[np.float32]:
+        """Return (N, F) what the classifier reads of uint8 images (N, C, H, W) in the model's size."""
+        return self.run(pixels, ("features",))["features"]
+
+    def run(self, pixels: Pixels, names: Sequence[str]) -> Outputs:
+        """Return outputs of the decision file (`decision_file.OUTPUTS`) for uint8 images (N, C, H, W)."""
+        plain = self.preprocessing
+        wanted = (plain.channels, plain.image_size, plain.image_size)
+        if pixels.dtype != np.uint8 or pixels.shape[1:] != wanted:
+            raise UsageError(
+                f"The images are {pixels.dtype} of shape {pixels.shape}, but the model reads uint8 (0 … 255) "
+                f"of shape (N, {', '.join(map(str, wanted))}): give them to predict, which converts them."
+            )
+        starts = range(0, max(len(pixels), 1), BATCH)
+        parts = [self._engine.run(pixels[start : start + BATCH], names) for start in starts]
+        return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+    def calibrate(self, images: Images, alpha: float | None, *, per_class: bool = False) -> Model:
+        """Return the same model with α promised by known images that it never saw; see `predict` for them.
+
+        Nothing else of it changes. Raises UsageError, with the number needed, for too few images.
+        """
+        reads = read_images(images, self.preprocessing)
+        pixels = self._stack([read.pixels for read in reads if read.pixels is not None])
+        found = self.run(pixels, ("ood_score", "best_class"))
+        return self._calibrated(Calibration(found["ood_score"], found["best_class"], alpha, per_class))
+
+    def with_alpha(self, alpha: float | None, *, per_class: bool = False) -> Model:
+        """Return the same model with another α, by the calibration scores that it keeps.
+
+        Raises UsageError when it keeps none, or too few for this α.
+        """
+        if self.calibration is None:
+            raise UsageError("The model keeps no calibration scores: calibrate it with known images first.")
+        return self._calibrated(replace(self.calibration, alpha=alpha, per_class=per_class))
+
+    def on(self, device: str) -> Model:
+        """Return the same model computing on `device`: cpu by onnxruntime, cuda or mps by torch.
+
+        Raises UsageError where there is no such device, or for an exported file, whose network is not there.
+        """
+        if device in ("auto", "cpu", self.device):
+            return self
+        from euinet.export.engine import torch_engine  # torch costs seconds
+
+        engine = torch_engine(self.torch(), self.description, device)
+        return Model(self._content, self.name, folder=self.folder, engine=engine)
+
+    def torch(self, device: str | torch.device = "cpu") -> TrainedModel:
+        """Return the network with its card and calibration, to look into or to learn on.
+
+        Raises UsageError without torch, or for an exported file, whose network is not there.
+        """
+        if self.folder is None:
+            raise UsageError(
+                f"{self.name} is an exported file and holds no network of torch: give the model's folder, "
+                f"with {CONFIG_FILE} and {WEIGHTS_FILE}."
+            )
+        from euinet.trained.model import load_trained  # torch costs seconds
+
+        return replace(load_trained(self.folder, device), calibration=self.calibration)
+
+    def save_onnx(self, path: str | Path) -> None:
+        """Write the decision file to `path`, whole or not at all. Raises StorageError."""
+        with write_atomically(Path(path)) as temporary:
+            temporary.write_bytes(self._content)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the model to `folder`, each file whole or not at all: the network too, where there is one.
+
+        Raises StorageError.
+        """
+        folder = Path(folder)
+        if self.folder is not None and self.folder.resolve() != folder.resolve():
+            for name in (CONFIG_FILE, WEIGHTS_FILE):
+                with write_atomically(folder / name) as temporary:
+                    temporary.write_bytes((self.folder / name).read_bytes())
+        self.save_onnx(folder / DECISION_FILE)
+
+    def _calibrated(self, calibration: Calibration) -> Model:
+        check_enough(calibration, self.class_names)
+        content = with_calibration(self._content, self.description, calibration)
+        engine = self._engine.calibrated(content, calibration)
+        return Model(content, self.name, folder=self.folder, engine=engine)
+
+    def _answers(self, found: Outputs) -> Answers:
+        best = found["best_class"]
+        return Answers(
+            class_names=self.class_names,
+            labels=found["label"],
+            best_classes=best,
+            ood_score=found["ood_score"],
+            p_value=self._p_values(found["p_value"], best),
+            probabilities=found["probabilities"],
+        )
+
+    def _stack(self, images: Sequence[Pixels]) -> Pixels:
+        plain = self.preprocessing
+        if not images:
+            return np.empty((0, plain.channels, plain.image_size, plain.image_size), np.uint8)
+        return np.stack(images)
+
+    def _p_values(self, p_value: np.ndarray, best: IntArray) -> npt.NDArray[np.float64] | None:
+        """Return p-values (N,) as float64 fractions k/(n+1): as float32, 0.1 would lie above α = 0.1."""
+        if self.calibration is None:
+            return None
+        compared = self.calibration.compared(len(self.class_names))[best]
+        exact: npt.NDArray[np.float64] = np.rint(p_value.astype(np.float64) * (compared + 1)) / (compared + 1)
+        return exact
+
+
+def _with_gaps(answers: Answers, readable: np.ndarray, errors: tuple[str | None, ...]) -> Answers:
+    """Return the answers of the readable images with rows for the others between them."""
+
+    def spread(values: np.ndarray, gap: float) -> np.ndarray:
+        found = np.full((len(readable), *values.shape[1:]), gap, values.dtype)
+        found[readable] = values
+        return found
+
+    return replace(
+        answers,
+        labels=spread(answers.labels, UNREADABLE),
+        best_classes=spread(answers.best_classes, -1),
+        ood_score=spread(answers.ood_score, np.nan),
+        p_value=None if answers.p_value is None else spread(answers.p_value, np.nan),
+        probabilities=spread(answers.probabilities, np.nan),
+        errors=errors,
+    )

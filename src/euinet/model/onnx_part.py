@@ -1,0 +1,93 @@
+"""The few fields of an ONNX file that are read and written here; all others pass through untouched.
+
+Protocol Buffers keep what a reader's schema does not name, so a schema of six fields is enough to put other
+constants into a file of any graph. The package onnx could do the same, at 60 MB; protobuf comes with
+onnxruntime. Field numbers: onnx.proto of https://github.com/onnx/onnx, where they are fixed for ever.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+_Field = descriptor_pb2.FieldDescriptorProto
+_ONE, _MANY = _Field.LABEL_OPTIONAL, _Field.LABEL_REPEATED
+_SCHEMA = {
+    "Entry": [("key", 1, _ONE, _Field.TYPE_BYTES), ("value", 2, _ONE, _Field.TYPE_BYTES)],
+    "Tensor": [
+        ("dims", 1, _MANY, _Field.TYPE_INT64),
+        ("data_type", 2, _ONE, _Field.TYPE_INT32),
+        ("name", 8, _ONE, _Field.TYPE_BYTES),
+        ("raw_data", 9, _ONE, _Field.TYPE_BYTES),
+    ],
+    "Graph": [("initializer", 5, _MANY, "Tensor")],
+    "Model": [("graph", 7, _ONE, "Graph"), ("metadata_props", 14, _MANY, "Entry")],
+}
+_TYPES: dict[np.dtype[Any], int] = {
+    np.dtype(np.float32): 1,
+    np.dtype(np.int64): 7,
+    np.dtype(np.bool_): 9,
+}  # TensorProto.DataType
+
+
+@cache
+def _model_class() -> Any:
+    file = descriptor_pb2.FileDescriptorProto(
+        name="euinet/onnx_part.proto", package="euinet", syntax="proto2"
+    )
+    for message, fields in _SCHEMA.items():
+        described = file.message_type.add(name=message)
+        for name, number, label, kind in fields:
+            field = described.field.add(name=name, number=number, label=label)
+            if isinstance(kind, str):
+                field.type, field.type_name = _Field.TYPE_MESSAGE, f".euinet.{kind}"
+            else:
+                field.type = kind
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("euinet.Model"))
+
+
+class OnnxPart:
+    """An ONNX file's constants and its metadata. Raises protobuf's DecodeError for what is no such file."""
+
+    def __init__(self, content: bytes) -> None:
+        self._model = _model_class().FromString(content)
+
+    def to_bytes(self) -> bytes:
+        """Return the file."""
+        written: bytes = self._model.SerializeToString(deterministic=True)
+        return written
+
+    def constant(self, name: str) -> np.ndarray:
+        """Return a constant of the graph. Raises KeyError where there is none, ValueError for what is none."""
+        tensor = self._tensor(name)
+        kinds = [kind for kind, number in _TYPES.items() if number == tensor.data_type]
+        if not kinds:
+            raise ValueError(f"the constant {name} is of the type {tensor.data_type}")
+        values: np.ndarray = np.frombuffer(tensor.raw_data, kinds[0]).reshape(tuple(tensor.dims))
+        return values
+
+    def set_constant(self, name: str, values: np.ndarray) -> None:
+        """Put other values, of any length, in the place of a constant. Raises KeyError when there is none."""
+        tensor = self._tensor(name)
+        tensor.data_type = _TYPES[values.dtype]
+        del tensor.dims[:]
+        tensor.dims.extend(values.shape)
+        tensor.raw_data = np.ascontiguousarray(values).tobytes()
+
+    def set_metadata(self, key: str, value: str) -> None:
+        """Put a text under `key`."""
+        entries = [entry for entry in self._model.metadata_props if entry.key != key.encode()]
+        del self._model.metadata_props[:]
+        self._model.metadata_props.extend(entries)
+        self._model.metadata_props.add(key=key.encode(), value=value.encode())
+
+    def _tensor(self, name: str) -> Any:
+        for tensor in self._model.graph.initializer:
+            if tensor.name == name.encode():
+                return tensor
+        raise KeyError(name)
