@@ -51,7 +51,10 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'euinet' has no attribute '{name}'")
-    return getattr(import_module(f"euinet.{_HOME[name]}"), name)
+    from euinet.system.extras import needed_for
+
+    with needed_for(f"euinet.{name}"):
+        return getattr(import_module(f"euinet.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:

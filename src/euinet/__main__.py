@@ -18,10 +18,13 @@ def run() -> None:
 def _exit_code() -> int | str | None:
     from euinet.cli import app
     from euinet.errors import EuiNetError
+    from euinet.system.extras import needed_for
     from euinet.system.interrupts import INTERRUPTED, TERMINATED, is_of_sigterm
 
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "this command")
     try:
-        app()
+        with needed_for(command):
+            app()
     except SystemExit as ended:  # the usual way out: typer makes it of wrong options and of Ctrl-C, too
         return TERMINATED if is_of_sigterm(ended) else ended.code
     except EuiNetError as error:

@@ -62,7 +62,8 @@ def fit(
     training diverges.
     """
     overrides = {
-        path: value if isinstance(value, str) else json.dumps(value) for path, value in (settings or {}).items()
+        path: value if isinstance(value, str) else json.dumps(value)
+        for path, value in (settings or {}).items()
     }
     chosen = get_preset(preset, {"scoring.alpha": json.dumps(alpha), **overrides})
     if labels is None:

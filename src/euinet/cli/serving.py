@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +14,6 @@ from euinet.cli.program import app
 DEFAULT_MODEL = "mnist-without-0"
 TOKEN_VARIABLE = "EUINET_TOKEN"
 FEWEST_CHARACTERS = 16  # of a token
-_NEEDED = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
 
 
 @app.command()
@@ -66,14 +64,7 @@ def serve(
     Ctrl-C or SIGTERM ends it when all that it took is answered. With --json it prints its address once
     requests are answered.
     """
-    from euinet.errors import UsageError
 
-    missing = next((name for name in _NEEDED if not find_spec(name)), None)
-    if missing:
-        raise UsageError(
-            f"The server needs the package {missing.replace('_', '-')}: install it with "
-            "pip install 'euinet[serve]'."
-        )
     from euinet.serve.http.limits import MEGABYTE, Limits
     from euinet.serve.run import ServerSettings, serve
 

@@ -19,7 +19,7 @@ from euinet.export.check import check_decision
 from euinet.export.decision import DecisionOutputs, WholeDecision
 from euinet.export.gradient import traced
 from euinet.export.small import halve_constants
-from euinet.model.decision_file import INPUT, KEY, Description, constants, describe
+from euinet.model.decision_file import INPUT, KEY, Description, constants, with_calibration
 from euinet.networks.folded import fold_batch_norms
 from euinet.trained.model import TrainedModel
 
@@ -42,8 +42,9 @@ def decision_file(model: TrainedModel, network: str) -> bytes:
     model = replace(model, network=copy.deepcopy(model.network).cpu().eval().requires_grad_(False))
     proto = _onnx_model(model)
     halve_constants(proto)
-    _label(proto, describe(Description(model.card, network), model.calibration))
-    content = _bytes(proto)
+    description = Description(model.card, network)
+    _label(proto, description)
+    content = with_calibration(_bytes(proto), description, model.calibration)
     check_decision(model, content)
     return content
 

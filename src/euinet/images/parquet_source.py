@@ -11,7 +11,7 @@ from typing import Any
 from euinet.errors import DataError
 from euinet.images.preprocessing import Preprocessing
 from euinet.images.sources import Read, Source, file_identity, read_one
-from euinet.system.pyarrow_ import pyarrow_for
+from euinet.system.extras import pyarrow_for
 
 PATH, BYTES = "path", "bytes"
 PARQUET_MAGIC = b"PAR1"

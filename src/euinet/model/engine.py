@@ -43,11 +43,15 @@ class OnnxEngine:
         self._name, self._threads = name, threads
         self._session = _session(content, name, threads)
         try:
-            self.description = _checked(self._session, name)
-        except (StorageError, UsageError):
+            text = self._session.get_modelmeta().custom_metadata_map.get(KEY)
+            description = None if text is None else _checked(self._session, text)
+        except StorageError:
             raise
         except Exception as error:  # whatever a hostile description leads to
             raise damaged(name, error) from error
+        if description is None:
+            raise UsageError(f"{name} is an ONNX file, but none that `euinet export` wrote.")
+        self.description = description
         self._classes = len(self.description.card.class_names)
 
     def run(self, pixels: np.ndarray, names: Sequence[str]) -> Outputs:
@@ -92,11 +96,8 @@ def _session(content: bytes, name: str, threads: int | None) -> Any:
         raise damaged(name, error) from error
 
 
-def _checked(session: Any, file: str) -> Description:
-    """Return the file's description, if its graph is as described. Raises ValueError where it is not."""
-    text = session.get_modelmeta().custom_metadata_map.get(KEY)
-    if text is None:
-        raise UsageError(f"{file} is an ONNX file, but none that `euinet export` wrote.")
+def _checked(session: Any, text: str) -> Description:
+    """Return a file's description, if its graph is as described. Raises ValueError where it is not."""
     description = read_description(text)
     card, scores = description.card, len(description.card.class_names) + 1
     shape = [card.channels, card.image_size, card.image_size]

@@ -22,6 +22,7 @@ from euinet.model.decision_file import ANSWERS, OUTPUTS, Description, read_calib
 from euinet.model.engine import Engine, OnnxEngine, Outputs, damaged
 from euinet.model.names import CONFIG_FILE, DECISION_FILE, WEIGHTS_FILE
 from euinet.records import Decision
+from euinet.system.extras import needed_for
 from euinet.system.files import write_atomically
 
 if TYPE_CHECKING:
@@ -182,7 +183,8 @@ class Model:
         """
         if device in ("auto", "cpu", self.device):
             return self
-        from euinet.export.engine import torch_engine  # torch costs seconds
+        with needed_for(f"device {device}"):
+            from euinet.export.engine import torch_engine
 
         engine = torch_engine(self.torch(), self.description, device)
         return Model(self._content, self.name, folder=self.folder, engine=engine)
@@ -197,7 +199,8 @@ class Model:
                 f"{self.name} is an exported file and holds no network of torch: give the model's folder, "
                 f"with {CONFIG_FILE} and {WEIGHTS_FILE}."
             )
-        from euinet.trained.model import load_trained  # torch costs seconds
+        with needed_for("the network of a model"):
+            from euinet.trained.model import load_trained
 
         return replace(load_trained(self.folder, device), calibration=self.calibration)
 

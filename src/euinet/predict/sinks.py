@@ -12,8 +12,8 @@ from typing import Any, Protocol, Self
 from euinet.errors import UsageError
 from euinet.predict.blocks import Block
 from euinet.predict.rows import LAST, Row, cell, columns_of, header
+from euinet.system.extras import pyarrow_for
 from euinet.system.files import write_atomically
-from euinet.system.pyarrow_ import pyarrow_for
 
 GROUP = 20_000  # rows of a Parquet file that can be read by themselves, at least
 
