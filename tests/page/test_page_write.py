@@ -76,7 +76,7 @@ def test_the_folder_is_whole(model: Model, tmp_path: Path) -> None:
     facts = json.loads((out / "model.json").read_text())
     assert facts == json.loads(json.dumps(model_facts(model, "digits-model", neighbours=True)))
     assert facts["held_out"] == ["0"]
-    assert facts["features"] == {"explain": True, "record": False, "inbox": False, "neighbours": True}
+    assert facts["features"] == {"record": False, "inbox": False, "neighbours": True}
     assert result["bytes"] == sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
 
 

@@ -125,7 +125,7 @@ def test_facts_of_the_model(served: Served, digits_client: AppClient) -> None:
     facts = digits_client.get("/v1/model").json()
     ModelFacts.model_validate(facts)
     assert facts["class_names"] == list("123456789")
-    assert facts["features"] == {"explain": True, "record": False, "inbox": False, "neighbours": True}
+    assert facts["features"] == {"record": False, "inbox": False, "neighbours": True}
     assert facts["alpha"] == 0.05
     health = digits_client.get("/healthz")
     assert Health.model_validate(health.json()).status == "ready"

@@ -40,7 +40,7 @@ def model_facts(
         "preset": card.preset.name,
         "metrics": card.metrics,
         "euinet_version": __version__,
-        "features": {"explain": True, "record": record, "inbox": inbox, "neighbours": neighbours},
+        "features": {"record": record, "inbox": inbox, "neighbours": neighbours},
     }
 
 

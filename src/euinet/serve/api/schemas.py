@@ -92,6 +92,7 @@ class Explanation(_Row):
     answer: Answer
     threshold: float = Field(description="α·h + γ as it enters the softmax.")
     disc_score: float = Field(description="h, 0 real … 1 fake.")
+    disc_added: float = Field(description="What h adds to the threshold: eq. 4 without γ.")
     logits: dict[str, float] = Field(description="Of each class, as they enter the softmax.")
     image: PlainImage = Field(description="What the network was given.")
     change: PlainValues = Field(description="What the perturbation added, in pixels 0 … 255.")

@@ -9,8 +9,7 @@
 //
 // A request that fails throws a Refusal, whose message is one sentence for people.
 
-import { base64Of, nested } from "../lib/codec.js";
-import { readImage } from "../lib/decode.js";
+import { nested } from "../lib/codec.js";
 import { Refusal } from "../lib/refusal.js";
 
 const TOKEN = "euinet-token";
@@ -22,19 +21,6 @@ export async function openServer({ token_needed: tokenNeeded }) {
     kind: "server",
     ready: async () => {},
     model: () => model,
-    ...(model.features.explain ? explaining() : answering(model)),
-    record: async () => (model.features.record ? request("GET", "v1/record") : null),
-    inbox: model.features.inbox
-      ? {
-          json: (method, path, body) => request(method, `v1/inbox${path}`, body),
-          address: (path) => `v1/inbox${path}`,
-        }
-      : null,
-  };
-}
-
-function explaining() {
-  return {
     async explain(pixels, shape) {
       const answered = await request("POST", "v1/explain", { images: [nested(pixels, shape)] });
       return answered.explanations[0];
@@ -45,22 +31,13 @@ function explaining() {
       const answered = await request("POST", "v1/explain", form);
       return answered.explanations[0];
     },
-  };
-}
-
-// A server of an exported file answers, but gives no reasons: what it does not know is null.
-function answering(model) {
-  const explain = async (pixels, shape) => {
-    const answered = await request("POST", "v1/predict", { images: [nested(pixels, shape)] });
-    const image = { shape, pixels: base64Of(pixels) };
-    return { answer: answered.predictions[0], threshold: null, disc_score: null, logits: null, image, change: null, neighbours: [] };
-  };
-  return {
-    explain,
-    async predictFile(file) {
-      const { pixels, remark } = await readImage(file, model);
-      return { ...(await explain(pixels, [model.channels, model.image_size, model.image_size])), remark };
-    },
+    record: async () => (model.features.record ? request("GET", "v1/record") : null),
+    inbox: model.features.inbox
+      ? {
+          json: (method, path, body) => request(method, `v1/inbox${path}`, body),
+          address: (path) => `v1/inbox${path}`,
+        }
+      : null,
   };
 }
 
