@@ -52,9 +52,6 @@ export class Answer {
     this.#softmax(explanation);
     this.charts.softmax.update(explanation);
     this.charts["p-scale"]?.update(explanation);
-    const reasoned = explanation.logits !== null; // an exported file behind a server gives none
-    for (const name of ["threshold", "change", "near"]) this.part(`${name}-card`).hidden = !reasoned;
-    if (!reasoned) return;
     this.#threshold(explanation);
     this.charts.threshold.update(explanation);
     this.#change(explanation);
@@ -182,7 +179,6 @@ const imageOf = ({ shape, pixels }) => ({ shape, pixels: bytesOf(pixels) });
 
 // How far the best class is from the threshold, which moves the score by what calibration set.
 function lead(answer, logits, threshold) {
-  if (logits === null) return "its logit lies";
   return `its logit lies ${number(Math.abs(logits[answer.best_class] - threshold), 2)}`;
 }
 
