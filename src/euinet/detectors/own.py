@@ -14,8 +14,8 @@ import torch
 from pytorch_ood.api import Detector, DetectorInfo, Paper, RequiresFittingException, Task
 from torch import Tensor, nn
 
+from euinet.networks.records import Outputs
 from euinet.presets import ScoringSettings
-from euinet.records import Outputs
 from euinet.scoring.joint import apply_temperature, joint_ood_score, joint_scores
 from euinet.scoring.perturbation import perturb
 from euinet.scoring.threshold import LogitRange, RawScores, fit_logit_range, join_raw_scores

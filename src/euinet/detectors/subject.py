@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from euinet.answers import FloatArray
 from euinet.networks.euinet import EuiNet
 from euinet.presets import ScoringSettings
-from euinet.records import FloatArray, LabelledImages
+from euinet.records import LabelledImages
 from euinet.scoring.threshold import LogitRange
 
 

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch.nn.functional as F
-from torch import Tensor
 
-from euinet.networks.memory import turn_by_turn
+from euinet.answers import IntArray, PixelArray
+from euinet.data.split.stratify import turn_by_turn
 from euinet.scoring.inference import in_batches, read_perturbed
 from euinet.system.notify import Notify
 from euinet.trained.model import Model
@@ -44,7 +44,7 @@ class NeighbourBank:
     features: npt.NDArray[np.float32]  # (M, F), of length 1, rounded to what float16 holds
 
     @staticmethod
-    def of(model: Model, images: Tensor, labels: Tensor, most: int = MOST_IMAGES) -> NeighbourBank:
+    def of(model: Model, images: PixelArray, labels: IntArray, most: int = MOST_IMAGES) -> NeighbourBank:
         """Return the bank of uint8 images (M, C, H, W) with labels (M,), 0 … K−1.
 
         Of more than `most` images the first of each class are taken, the classes in turn. Features are read
@@ -60,7 +60,7 @@ class NeighbourBank:
         )
         # halves, so that the files of a static page hold the very same numbers in half the space
         rows = F.normalize(features, dim=1).half().float()
-        return NeighbourBank(model.card.class_names, images.numpy(), labels.numpy(), rows.numpy())
+        return NeighbourBank(model.card.class_names, images, labels, rows.numpy())
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -63,5 +63,5 @@ def _features(model: Model, pixels: Pixels) -> npt.NDArray[np.float32]:
 
     device = next(model.network.parameters()).device
     with torch.no_grad():
-        (found,) = in_batches(lambda inputs: model.folded(inputs).features, torch.from_numpy(pixels), device)
+        (found,) = in_batches(lambda inputs: model.folded(inputs).features, pixels, device)
     return np.asarray(found.flatten(1).numpy(), np.float32)

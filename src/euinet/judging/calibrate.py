@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from euinet.answers import PixelArray
 from euinet.data.sets.datasets import DATASET_NAMES, load_dataset
 from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.data.split.holdout import split_dataset
@@ -27,7 +26,7 @@ from euinet.training.devices import DeviceName, make_fabric
 class KnownImages(NamedTuple):
     """Known images that a model never saw."""
 
-    images: Tensor  # (n, C, H, W) uint8
+    images: PixelArray  # (n, C, H, W)
     source: str  # in words
 
 
@@ -103,9 +102,9 @@ def known_images(model: Model, data: str, data_root: Path | None, notify: Notify
 
 
 def _of_known_classes(dataset: Dataset, known: tuple[str, ...], unknown: list[str]) -> KnownImages:
-    numbers = torch.tensor([dataset.class_names.index(name) for name in known if name in dataset.class_names])
+    numbers = [dataset.class_names.index(name) for name in known if name in dataset.class_names]
     parts = (dataset.train, dataset.test)
-    images = torch.cat([part.images[torch.isin(part.labels, numbers)] for part in parts])
+    images = np.concatenate([part.images[np.isin(part.labels, numbers)] for part in parts])
     left = f", without {', '.join(unknown)}, which the model does not know" if unknown else ""
     return KnownImages(images, f"all images of {dataset.name}{left}")
 
@@ -122,4 +121,4 @@ def _plain_folder(model: Model, data: str, notify: Notify) -> KnownImages:
         raise DataError(f"No image of {data} can be read; the first: {broken[0]}")
     if broken:
         notify(f"{len(broken)} of {len(reads)} files were left out, the first because {broken[0]}")
-    return KnownImages(torch.from_numpy(np.stack(good)), f"the images of {data}")
+    return KnownImages(np.stack(good), f"the images of {data}")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from euinet.answers import IntArray
 from euinet.data.far.overlap import get_far_set
 from euinet.data.sets.datasets import DATASET_NAMES, load_dataset
 from euinet.data.split.holdout import hold_out_classes
@@ -15,7 +16,7 @@ from euinet.judging.evaluate import decision_metrics, far_decision_metrics
 from euinet.judging.record_make import FarScores, make_record
 from euinet.judging.record_store import RECORD_FILE, model_fingerprint, save_record
 from euinet.pretrained import MODELS_FOLDER
-from euinet.records import Dataset, IntArray, Split
+from euinet.records import Dataset, Split
 from euinet.system.notify import Notify
 from euinet.trained.model import ModelCard, load_model
 from euinet.training.devices import DeviceName, make_fabric
@@ -93,7 +94,7 @@ def check_may_record(name: str, folder: Path) -> None:
 
 def in_model_order(split: Split, card: ModelCard) -> IntArray:
     """Return the test labels (N,) in the model's order of classes, which may not be the data set's."""
-    labels = split.test.labels.numpy()
+    labels = split.test.labels
     order = np.array([card.class_names.index(name) for name in split.class_names], dtype=np.int64)
     return np.where(labels >= 0, order[np.maximum(labels, 0)], labels)
 

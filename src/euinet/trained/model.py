@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from euinet.answers import Answers
+from euinet.answers import Answers, PixelArray
 from euinet.errors import StorageError, TrainingError, UsageError
 from euinet.images.preprocessing import Preprocessing
 from euinet.model.check import check_tensors, checked_card_values, checked_config
@@ -75,7 +75,7 @@ class Model:
         """The network as it scores: BatchNorm folded into the layers before it (models/folded.py)."""
         return fold_batch_norms(self.network).requires_grad_(False)
 
-    def decide(self, images: Tensor) -> Decision:
+    def decide(self, images: PixelArray | Tensor) -> Decision:
         """Return EuiNet's decision, with all that led to it, for uint8 images (N, C, H, W)."""
         return self.decide_from(raw_scores(self.folded, images, self.card.preset.scoring))
 
@@ -111,7 +111,9 @@ class Model:
             probabilities=decision.probabilities,
         )
 
-    def calibrate(self, images: Tensor, alpha: float | None, *, per_class: bool = False) -> Model:
+    def calibrate(
+        self, images: PixelArray | Tensor, alpha: float | None, *, per_class: bool = False
+    ) -> Model:
         """Return the same network with α promised by known uint8 images (n, C, H, W) that it never saw.
 
         Nothing else of the model changes. Raises UsageError, with the number needed, for too few images.
