@@ -30,7 +30,7 @@ def write_classes(dataset: Dataset, out: Path, per_class: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         own = dataset.train.images[dataset.train.labels == number]
         for index, image in enumerate(own[: per_class // 5 if unknown else per_class]):
-            Image.fromarray(image[0].numpy()).save(folder / f"{index:05}.png")
+            Image.fromarray(image[0]).save(folder / f"{index:05}.png")
 
 
 def write_arrived(dataset: Dataset, out: Path) -> None:
@@ -41,8 +41,8 @@ def write_arrived(dataset: Dataset, out: Path) -> None:
         own = dataset.test.images[dataset.test.labels == number]
         for index, image in enumerate(own[:10]):
             stem = name.replace("/", " or ").replace(" ", "-").lower()
-            Image.fromarray(image[0].numpy()).save(folder / f"{stem}-{index}.png")
-    pixels = dataset.test.images[0, 0].numpy()
+            Image.fromarray(image[0]).save(folder / f"{stem}-{index}.png")
+    pixels = dataset.test.images[0, 0]
     grey = Image.fromarray(pixels)
     grey.convert("RGB").save(folder / "x-colour.jpg", quality=95)
     alpha = Image.merge("RGBA", [*grey.convert("RGB").split(), Image.fromarray(np.minimum(pixels, 254))])

@@ -45,7 +45,7 @@ def network_rates(backbone: str) -> None:
     """Print the rates of one trunk."""
     preset, few = settings(backbone), random_split(4 * BATCH)
     images = torch.randint(0, 256, (4 * BATCH, 3, SIDE, SIDE), dtype=torch.uint8)
-    part = LabelledImages(images, few.train.labels)
+    part = LabelledImages(images.numpy(), few.train.labels)
     split = few.__class__(
         **{**vars(few), "train": part, "validation": part, "calibration": part, "test": part}
     )

@@ -207,7 +207,7 @@ def judge(trained: Trained, split: Split, settings: dict[str, str]) -> dict[str,
     from euinet.scoring.inference import decide_from_scores, raw_scores
     from euinet.scoring.threshold import fit_logit_range
 
-    labels = split.test.labels.numpy()
+    labels = split.test.labels
     scoring = get_preset("report", settings | NO_PERTURBATION).scoring
     logit_range = fit_logit_range(raw_scores(trained.model, split.validation.images, scoring), scoring)
     raw = raw_scores(trained.model, split.test.images, scoring)
@@ -244,7 +244,7 @@ def score_models(arguments: argparse.Namespace) -> None:
         for folder in arguments.models:
             model = load_model(Path(folder) / "model")
             split = hold_out_classes(dataset, list(model.card.unknown_classes), seed=model.card.seed)
-            labels = split.test.labels.numpy()
+            labels = split.test.labels
             row: dict[str, Any] = {"seed": model.card.seed, "scoring": {}}
             for reading in SCORING_READINGS:
                 scoring = get_preset("report", reading.settings).scoring

@@ -87,7 +87,9 @@ def graph(rejected: int = -1, classes: int = 2, side: int | str = SIDE) -> onnx.
         helper.make_node("Div", ["upper", "lower"], ["p_value"]),
     ]
     row: list[int | str] = ["N", classes + 1]
-    shapes: dict[str, list[int | str]] = {name: ["N"] for name in ("label", "best_class", "ood_score", "p_value")}
+    shapes: dict[str, list[int | str]] = {
+        name: ["N"] for name in ("label", "best_class", "ood_score", "p_value")
+    }
     shapes |= {"disc_score": ["N"], "disc_added": ["N"], "probabilities": row, "scores": row}
     shapes |= {"perturbed": ["N", 1, side, side], "features": ["N", 1]}
     outputs = [

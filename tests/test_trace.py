@@ -16,10 +16,10 @@ from euinet import experiment
 from euinet.data.split.holdout import hold_out_classes
 from euinet.data.split.leaks import verify_split
 from euinet.experiment import Experiment, Result, achievable_alpha, calibrated_model, evaluate, run_experiment
-from euinet.judging.evaluate import euinet_decision
 from euinet.presets import Preset, get_preset
 from euinet.records import Dataset, Split
 from euinet.report import write_report
+from euinet.scoring.comparison import euinet_decision
 from euinet.scoring.inference import raw_scores
 from euinet.scoring.threshold import fit_logit_range
 from euinet.system.notify import Notify

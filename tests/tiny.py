@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from euinet.records import LabelledImages
@@ -35,8 +36,8 @@ TINY = {
 
 
 def quadrants(images_a_class: int, generator: torch.Generator) -> LabelledImages:
-    labels = torch.arange(4 * images_a_class) % 4
-    images = torch.randint(0, 90, (len(labels), 1, 8, 8), generator=generator, dtype=torch.uint8)
+    labels = np.arange(4 * images_a_class) % 4
+    images = torch.randint(0, 90, (len(labels), 1, 8, 8), generator=generator, dtype=torch.uint8).numpy()
     for image, label in zip(images, labels.tolist(), strict=True):
         row, column = divmod(label, 2)
         image[:, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4] += 150

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,13 +21,12 @@ CLASSES = 9
 
 def random_split(images: int) -> Split:
     """Return a split of random images (N, 1, 28, 28) in nine classes; only its training part is used."""
-    generator = torch.Generator().manual_seed(0)
+    rng = np.random.default_rng(0)
     part = LabelledImages(
-        torch.randint(0, 256, (images, 1, 28, 28), dtype=torch.uint8, generator=generator),
-        torch.arange(images) % CLASSES,
+        rng.integers(0, 256, (images, 1, 28, 28), dtype=np.uint8), np.arange(images) % CLASSES
     )
     names = tuple(str(c) for c in range(1, CLASSES + 1))
-    none = torch.empty(0, dtype=torch.int64)
+    none = np.empty(0, np.int64)
     return Split(
         "random", names, tuple(range(1, CLASSES + 1)), (0,), ("0",), part, part, part, part,
         SplitPositions(none, none, none, none),

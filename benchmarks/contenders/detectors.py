@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import replace
 
+import numpy as np
 import torch
 from pytorch_ood import detector as library
 from pytorch_ood.api import Detector
@@ -36,9 +37,9 @@ def subject() -> tuple[Subject, LabelledImages]:
     model = euinet.load("mnist-without-0")
     split = split_dataset(load_dataset("mnist"), (0,), model.card.preset.data, 0)
     known, scored = (
-        part.where(torch.arange(count)) for part, count in ((split.train, KNOWN), (split.test, SCORED))
+        part.where(np.arange(count)) for part, count in ((split.train, KNOWN), (split.test, SCORED))
     )
-    validation = split.validation.where(torch.arange(1000))
+    validation = split.validation.where(np.arange(1000))
     settings, logit_range = model.card.preset.scoring, model.card.logit_range
     return Subject(model.network, None, settings, logit_range, known, validation), scored
 

@@ -31,7 +31,7 @@ class AugmentedImages(Dataset[tuple[Tensor, int, Tensor, int]]):
     """Images of a split: each augmented, and once more in a random pose."""
 
     def __init__(self, split: Split) -> None:
-        self.images, self.labels = split.train.images, split.train.labels
+        self.images, self.labels = torch.from_numpy(split.train.images), split.train.labels
         self.transform = v2.Compose([
             v2.ToDtype(torch.float32, scale=True),
             v2.RandomAffine(degrees=15, translate=(0.075, 0.075), scale=(0.85, 1.15), shear=11),

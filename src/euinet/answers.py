@@ -16,8 +16,12 @@ UNREADABLE = -2
 """Predicted label of an image that could not be read."""
 
 FloatArray = npt.NDArray[np.floating[Any]]
+Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 SHOWN_ROWS = 20  # in a notebook
+BoolArray = npt.NDArray[np.bool_]
+PixelArray = npt.NDArray[np.uint8]
+"""Stored pixels, 0 … 255; images are (N, C, H, W)."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,9 @@ class Answers:
         return len(self.labels)
 
     @property
-    def rejected(self) -> npt.NDArray[np.bool_]:
+    def rejected(self) -> BoolArray:
         """Which images belong to none of the classes, (N,)."""
-        rejected: npt.NDArray[np.bool_] = self.labels == REJECT
+        rejected: BoolArray = self.labels == REJECT
         return rejected
 
     @property

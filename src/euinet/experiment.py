@@ -25,12 +25,13 @@ from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.data.split.holdout import split_dataset
 from euinet.export.save import save_model
 from euinet.fit import fit_split
-from euinet.judging.evaluate import compare_detectors, decision_metrics, detector_table, far_metrics
+from euinet.judging.evaluate import decision_metrics, detector_table, far_decision_metrics
 from euinet.model.names import CONFIG_FILE
 from euinet.presets import Preset
 from euinet.records import EvaluationRecord, Split
 from euinet.report import EUINET_REPORT, write_report
 from euinet.report.write import PAGE
+from euinet.scoring.comparison import compare_detectors
 from euinet.system.files import storage_error, write_text
 from euinet.system.lock import sole_user
 from euinet.system.notify import Notify
@@ -142,7 +143,8 @@ def evaluate(
     started = time.monotonic()
     preset, logit_range = model.card.preset, model.card.logit_range
     decision = model.decide(split.test.images)
-    labels = split.test.labels.numpy()
+    labels = split.test.labels
+    known_scores = decision.ood_score[labels >= 0]
     metrics: dict[str, Any] = {
         "data": split.dataset,
         "held_out": list(split.unknown_classes),
@@ -160,7 +162,7 @@ def evaluate(
             "disc_offset": logit_range.disc_offset,
         },
         "versions": versions(),
-        "far": {one.name: far_metrics(model, decision.ood_score[labels >= 0], one) for one in far},
+        "far": {one.name: far_decision_metrics(model.decide(one.images), known_scores, one) for one in far},
     }
     if not split.unknown_classes:
         return None, metrics

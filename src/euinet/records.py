@@ -1,4 +1,6 @@
-"""What passes between the stages, with shapes.
+"""What passes between the stages, with shapes. Plain NumPy: no torch in this file.
+
+What the networks alone pass on is in `networks/outputs.py` and `training/records.py`.
 
 Signs and words, the same everywhere:
 
@@ -14,17 +16,10 @@ F features.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor
 
-from euinet.answers import REJECT as REJECT
-from euinet.answers import IntArray as IntArray
-
-FloatArray = npt.NDArray[np.float32]
+from euinet.answers import BoolArray, Float32Array, IntArray, PixelArray
 
 
 def unknown_label(original_class: int) -> int:
@@ -44,26 +39,25 @@ class LabelledImages:
     `images`: uint8, (N, C, H, W), 0 … 255. `labels`: int64, (N,).
     """
 
-    images: Tensor  # (N, C, H, W) uint8
-    labels: Tensor  # (N,) int64
+    images: PixelArray  # (N, C, H, W)
+    labels: IntArray  # (N,)
 
     def __post_init__(self) -> None:
-        if self.images.dtype != torch.uint8 or self.images.ndim != 4:
+        if self.images.dtype != np.uint8 or self.images.ndim != 4:
             raise ValueError(
-                f"images must be uint8 of shape (N, C, H, W), not {self.images.dtype} "
-                f"{tuple(self.images.shape)}"
+                f"images must be uint8 of shape (N, C, H, W), not {self.images.dtype} {self.images.shape}"
             )
-        if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
+        if self.labels.dtype != np.int64 or self.labels.shape != self.images.shape[:1]:
             raise ValueError(
                 f"labels must be int64 of shape ({len(self.images)},), not {self.labels.dtype} "
-                f"{tuple(self.labels.shape)}"
+                f"{self.labels.shape}"
             )
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def where(self, mask: Tensor) -> LabelledImages:
-        """Return the images at a boolean mask or an index tensor, in its order."""
+    def where(self, mask: BoolArray | IntArray) -> LabelledImages:
+        """Return the images at a boolean mask (N,), or at positions (M,) in their order."""
         return LabelledImages(self.images[mask], self.labels[mask])
 
 
@@ -84,10 +78,10 @@ class SplitPositions:
     int64 positions: `train`, `validation`, `calibration` in `Dataset.train`, `test` in `Dataset.test`.
     """
 
-    train: Tensor
-    validation: Tensor
-    calibration: Tensor
-    test: Tensor
+    train: IntArray
+    validation: IntArray
+    calibration: IntArray
+    test: IntArray
 
 
 @dataclass(frozen=True)
@@ -110,45 +104,6 @@ class Split:
     positions: SplitPositions
 
 
-class Batch(NamedTuple):
-    """One training batch as the networks see it."""
-
-    images: Tensor  # (B, C, H, W) float, −1 … 1
-    targets: Tensor  # (B, K) float, what share of the image is of which class; rows sum to 1
-    posed: Tensor | None = None  # (P, C, H, W), turned or mirrored (data/poses.py); None: no such task
-    pose_labels: Tensor | None = None  # (P,) int64, class and pose in one number
-
-
-class Mixing(NamedTuple):
-    """Which rows of a batch are mixed into features that lie between two classes: a + s·(b − a)."""
-
-    first: Tensor  # (M,) int64, positions a
-    second: Tensor  # (M,) int64, positions b
-    share: Tensor  # (M, 1) float, s
-
-    def of(self, rows: Tensor) -> Tensor:
-        """Return the mixtures (M, F) of the rows (B, F)."""
-        return torch.lerp(rows[self.first], rows[self.second], self.share.to(rows.dtype))
-
-
-class DiscriminatorBatch(NamedTuple):
-    """What the model discriminator learns from in one step: reals, and three kinds of what is none."""
-
-    reals: Tensor  # (R, C, H, W) float, −1 … 1
-    fakes: Tensor  # (M, C, H, W), the GAN's
-    outliers: Tensor  # (P, C, H, W), made of known images; P may be 0
-    mixing: Mixing  # of rows of `reals`, into features between two classes; may name none
-
-
-class Outputs(NamedTuple):
-    """What EuiNet's one forward pass gives (a named tuple, so that torch.export and Fabric see into it)."""
-
-    class_logits: Tensor  # (B, K), before any temperature
-    disc_logits: Tensor  # (B,), h = sigmoid(disc_logits): 0 real … 1 fake
-    features: Tensor  # (B, F), what the classifier reads: the trunk's last stage
-    pose_logits: Tensor | None = None  # (P, K·8), in training only
-
-
 @dataclass(frozen=True)
 class Decision:
     """EuiNet's answer for N images: a class or "none of these", and why.
@@ -160,11 +115,11 @@ class Decision:
     """
 
     labels: IntArray  # (N,), 0 … K−1 or REJECT
-    ood_score: FloatArray  # (N,)
-    scores: FloatArray  # (N, K+1)
-    probabilities: FloatArray  # (N, K+1), softmax of `scores`; column 0 is "none of these"
-    disc_score: FloatArray  # (N,), h before scaling, 0 … 1
-    threshold: FloatArray  # (N,) of the image's `ood_score`; 0 where nothing was calibrated
+    ood_score: Float32Array  # (N,)
+    scores: Float32Array  # (N, K+1)
+    probabilities: Float32Array  # (N, K+1), softmax of `scores`; column 0 is "none of these"
+    disc_score: Float32Array  # (N,), h before scaling, 0 … 1
+    threshold: Float32Array  # (N,) of the image's `ood_score`; 0 where nothing was calibrated
 
     @property
     def classifier_labels(self) -> IntArray:
@@ -179,7 +134,7 @@ class DetectorResult:
 
     name: str  # for example "EuiNet", "vanilla ODIN"
     description: str  # one sentence: what the score is and how its threshold was set
-    ood_score: FloatArray  # (N,), higher = more out-of-distribution
+    ood_score: Float32Array  # (N,), higher = more out-of-distribution
     threshold: float  # an image is rejected when ood_score > threshold
     auroc: float
     fpr95: float
@@ -196,11 +151,11 @@ class EvaluationRecord:
     known_classes: tuple[int, ...]  # the data set's own numbers
     unknown_classes: tuple[int, ...]
     unknown_names: tuple[str, ...]
-    images: Tensor  # (N, C, H, W) uint8, test images
+    images: PixelArray  # (N, C, H, W), test images
     labels: IntArray  # (N,), 0 … K−1, or negative for an unknown class
     decision: Decision  # EuiNet's, on the test images
     detectors: tuple[DetectorResult, ...]  # EuiNet first, then its parts and the baselines
-    fakes: FloatArray  # (M, C, H, W), −1 … 1, the generator's last samples
+    fakes: Float32Array  # (M, C, H, W), −1 … 1, the generator's last samples
     metrics: dict[str, object]  # the contents of metrics.json
     history: tuple[dict[str, float], ...]  # the training log: "step", "epoch", losses
     settings: dict[str, object]  # the preset, as nested plain values

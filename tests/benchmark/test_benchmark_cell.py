@@ -20,11 +20,11 @@ from euinet.benchmark.store import cell_folder, read_result
 from euinet.data.split.holdout import hold_out_known_class
 from euinet.detectors import own
 from euinet.judging import evaluate
-from euinet.judging.evaluate import euinet_decision
 from euinet.presets import Preset
 from euinet.records import Dataset, LabelledImages, Split
 from euinet.scoring import joint
 from euinet.scoring.baselines import threshold_accepting
+from euinet.scoring.comparison import euinet_decision
 from euinet.scoring.inference import raw_scores
 from euinet.trained.model import load_model
 

@@ -10,16 +10,16 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 
 from euinet.data.sets import sources, ways
 from euinet.records import Dataset, LabelledImages
 
 
-def idx_content(values: torch.Tensor) -> bytes:
+def idx_content(values: np.ndarray) -> bytes:
     header = bytes([0, 0, 8, values.ndim]) + struct.pack(f">{values.ndim}I", *values.shape)
-    return header + values.to(torch.uint8).numpy().tobytes()
+    return header + values.astype(np.uint8).tobytes()
 
 
 class SmallServer:
@@ -64,12 +64,12 @@ def server(tmp_path: Path) -> Iterator[SmallServer]:
 @pytest.fixture
 def idx_files() -> dict[str, bytes]:
     """Raw contents of a 12-image MNIST, by file name."""
-    generator = torch.Generator().manual_seed(0)
-    labels = torch.arange(12) % 3
+    rng = np.random.default_rng(0)
+    labels = np.arange(12) % 3
     return {
-        "train-images-idx3-ubyte": idx_content(torch.randint(0, 256, (12, 28, 28), generator=generator)),
+        "train-images-idx3-ubyte": idx_content(rng.integers(0, 256, (12, 28, 28))),
         "train-labels-idx1-ubyte": idx_content(labels),
-        "t10k-images-idx3-ubyte": idx_content(torch.randint(0, 256, (6, 28, 28), generator=generator)),
+        "t10k-images-idx3-ubyte": idx_content(rng.integers(0, 256, (6, 28, 28))),
         "t10k-labels-idx1-ubyte": idx_content(labels[:6]),
     }
 
@@ -96,11 +96,11 @@ def no_way(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def four_classes() -> Dataset:
     """Classes "0" … "3" with 25 training and 5 test images each; no two images are alike."""
-    generator = torch.Generator().manual_seed(1)
+    rng = np.random.default_rng(1)
 
     def part(images_a_class: int) -> LabelledImages:
         count = 4 * images_a_class
-        images = torch.randint(0, 256, (count, 1, 16, 16), generator=generator, dtype=torch.uint8)
-        return LabelledImages(images, torch.arange(count) % 4)
+        images = rng.integers(0, 256, (count, 1, 16, 16), dtype=np.uint8)
+        return LabelledImages(images, np.arange(count) % 4)
 
     return Dataset("four", ("0", "1", "2", "3"), part(25), part(5))

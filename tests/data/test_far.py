@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import gzip
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from torchvision.datasets import EMNIST, ImageFolder
 
+from euinet.data.far.idx import EMNIST_CLASSES
 from euinet.data.far.letters import LETTERS, text_fonts
 from euinet.data.far.sets import FAR_NAMES, GENERATED_NAMES, FarSet, fit, load_far
 from euinet.data.sets.datasets import load_dataset
@@ -38,7 +39,7 @@ def save_images(folder: Path, *shapes: tuple[int, ...], suffix: str = ".png") ->
 
 def test_a_data_sets_name_gives_its_test_images_with_their_classes() -> None:
     far, test = load_far("digits", 1, 28), load_dataset("digits").test
-    assert torch.equal(far.images, test.images)
+    assert np.array_equal(far.images, test.images)
     assert far.labels == tuple(str(label) for label in test.labels.tolist())
     assert (far.name, far.remark) == ("digits", None)
 
@@ -46,21 +47,21 @@ def test_a_data_sets_name_gives_its_test_images_with_their_classes() -> None:
 def test_uniform_noise_has_every_value_as_often() -> None:
     far = load_far("noise-uniform", 1, 16)
     assert far.images.shape == (10_000, 1, 16, 16)
-    shares = torch.bincount(far.images.flatten().long(), minlength=256) / far.images.numel()
+    shares = np.bincount(far.images.ravel(), minlength=256) / far.images.size
     assert shares.min() > 0.9 / 256
     assert shares.max() < 1.1 / 256
     assert far.labels is None
-    assert torch.equal(far.images, load_far("noise-uniform", 1, 16).images)
+    assert np.array_equal(far.images, load_far("noise-uniform", 1, 16).images)
 
 
 def test_gaussian_noise_is_clipped_at_half_a_deviation() -> None:
     # mean 0.5, variance 1: below 0 lies Φ(−0.5) = 30.85 %, above 1 as much
     images = load_far("noise-gaussian", 3, 8).images
     assert images.shape == (10_000, 3, 8, 8)
-    black, white = (float((images == value).float().mean()) for value in (0, 255))
+    black, white = (float((images == value).mean()) for value in (0, 255))
     assert black == pytest.approx(0.3085, abs=0.003)
     assert white == pytest.approx(0.3085, abs=0.003)
-    assert not torch.equal(images[0], images[500])  # a new draw in each part
+    assert not np.array_equal(images[0], images[500])  # a new draw in each part
 
 
 def test_letters_are_ten_classes_in_every_text_font() -> None:
@@ -72,26 +73,32 @@ def test_letters_are_ten_classes_in_every_text_font() -> None:
     assert far.labels is not None
     assert len(far.images) == 24 * len(LETTERS) * len(names) == len(far.labels)
     assert all(far.labels.count(letter) == 24 * len(names) for letter in "ABCDEFGHIJ")
-    assert len(far.images.flatten(1).unique(dim=0)) == len(far.images)
-    assert torch.equal(far.images, load_far("letters", 1, 28).images)
+    assert len(np.unique(far.images, axis=0)) == len(far.images)
+    assert np.array_equal(far.images, load_far("letters", 1, 28).images)
+
+
+def test_letters_without_matplotlib_name_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(UsageError, match=r"letters needs the package matplotlib, .*'euinet\[train\]'"):
+        load_far("letters", 1, 28)
 
 
 def test_letters_look_like_mnist_and_like_letters() -> None:
     far = load_far("letters", 1, 28)
-    strokes = far.images.float() / 255
-    assert (strokes.amax(dim=(1, 2, 3)) > 0.5).all()  # white strokes …
+    strokes = far.images / 255
+    assert (strokes.max(axis=(1, 2, 3)) > 0.5).all()  # white strokes …
     assert strokes.mean() < 0.2  # … on black
-    assert (far.images.amax(dim=3) > 0).sum(dim=2).min() >= 10  # pixels of height
+    assert (far.images.max(axis=3) > 0).sum(axis=2).min() >= 10  # pixels of height
     labels = np.array(far.labels)
-    means = {letter: strokes[torch.from_numpy(labels == letter)].mean(dim=0) for letter in "HI"}
+    means = {letter: strokes[labels == letter].mean(axis=0) for letter in "HI"}
     # an H has two uprights with a gap between, an I one in the middle
     assert means["H"][0, 9, 12:16].mean() < 0.5 * means["I"][0, 9, 12:16].mean()
 
 
 def test_letters_are_whole() -> None:
     """The same letter at its six places has the same ink; where it were cut off, it would have less."""
-    ink = load_far("letters", 1, 28).images.long().sum(dim=(1, 2, 3)).view(-1, 6)
-    assert torch.equal(ink, ink[:, :1].expand(-1, 6))
+    ink = load_far("letters", 1, 28).images.sum(axis=(1, 2, 3)).reshape(-1, 6)
+    assert (ink == ink[:, :1]).all()
 
 
 # --- files ---------------------------------------------------------------------------------------
@@ -103,7 +110,7 @@ def test_an_idx_file_is_known_by_its_content(tmp_path: Path, packed: bool) -> No
     path = tmp_path / "anything"
     path.write_bytes(gzip.compress(idx(pixels)) if packed else idx(pixels))
     far = load_far(str(path), 1, 28)
-    assert far.images.numpy().tolist() == pixels[:, None].tolist()
+    assert far.images.tolist() == pixels[:, None].tolist()
     assert (far.name, far.labels, far.remark) == (str(path), None, None)
 
 
@@ -112,10 +119,10 @@ def test_transpose_turns_rows_into_columns(tmp_path: Path) -> None:
     path = tmp_path / "images"
     path.write_bytes(idx(pixels))
     far = load_far(f"{path}:transpose", 1, 28)
-    assert far.images[:, 0].numpy().tolist() == pixels.transpose(0, 2, 1).tolist()
+    assert far.images[:, 0].tolist() == pixels.transpose(0, 2, 1).tolist()
     assert far.remark == "every image transposed"
     (tmp_path / "images:transpose").write_bytes(idx(pixels[:1]))  # a file of that very name comes first
-    assert load_far(f"{path}:transpose", 1, 28).images[0, 0].numpy().tolist() == pixels[0].tolist()
+    assert load_far(f"{path}:transpose", 1, 28).images[0, 0].tolist() == pixels[0].tolist()
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
@@ -130,14 +137,14 @@ def test_an_array_may_have_its_channels_at_either_end(
     path = tmp_path / f"images{suffix}"
     np.save(path, array) if suffix == ".npy" else np.savez(path, array)
     far = load_far(str(path), channels, 16)
-    assert far.images.numpy().tolist() == wanted.tolist()
+    assert far.images.tolist() == wanted.tolist()
     assert far.remark is None
 
 
 def test_a_single_image_is_a_far_set(tmp_path: Path) -> None:
     (path,) = save_images(tmp_path, (28, 28))
     far = load_far(str(path), 1, 28)
-    assert far.images.numpy().tolist() == [[some_pixels(28, 28).tolist()]]
+    assert far.images.tolist() == [[some_pixels(28, 28).tolist()]]
 
 
 @pytest.mark.parametrize(
@@ -220,14 +227,14 @@ def test_a_folder_of_images_goes_to_any_depth_and_keeps_its_folders_names(tmp_pa
     (root / "notes.txt").write_text("no image")
     far = load_far(str(root), 1, 28)
     assert far.labels == ("", "Greek/alpha", "b", "b")
-    assert far.images[3, 0].numpy().tolist() == some_pixels(28, 28, seed=1).tolist()
+    assert far.images[3, 0].tolist() == some_pixels(28, 28, seed=1).tolist()
     assert far.remark is None
 
 
 def test_a_folders_images_are_read_as_a_predictions_are(tmp_path: Path) -> None:
     paths = save_images(tmp_path / "far", (28, 28), (60, 40, 3), (20, 30))
     far = load_far(str(tmp_path / "far"), 1, 28)
-    assert torch.equal(far.images, torch.stack([read_image(path, 28, 1) for path in paths]))
+    assert np.array_equal(far.images, np.stack([read_image(path, 28, 1) for path in paths]))
     assert far.remark == (
         "2 of 3 images were brought to 1 × 28 × 28 (channels, height, width): shorter side resized, "
         "centre cropped"
@@ -276,7 +283,7 @@ def test_a_folder_as_torchvision_lays_it_down_gives_its_test_images(tmp_path: Pa
         gzip.compress(idx(np.array([0, 9, 3], np.uint8)))
     )
     far = load_far(str(folder), 1, 28)
-    assert far.images[:, 0].numpy().tolist() == pixels.tolist()
+    assert far.images[:, 0].tolist() == pixels.tolist()
     assert far.labels == ("o", "wo", "tsu")  # not "0", "9", "3": no digit is meant
 
 
@@ -290,16 +297,19 @@ def test_labels_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
             load_far(str(folder), 1, 28)
 
 
+def test_emnists_classes_are_those_that_torchvision_has() -> None:
+    assert {kind: list(names) for kind, names in EMNIST_CLASSES.items()} == EMNIST.classes_split_dict
+
+
 def test_emnists_files_have_their_own_classes_and_stand_upright_when_transposed(tmp_path: Path) -> None:
     raw = tmp_path / "EMNIST" / "raw"
     raw.mkdir(parents=True)
     pixels, labels = some_pixels(2, 28, 28), np.array([1, 26], np.uint8)
     (raw / "emnist-letters-test-images-idx3-ubyte").write_bytes(idx(pixels))
     (raw / "emnist-letters-test-labels-idx1-ubyte").write_bytes(idx(labels))
-    assert EMNIST.classes_split_dict["letters"][26] == "z"
     far = load_far(f"{tmp_path / 'EMNIST'}:transpose", 1, 28)
     assert far.labels == ("a", "z")
-    assert far.images[0, 0].numpy().tolist() == pixels[0].T.tolist()
+    assert far.images[0, 0].tolist() == pixels[0].T.tolist()
     plain = load_far(str(raw / "emnist-letters-test-images-idx3-ubyte"), 1, 28)
     assert plain.remark is not None
     assert "transposed, and :transpose after the path turns them" in plain.remark
@@ -314,19 +324,19 @@ def test_emnists_files_have_their_own_classes_and_stand_upright_when_transposed(
 
 def test_another_size_and_other_channels_are_conformed_with_a_remark() -> None:
     far, test = load_far("digits", 3, 32), load_dataset("digits").test
-    assert torch.equal(far.images, conform(test.images, 3, 32))
+    assert np.array_equal(far.images, conform(test.images, 3, 32))
     assert far.remark == "brought from 1 × 28 × 28 to 3 × 32 × 32 (channels, height, width)"
 
 
 def test_the_middle_square_of_an_oblong_image_is_kept() -> None:
-    image = torch.zeros(1, 1, 8, 14, dtype=torch.uint8)
-    image[..., 3:11] = torch.arange(64).view(8, 8)
+    image = np.zeros((1, 1, 8, 14), np.uint8)
+    image[..., 3:11] = np.arange(64).reshape(8, 8)
     fitted, remark = fit(image, 1, 8)
-    assert fitted[0, 0].tolist() == torch.arange(64).view(8, 8).tolist()
+    assert fitted[0, 0].tolist() == np.arange(64).reshape(8, 8).tolist()
     assert remark is not None
     assert remark.endswith("after cropping the middle square")
-    upright, _ = fit(image.transpose(2, 3), 1, 8)
-    assert upright[0, 0].tolist() == torch.arange(64).view(8, 8).T.tolist()
+    upright, _ = fit(image.swapaxes(2, 3), 1, 8)
+    assert upright[0, 0].tolist() == np.arange(64).reshape(8, 8).T.tolist()
 
 
 def test_dark_on_light_stays_dark_on_light(tmp_path: Path) -> None:
@@ -335,11 +345,11 @@ def test_dark_on_light_stays_dark_on_light(tmp_path: Path) -> None:
 
 
 def test_a_part_of_a_set_keeps_its_labels_beside_its_images() -> None:
-    images = torch.arange(3, dtype=torch.uint8).view(3, 1, 1, 1)
-    part = FarSet("abc", images, ("a", "b", "c"), "first").where(torch.tensor([True, False, True]), "second")
+    images = np.arange(3, dtype=np.uint8).reshape(3, 1, 1, 1)
+    part = FarSet("abc", images, ("a", "b", "c"), "first").where(np.array([True, False, True]), "second")
     assert part.images.flatten().tolist() == [0, 2]
     assert (part.labels, part.remark) == (("a", "c"), "first; second")
-    assert FarSet("x", images, None).where(torch.tensor([True] * 3), "r").labels is None
+    assert FarSet("x", images, None).where(np.array([True] * 3), "r").labels is None
 
 
 def test_every_generated_name_is_listed() -> None:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 
+import numpy as np
 import pytest
-import torch
 
 from euinet.data.split.holdout import hold_out_classes, hold_out_known_class, pseudo_dataset, split_dataset
 from euinet.data.split.leaks import verify_split
@@ -26,7 +26,7 @@ def with_part(split, part, images=None, labels=None, positions=None):
 
 
 def every_image(part):
-    return {image.numpy().tobytes() for image in part.images}
+    return {image.tobytes() for image in part.images}
 
 
 def test_parts_hold_what_they_promise(four_classes):
@@ -34,12 +34,12 @@ def test_parts_hold_what_they_promise(four_classes):
     assert (split.known_classes, split.unknown_classes) == ((1, 2, 3), (0,))
     assert (split.class_names, split.unknown_names) == (("1", "2", "3"), ("0",))
     # Of 25 images a known class: a fifth, two fifths, the rest.
-    assert split.validation.labels.bincount().tolist() == [5, 5, 5]
-    assert split.calibration.labels.bincount().tolist() == [10, 10, 10]
-    assert split.train.labels.bincount().tolist() == [10, 10, 10]
+    assert np.bincount(split.validation.labels).tolist() == [5, 5, 5]
+    assert np.bincount(split.calibration.labels).tolist() == [10, 10, 10]
+    assert np.bincount(split.train.labels).tolist() == [10, 10, 10]
     # Known label k is class k + 1 here; digit 0 held out is −1, never 0.
     assert split.test.labels.tolist() == [-1, 0, 1, 2] * 5
-    assert torch.equal(split.test.images, four_classes.test.images)
+    assert np.array_equal(split.test.images, four_classes.test.images)
 
 
 def test_no_image_is_in_two_parts_and_no_unknown_one_in_any(four_classes):
@@ -54,8 +54,8 @@ def test_no_image_is_in_two_parts_and_no_unknown_one_in_any(four_classes):
 def test_the_seed_decides(four_classes):
     first, again, other = (hold_out_classes(four_classes, [0], seed=seed) for seed in (5, 5, 6))
     for part in TRAINING_SIDE:
-        assert torch.equal(getattr(first.positions, part), getattr(again.positions, part))
-        assert not torch.equal(getattr(first.positions, part), getattr(other.positions, part))
+        assert np.array_equal(getattr(first.positions, part), getattr(again.positions, part))
+        assert not np.array_equal(getattr(first.positions, part), getattr(other.positions, part))
 
 
 def test_other_held_out_classes_do_not_move_an_image(four_classes):
@@ -69,7 +69,7 @@ def test_other_held_out_classes_do_not_move_an_image(four_classes):
 def test_nothing_held_out_leaves_every_class_known(four_classes):
     split = hold_out_classes(four_classes, [])
     assert split.unknown_classes == ()
-    assert torch.equal(split.test.labels, four_classes.test.labels)
+    assert np.array_equal(split.test.labels, four_classes.test.labels)
 
 
 def test_several_unknown_classes_have_labels_of_their_own(four_classes):
@@ -118,7 +118,7 @@ def test_contradictions_are_refused(four_classes):
 def test_each_part_gets_an_image_of_each_known_class_or_says_how_many_it_needs(four_classes):
     def with_images_of_class_3(count):
         train = four_classes.train
-        kept = (train.labels != 3) | (torch.arange(len(train)) < 4 * count)
+        kept = (train.labels != 3) | (np.arange(len(train)) < 4 * count)
         return Dataset("few", four_classes.class_names, train.where(kept), four_classes.test)
 
     split = hold_out_classes(with_images_of_class_3(3), [0])
@@ -132,13 +132,13 @@ def test_each_part_gets_an_image_of_each_known_class_or_says_how_many_it_needs(f
 
 def test_an_unknown_image_under_a_known_label_is_caught(four_classes):
     split = hold_out_classes(four_classes, [0])
-    unknown = torch.nonzero(four_classes.train.labels == 0).flatten()[:2]
+    unknown = np.flatnonzero(four_classes.train.labels == 0)[:2]
     leaked = with_part(
         split,
         "calibration",
-        torch.cat([split.calibration.images, four_classes.train.images[unknown]]),
-        torch.cat([split.calibration.labels, torch.tensor([1, 1])]),
-        torch.cat([split.positions.calibration, unknown]),
+        np.concatenate([split.calibration.images, four_classes.train.images[unknown]]),
+        np.concatenate([split.calibration.labels, np.array([1, 1])]),
+        np.concatenate([split.positions.calibration, unknown]),
     )
     with pytest.raises(SplitLeakError, match="calibration has 2 images of the unknown class '0'"):
         verify_split(leaked, four_classes)
@@ -147,7 +147,7 @@ def test_an_unknown_image_under_a_known_label_is_caught(four_classes):
 @pytest.mark.parametrize("part", TRAINING_SIDE)
 def test_an_unknown_image_under_a_false_position_is_caught(four_classes, part):
     split = hold_out_classes(four_classes, [0])
-    images = getattr(split, part).images.clone()
+    images = getattr(split, part).images.copy()
     images[0] = four_classes.train.images[four_classes.train.labels == 0][0]
     with pytest.raises(SplitLeakError, match=f"{part} has 1 image in the place of class '.'"):
         verify_split(with_part(split, part, images=images), four_classes)
@@ -160,9 +160,9 @@ def test_a_shared_image_is_caught(four_classes, first, second):
     leaked = with_part(
         split,
         second,
-        torch.cat([old.images, taken.images[:1]]),
-        torch.cat([old.labels, taken.labels[:1]]),
-        torch.cat([getattr(split.positions, second), getattr(split.positions, first)[:1]]),
+        np.concatenate([old.images, taken.images[:1]]),
+        np.concatenate([old.labels, taken.labels[:1]]),
+        np.concatenate([getattr(split.positions, second), getattr(split.positions, first)[:1]]),
     )
     its_class = split.class_names[taken.labels[0]]
     with pytest.raises(SplitLeakError, match=f"{first} and {second} share 1 image of class '{its_class}'"):
@@ -172,7 +172,7 @@ def test_a_shared_image_is_caught(four_classes, first, second):
 @pytest.mark.parametrize("part", [*TRAINING_SIDE, "test"])
 def test_a_tampered_label_is_caught(four_classes, part):
     split = hold_out_classes(four_classes, [0])
-    labels = getattr(split, part).labels.clone()
+    labels = getattr(split, part).labels.copy()
     # The first test image is of the unknown class "0"; it becomes known label 0.
     its_class = "0" if part == "test" else split.class_names[labels[0]]
     labels[0] = (labels[0] + 1) % 3
@@ -185,7 +185,7 @@ def test_positions_must_fit_the_part_and_the_data_set(four_classes):
     split = hold_out_classes(four_classes, [0])
     with pytest.raises(SplitLeakError, match=r"train has \d+ images but \d+ positions"):
         verify_split(with_part(split, "train", positions=split.positions.train[1:]), four_classes)
-    outside = split.positions.test.clone()
+    outside = split.positions.test.copy()
     outside[3] = 20
     with pytest.raises(SplitLeakError, match="test has 1 image from outside the data set"):
         verify_split(with_part(split, "test", positions=outside), four_classes)
@@ -248,5 +248,5 @@ def test_asking_twice_changes_nothing() -> None:
 def test_a_preset_parts_a_data_set_by_the_images_that_are_known(four_classes: Dataset) -> None:
     split = split_dataset(four_classes, [0], settings(fewest_validation=6, fewest_calibration=9), 0)
     # 3 × 25 known images: 6/75 = 0.08 of each 25 are 2, 9/75 = 0.12 are 3
-    assert split.validation.labels.bincount().tolist() == [2, 2, 2]
-    assert split.calibration.labels.bincount().tolist() == [3, 3, 3]
+    assert np.bincount(split.validation.labels).tolist() == [2, 2, 2]
+    assert np.bincount(split.calibration.labels).tolist() == [3, 3, 3]

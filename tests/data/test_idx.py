@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import gzip
 
+import numpy as np
 import pytest
-import torch
 
 from euinet.data.sets.idx import read_idx, read_labelled_images
 from euinet.errors import DataError
@@ -19,7 +19,7 @@ def test_an_idx_pair_gives_images_and_labels(tmp_path):
     found = read_labelled_images(tmp_path / "images", tmp_path / "labels.gz")
     assert found.images.tolist() == [[[[1, 2, 3]]], [[[253, 254, 255]]]]
     assert found.labels.tolist() == [7, 0]
-    assert found.labels.dtype == torch.int64
+    assert found.labels.dtype == np.int64
 
 
 @pytest.mark.parametrize(

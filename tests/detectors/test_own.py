@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.utils.data import ConcatDataset, Dataset, TensorDataset
 
+from euinet.answers import REJECT
 from euinet.detectors import Subject
 from euinet.detectors.own import (
     EuiNetDetector,
@@ -23,14 +24,14 @@ from euinet.detectors.own import (
     StandardisedLogit,
 )
 from euinet.detectors.passes import ImageBatches
-from euinet.judging.evaluate import euinet_decision
-from euinet.model.card import LogitRange
 from euinet.networks import to_network_range
 from euinet.networks.discriminators import GanDiscriminatorOutputs
-from euinet.records import REJECT, LabelledImages, Outputs
+from euinet.networks.records import Outputs
+from euinet.records import LabelledImages
 from euinet.scoring.baselines import ClassifierOnly
+from euinet.scoring.comparison import euinet_decision
 from euinet.scoring.inference import raw_scores
-from euinet.scoring.threshold import fit_logit_range
+from euinet.scoring.threshold import LogitRange, fit_logit_range
 
 CPU = torch.device("cpu")
 

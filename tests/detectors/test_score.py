@@ -27,8 +27,8 @@ from euinet.detectors.parts import Parts
 from euinet.detectors.passes import ImageBatches
 from euinet.detectors.reads import FittedOn
 from euinet.errors import TrainingError, UsageError
-from euinet.judging.evaluate import euinet_decision
 from euinet.networks import to_network_range
+from euinet.scoring.comparison import euinet_decision
 
 CPU = torch.device("cpu")
 

@@ -22,12 +22,12 @@ from euinet.data.split.holdout import hold_out_classes
 from euinet.detectors import Subject, score_detectors
 from euinet.detectors.parts import Parts
 from euinet.errors import StorageError, UsageError
-from euinet.judging.evaluate import euinet_decision
 from euinet.networks import to_network_range
 from euinet.networks.backbone import BackboneTrunk, load_backbone_weights
 from euinet.networks.euinet import EuiNet
 from euinet.presets import ModelSettings, Preset, get_preset
 from euinet.records import Dataset, LabelledImages, Split
+from euinet.scoring.comparison import euinet_decision
 from euinet.scoring.inference import raw_scores, remember
 from euinet.scoring.threshold import fit_logit_range
 from euinet.trained.model import Model, ModelCard, load_model, save_model

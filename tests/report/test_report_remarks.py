@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from euinet.records import REJECT, Decision, EvaluationRecord
+from euinet.answers import REJECT
+from euinet.records import Decision, EvaluationRecord
 from euinet.report import EUINET_REPORT
 from euinet.report.remarks import accuracy_verdict, extra_remarks, figure_remarks, remark_accuracy
 from euinet.report.remarks_labels import (

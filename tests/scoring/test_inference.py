@@ -12,8 +12,8 @@ from euinet.model.card import LogitRange
 from euinet.networks import to_network_range
 from euinet.networks.discriminators import GanDiscriminator
 from euinet.networks.euinet import EuiNet
+from euinet.networks.records import Outputs
 from euinet.presets import ModelSettings, ScoringSettings
-from euinet.records import Outputs
 from euinet.scoring.baselines import gan_discriminator_scores, vanilla_odin_scores
 from euinet.scoring.inference import BATCH, decide_from_scores, in_batches, raw_scores
 from euinet.scoring.threshold import RawScores

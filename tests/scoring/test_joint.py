@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from euinet.records import REJECT
+from euinet.answers import REJECT
 from euinet.scoring.joint import active_threshold, apply_temperature, decide, joint_ood_score, joint_scores
 
 

@@ -13,12 +13,12 @@ from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 
 from euinet.errors import StorageError, TrainingError, UsageError
-from euinet.judging.evaluate import euinet_decision
 from euinet.model.names import CONFIG_FILE, WEIGHTS_FILE
 from euinet.networks import to_network_range
 from euinet.networks.euinet import EuiNet
 from euinet.presets import Preset, get_preset
 from euinet.records import Split
+from euinet.scoring.comparison import euinet_decision
 from euinet.scoring.inference import raw_scores
 from euinet.scoring.threshold import fit_logit_range
 from euinet.trained.model import (

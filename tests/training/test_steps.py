@@ -11,8 +11,9 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from euinet.networks import to_network_range
+from euinet.networks.records import Mixing
 from euinet.presets import Preset
-from euinet.records import Batch, DiscriminatorBatch, Mixing, Split
+from euinet.records import Split
 from euinet.scoring.joint import apply_temperature
 from euinet.training.loop import train
 from euinet.training.objectives import (
@@ -23,6 +24,7 @@ from euinet.training.objectives import (
     generator_loss,
 )
 from euinet.training.players import Players, build_players
+from euinet.training.records import Batch, DiscriminatorBatch
 from euinet.training.steps import fake_weights, frozen, gan_step, joint_step, joint_step_with_outliers
 
 MakePreset = Callable[..., Preset]

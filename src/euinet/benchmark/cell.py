@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 from lightning_fabric import Fabric
-from torch import Tensor
 
+from euinet.answers import FloatArray, IntArray, PixelArray
 from euinet.benchmark.measures import VALIDATION, CellScores, measure
 from euinet.benchmark.networks import CellNetworks, cell_networks, drop_checkpoint
 from euinet.benchmark.plan import Cell
@@ -29,9 +29,9 @@ from euinet.data.split.holdout import pseudo_dataset, split_dataset
 from euinet.data.split.leaks import verify_split
 from euinet.detectors import Subject, score_detectors
 from euinet.errors import TrainingError
-from euinet.judging.evaluate import euinet_decision
 from euinet.judging.metrics import closed_set_accuracy
-from euinet.records import Dataset, Decision, FloatArray, IntArray, Split
+from euinet.records import Dataset, Decision, Split
+from euinet.scoring.comparison import euinet_decision
 from euinet.system.files import write_atomically
 from euinet.system.lock import PATIENCE, sole_user
 
@@ -62,7 +62,7 @@ def _finish_cell(
     far_sets = {name: materials.far_for(cell, name) for name in sets}
     far_images = {name: far.images for name, far in far_sets.items()}
     decision, scored = score_cell(networks, split, names, far_images)
-    labels = split.test.labels.numpy()
+    labels = split.test.labels
     rows = measure(scored, labels, names, 1 - cell.preset.scoring.known_rejected)
 
     _write_scores(folder / SCORES_FILE, decision, labels)
@@ -83,7 +83,7 @@ def split_of(cell: Cell, dataset: Dataset) -> tuple[Split, Dataset]:
 
 
 def score_cell(
-    networks: CellNetworks, split: Split, detectors: tuple[str, ...], far_images: Mapping[str, Tensor]
+    networks: CellNetworks, split: Split, detectors: tuple[str, ...], far_images: Mapping[str, PixelArray]
 ) -> tuple[Decision, CellScores]:
     """Score the validation, test and far images with every detector; EuiNet's decision comes with it.
 
@@ -147,7 +147,7 @@ def _result(
     rows: tuple[Row, ...],
     far_sets: Mapping[str, FarSet],
 ) -> CellResult:
-    labels = split.test.labels.numpy()
+    labels = split.test.labels
     facts = networks.model.card.metrics
     names = work.class_names
     return CellResult(

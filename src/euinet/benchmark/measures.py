@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from euinet.answers import FloatArray, IntArray
 from euinet.benchmark.results import OWN, TEST, Row
 from euinet.judging.metrics import decide_at, detection_metrics, id_accuracy, ood_accuracy, oscr
-from euinet.records import FloatArray, IntArray
 from euinet.scoring.baselines import threshold_accepting
 
 VALIDATION = "validation"

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from torch import Tensor
 
+from euinet.answers import FloatArray, IntArray, PixelArray
 from euinet.benchmark.cell import read_scores, split_of
 from euinet.benchmark.plan import Cell
 from euinet.benchmark.results import OWN, TEST, CellResult
 from euinet.benchmark.store import cell_folder
 from euinet.benchmark.study import Study
 from euinet.benchmark.tables import class_rows
-from euinet.records import Dataset, FloatArray, IntArray, unknown_label
+from euinet.records import Dataset, unknown_label
 from euinet.report.style import (
     INK,
     KNOWN,
@@ -40,7 +40,7 @@ class ScoredCell:
     """The test images of one cell with EuiNet's scores."""
 
     result: CellResult
-    images: Tensor  # (N, C, H, W) uint8
+    images: PixelArray  # (N, C, H, W)
     ood_score: FloatArray  # (N,), positive: rejected
     labels: IntArray  # (N,), negative = unknown
     class_names: Sequence[str]  # by label ≥ 0
@@ -103,7 +103,7 @@ def _draw_row(
     axes.set_title(title, loc="left", fontsize=9, color=colour)
     axes.set_axis_off()
     for place, position in enumerate(positions):
-        picture = judged.images[int(position)].numpy().transpose(1, 2, 0) / 255  # (H, W, C)
+        picture = judged.images[int(position)].transpose(1, 2, 0) / 255  # (H, W, C)
         picture = picture if picture.shape[2] == 3 else picture[:, :, 0]
         axes.imshow(picture, cmap="gray", vmin=0, vmax=1, extent=(place + 0.05, place + 0.95, 0.95, 0.05))
         label = int(judged.labels[position])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-import torch
+import numpy as np
 
 from euinet.data.split.holdout import hold_out_classes, split_dataset
 from euinet.errors import UsageError
@@ -123,7 +123,7 @@ def _outline(dataset: Dataset) -> Dataset:
     """Return the data set with one black pixel an image: to plan, the labels are enough."""
 
     def without_pixels(images: LabelledImages) -> LabelledImages:
-        return LabelledImages(torch.zeros(len(images), 1, 1, 1, dtype=torch.uint8), images.labels)
+        return LabelledImages(np.zeros((len(images), 1, 1, 1), np.uint8), images.labels)
 
     return Dataset(
         dataset.name, dataset.class_names, without_pixels(dataset.train), without_pixels(dataset.test)

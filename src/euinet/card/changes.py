@@ -17,6 +17,9 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as tv
 
+from euinet.answers import PixelArray
+from euinet.networks import as_tensor
+
 _CHUNK = 250  # images changed at a time: in between some are float32
 _SMALL = 28  # pixels a side for which the strengths were chosen
 
@@ -30,20 +33,20 @@ class Strength:
     label: str  # with its unit
     ways: tuple[Way, ...]
 
-    def apply(self, images: Tensor, seed: int) -> Tensor:
+    def apply(self, images: PixelArray, seed: int) -> PixelArray:
         """Return changed copies of uint8 images (N, C, H, W), the same for the same seed."""
         generator = torch.Generator().manual_seed(seed)
         lots = torch.randint(len(self.ways), (len(images),), generator=generator)
-        changed = torch.empty_like(images)
+        stored, changed = as_tensor(images), torch.empty(images.shape, dtype=torch.uint8)
         for number, way in enumerate(self.ways):
             for at in torch.nonzero(lots == number).flatten().split(_CHUNK):
                 if len(at):
-                    changed[at] = way(images[at], generator)
-        return changed
+                    changed[at] = way(stored[at], generator)
+        return changed.numpy()
 
-    def example(self, image: Tensor) -> Tensor:
+    def example(self, image: PixelArray) -> PixelArray:
         """Return one changed uint8 image (C, H, W), by the last of the ways (the darker, the paler one)."""
-        return self.ways[-1](image.unsqueeze(0), torch.Generator().manual_seed(0))[0]
+        return self.ways[-1](as_tensor(image[None]), torch.Generator().manual_seed(0))[0].numpy()
 
 
 @dataclass(frozen=True)

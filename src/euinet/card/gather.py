@@ -8,6 +8,7 @@ from typing import cast
 
 import numpy as np
 
+from euinet.answers import IntArray
 from euinet.card.groups import Group, Kind
 from euinet.data.far.noise import NOISE_IMAGES, NoiseKind, noise_images
 from euinet.data.far.sets import FarSet
@@ -16,7 +17,7 @@ from euinet.data.split.stratify import stratified_choice
 from euinet.errors import DataError
 from euinet.judging.material import judging_material
 from euinet.model.card import ModelCard
-from euinet.records import IntArray, Split, unknown_label
+from euinet.records import Split, unknown_label
 from euinet.system.notify import Notify
 
 NOISE = ("noise-uniform", "noise-gaussian")

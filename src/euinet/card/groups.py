@@ -6,16 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-from torch import Tensor
-
-from euinet.answers import Answers, IntArray
+from euinet.answers import Answers, BoolArray, IntArray, PixelArray
 
 Kind = Literal["known", "near", "far", "noise"]
 """near: classes of the same data set that the model was not taught; far: other sets; noise: random pixels."""
-
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +18,7 @@ class Group:
 
     kind: Kind
     name: str  # of the group: a far set's name, or what it is
-    images: Tensor  # (N, C, H, W) uint8
+    images: PixelArray  # (N, C, H, W)
     labels: IntArray  # (N,), 0 … K−1 in the model's order where known, else negative
     class_names: Mapping[int, str]  # by label
     available: int  # images there were to choose the N from

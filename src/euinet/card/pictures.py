@@ -7,7 +7,8 @@ import io
 from dataclasses import dataclass
 
 from PIL import Image
-from torch import Tensor
+
+from euinet.answers import PixelArray
 
 LARGEST = 128  # pixels a side that are kept
 SHOWN = 112  # CSS pixels a side
@@ -21,9 +22,9 @@ class Picture:
     pixelated: bool  # to be enlarged without smoothing: each pixel is one that the model saw
 
 
-def picture(image: Tensor) -> Picture:
+def picture(image: PixelArray) -> Picture:
     """Return a uint8 image (1 or 3, H, W) as a picture, shrunk where it is larger than LARGEST."""
-    array = image.cpu().permute(1, 2, 0).numpy()
+    array = image.transpose(1, 2, 0)
     opened = Image.fromarray(array[:, :, 0] if array.shape[2] != 3 else array)
     opened.thumbnail((LARGEST, LARGEST))
     buffer = io.BytesIO()

@@ -8,7 +8,6 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from euinet.report.tables import wilson_interval
 from euinet.report.wording import NBSP, NOT_AVAILABLE, percent
@@ -67,7 +66,7 @@ def to_plain(value: Any) -> Any:
         return value.to_plain()
     if is_dataclass(value) and not isinstance(value, type):
         entries = ((field.name, getattr(value, field.name)) for field in fields(value))
-        return {name: to_plain(entry) for name, entry in entries if not isinstance(entry, Tensor)}
+        return {name: to_plain(entry) for name, entry in entries if not _is_picture(entry)}
     if isinstance(value, Mapping):
         return {str(key): to_plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
@@ -77,3 +76,7 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def _is_picture(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype == np.uint8

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import Tensor
-
-from euinet.answers import Answers
+from euinet.answers import Answers, PixelArray
 from euinet.card.changes import Change, Strength, benign_changes
 from euinet.card.groups import Group
 from euinet.card.shares import Share
 from euinet.system.notify import Notify
+
+Predict = Callable[[PixelArray], Answers]
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +21,7 @@ class Changed:
     label: str  # the strength, with its unit
     rejected: Share
     own_class: Share  # the classifier's best class is still the image's own, rejected or not
-    example: Tensor  # (C, H, W) uint8, the first of the images, so changed
+    example: PixelArray  # (C, H, W), the first of the images, so changed
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class Stress:
         return max(pairs, key=lambda pair: pair[1].rejected.value or 0.0)
 
 
-def measure_stress(predict: Callable[[Tensor], Answers], known: Group, seed: int, notify: Notify) -> Stress:
+def measure_stress(predict: Predict, known: Group, seed: int, notify: Notify) -> Stress:
     """Return the answers' shares for known images (N, C, H, W) under each benign change."""
     changes = benign_changes(known.images.shape[-1])
     images = f"{len(known):,} known images"
@@ -59,7 +59,7 @@ def measure_stress(predict: Callable[[Tensor], Answers], known: Group, seed: int
     return Stress(unchanged, tuple(rows))
 
 
-def _row(predict: Callable[[Tensor], Answers], known: Group, change: Change, seed: int) -> ChangeRow:
+def _row(predict: Predict, known: Group, change: Change, seed: int) -> ChangeRow:
     def at(strength: Strength) -> Changed:
         example = strength.example(known.images[0])
         return _judge(predict, known, strength.label, strength.apply(known.images, seed), example)
@@ -68,7 +68,11 @@ def _row(predict: Callable[[Tensor], Answers], known: Group, change: Change, see
 
 
 def _judge(
-    predict: Callable[[Tensor], Answers], known: Group, label: str, images: Tensor, example: Tensor
+    predict: Predict,
+    known: Group,
+    label: str,
+    images: PixelArray,
+    example: PixelArray,
 ) -> Changed:
     answers = predict(images)
     own_class = Share.of(answers.best_classes == known.labels)

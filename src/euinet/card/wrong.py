@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
 
-from euinet.answers import FloatArray, IntArray
-from euinet.card.groups import AnsweredGroup, BoolArray
+from euinet.answers import BoolArray, FloatArray, IntArray, PixelArray
+from euinet.card.groups import AnsweredGroup
 
 SHOWN = 12
 
@@ -18,7 +17,7 @@ SHOWN = 12
 class WrongImage:
     """One image, what it is, and the answer it got."""
 
-    image: Tensor  # (C, H, W) uint8
+    image: PixelArray  # (C, H, W)
     truth: str  # class name, or the far set's name
     label: str | None  # the model's answer; None: none of these
     best_class: str  # the classifier's own choice, rejected or not

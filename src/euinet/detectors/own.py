@@ -15,8 +15,8 @@ from pytorch_ood.api import Detector, DetectorInfo, Paper, RequiresFittingExcept
 from torch import Tensor, nn
 
 from euinet.model.card import LogitRange
+from euinet.networks.records import Outputs
 from euinet.presets import ScoringSettings
-from euinet.records import Outputs
 from euinet.scoring.joint import apply_temperature, joint_ood_score, joint_scores
 from euinet.scoring.perturbation import perturb
 from euinet.scoring.threshold import (

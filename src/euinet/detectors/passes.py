@@ -6,14 +6,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from euinet.answers import IntArray, PixelArray
 from euinet.data.split.stratify import stratified_positions
 from euinet.detectors.stopwatch import Stopwatch
-from euinet.networks import to_network_range
+from euinet.networks import as_tensor, to_network_range
 from euinet.networks.euinet import EuiNet
-from euinet.records import LabelledImages, Outputs
+from euinet.networks.records import Outputs
+from euinet.records import LabelledImages
 from euinet.scoring.inference import BATCH, in_batches
 
 FEW = 10_000  # known images that a slow method is fitted on
@@ -82,16 +85,17 @@ class Gathered:
     class_logits: Tensor  # (N, K)
     stages: tuple[Tensor, ...]  # (N, feature_sizes[i])
 
-    def where(self, positions: Tensor) -> Gathered:
+    def where(self, positions: IntArray) -> Gathered:
         """Return the rows at `positions`."""
-        return Gathered(self.class_logits[positions], tuple(stage[positions] for stage in self.stages))
+        at = torch.from_numpy(positions)
+        return Gathered(self.class_logits[at], tuple(stage[at] for stage in self.stages))
 
 
 class KnownImages:
     """Known images to fit on: as batches for those that need the images, gathered for all others."""
 
     def __init__(self, images: LabelledImages, device: torch.device, gather: Callable[[], Gathered]) -> None:
-        self.labels = images.labels
+        self.labels = as_tensor(images.labels)
         self.batches = ImageBatches(images, device)
         self._gather = gather
 
@@ -114,12 +118,12 @@ class ImageBatches:
         for start in range(0, len(self.images), self.size):
             batch = slice(start, start + self.size)
             yield (
-                to_network_range(self.images.images[batch].to(self.device)),
-                self.images.labels[batch].to(self.device),
+                to_network_range(as_tensor(self.images.images[batch]).to(self.device)),
+                as_tensor(self.images.labels[batch]).to(self.device),
             )
 
 
-def gather(model: EuiNet, images: Tensor, clock: Stopwatch) -> Gathered:
+def gather(model: EuiNet, images: PixelArray, clock: Stopwatch) -> Gathered:
     """Pass uint8 images (N, C, H, W) through `model` and keep logits and pooled stages."""
 
     def parts(inputs: Tensor) -> tuple[Tensor, ...]:
@@ -131,11 +135,11 @@ def gather(model: EuiNet, images: Tensor, clock: Stopwatch) -> Gathered:
     return Gathered(class_logits, tuple(stages))
 
 
-def few_positions(labels: Tensor, few: int = FEW, seed: int = 0) -> Tensor:
+def few_positions(labels: IntArray, few: int = FEW, seed: int = 0) -> IntArray:
     """Return ascending positions of about `few` of the N `labels`, or of all; each class in proportion."""
     if len(labels) <= few:
-        return torch.arange(len(labels))
-    classes = labels.unique().tolist()
+        return np.arange(len(labels), dtype=np.int64)
+    classes = np.unique(labels).tolist()
     names = [f"class {number}" for number in range(max(classes) + 1)]
     _, chosen = stratified_positions(labels, classes, names, [few / len(labels)], seed)
     return chosen

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from pytorch_ood.api import Detector
 from torch import Tensor
 
+from euinet.answers import FloatArray, PixelArray
 from euinet.detectors.catalogue import Entry
 from euinet.detectors.choose import entry
 from euinet.detectors.own import EuiNetDetector
@@ -24,7 +26,6 @@ from euinet.detectors.reads import FittedOn
 from euinet.detectors.stopwatch import Stopwatch
 from euinet.detectors.subject import Scored, Subject
 from euinet.errors import TrainingError
-from euinet.records import FloatArray
 from euinet.scoring.inference import in_batches
 from euinet.system.notify import Notify
 
@@ -33,7 +34,7 @@ SEED = 0  # of the choice of 10,000 images, and of Gram's own split
 
 def score_detectors(
     subject: Subject,
-    images: Mapping[str, Tensor],
+    images: Mapping[str, PixelArray],
     names: Sequence[str],
     notify: Notify | None = None,
 ) -> Scored:
@@ -92,7 +93,11 @@ def _fitted(one: Entry, parts: Parts, known: Mapping[FittedOn, KnownImages], clo
 
 
 def _score_set(
-    entries: Sequence[Entry], detectors: Sequence[Detector], parts: Parts, stored: Tensor, clock: Stopwatch
+    entries: Sequence[Entry],
+    detectors: Sequence[Detector],
+    parts: Parts,
+    stored: PixelArray,
+    clock: Stopwatch,
 ) -> dict[str, FloatArray]:
     """Return each detector's scores (N,) of uint8 images (N, C, H, W), a batch at a time."""
     perturbed = EuiNetDetector(parts.model, parts.subject.settings).perturbed
@@ -113,7 +118,7 @@ def _score_set(
 def _check_finite(scores: Mapping[str, FloatArray], set_name: str) -> None:
     """Raise TrainingError naming the first detector with a score that is no finite number."""
     for name, ood_score in scores.items():
-        wrong = int((~torch.from_numpy(ood_score).isfinite()).sum())
+        wrong = int((~np.isfinite(ood_score)).sum())
         if wrong:
             raise TrainingError(
                 f"The detector '{name}' gives {wrong} of the {len(ood_score)} images of '{set_name}' a score "

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from euinet.answers import FloatArray
 from euinet.model.card import LogitRange
 from euinet.networks.euinet import EuiNet
 from euinet.presets import ScoringSettings
-from euinet.records import FloatArray, LabelledImages
+from euinet.records import LabelledImages
 
 
 @dataclass(frozen=True)

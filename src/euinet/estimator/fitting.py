@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from euinet.answers import IntArray
 from euinet.data.split.holdout import split_dataset
@@ -32,8 +31,8 @@ def part_images(
 
     Raises DataError for a class with too few images.
     """
-    known = LabelledImages(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64)))
-    nothing = torch.empty(0, dtype=torch.int64)
+    known = LabelledImages(images, labels.astype(np.int64))
+    nothing = np.empty(0, np.int64)
     return split_dataset(Dataset("X", class_names, known, known.where(nothing)), [], preset.data, seed)
 
 
@@ -61,7 +60,7 @@ def fitted_model(
     return model.with_alpha(alpha, per_class=True) if per_class else model
 
 
-def read_one_by_one(read: Callable[[torch.Tensor], Read], images: npt.NDArray[np.uint8]) -> Read:
+def read_one_by_one(read: Callable[[npt.NDArray[np.uint8]], Read], images: npt.NDArray[np.uint8]) -> Read:
     """Return a model's `decide` or `predict` of images (n, C, S, S), n ≥ 1, each in a pass of its own.
 
     Libraries add in another order for another batch size and another place in the batch, on one thread too,
@@ -70,8 +69,8 @@ def read_one_by_one(read: Callable[[torch.Tensor], Read], images: npt.NDArray[np
     """
     parts: list[dict[str, Any]] = []
     record: Any = None
-    for image in torch.from_numpy(images).split(1):
-        record = read(image)
+    for image in images:
+        record = read(image[None])
         parts.append({name: value for name, value in vars(record).items() if isinstance(value, np.ndarray)})
     joined: Read = replace(
         record, **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

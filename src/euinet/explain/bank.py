@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from euinet.data.split.turns import turn_by_turn
+from euinet.answers import IntArray, PixelArray
+from euinet.data.split.stratify import turn_by_turn
 from euinet.model.model import Model
 from euinet.system.notify import Notify
 
@@ -41,9 +42,7 @@ class NeighbourBank:
     features: npt.NDArray[np.float32]  # (M, F), of length 1, rounded to what float16 holds
 
     @staticmethod
-    def of(
-        model: Model, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], most: int = MOST_IMAGES
-    ) -> NeighbourBank:
+    def of(model: Model, images: PixelArray, labels: IntArray, most: int = MOST_IMAGES) -> NeighbourBank:
         """Return the bank of uint8 images (M, C, H, W) with labels (M,), 0 … K−1.
 
         Of more than `most` images the first of each class are taken, the classes in turn. Features are read

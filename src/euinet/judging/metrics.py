@@ -1,38 +1,51 @@
-"""The measures, each under the name it has everywhere (OOD is the positive class)."""
+"""The measures, each under the name it has everywhere. OOD is the positive class. Plain NumPy.
+
+The curves have one point for each value that the scores take, so that images with equal scores enter
+together: no order among them is made up.
+"""
 
 from __future__ import annotations
 
 import numpy as np
-import torch
 
-from euinet.records import REJECT, FloatArray, IntArray
+from euinet.answers import REJECT, BoolArray, FloatArray, IntArray
+
+CAUGHT = 0.95  # share of the unknown images that `fpr95` demands
 
 
 def detection_metrics(ood_score: FloatArray, labels: IntArray) -> dict[str, float]:
     """Return threshold-free measures of `ood_score` (N,) for labels (N,), negative = unknown; fractions.
 
-    `auroc`; `fpr95`, the share of known images flagged at the first threshold that catches 95 % of the
-    unknown ones; `aupr_in` and `aupr_out`, with known and unknown images as the positive class.
-    Computed by pytorch-ood. Raises ValueError without known or without unknown images.
+    `auroc`: how often an unknown image scores above a known one; a tie counts half. `fpr95`: the share of
+    known images flagged at the first threshold that catches 95 % of the unknown ones. `aupr_out` and
+    `aupr_in`: average precision with unknown and with known images as the positive class, Σ (Rᵢ − Rᵢ₋₁)·Pᵢ
+    over the thresholds, R recall, P precision. It is no area of trapezia: of scores that are all the same it
+    is the share of positives, where trapezia would give halfway from there to 1.
+    Raises ValueError for scores that are NaN, and without known or without unknown images.
     """
-    from pytorch_ood.metrics import functional
-
-    scores, truth = torch.from_numpy(ood_score), torch.from_numpy(labels)
+    unknown = labels < 0
+    _check_both(unknown)
+    caught, flagged = _counts(ood_score, unknown, ~unknown)
+    tpr, fpr = caught / caught[-1], flagged / flagged[-1]
     return {
-        "auroc": float(functional.auroc(scores, truth)),
-        "fpr95": float(functional.fpr_at_tpr(scores, truth, tpr=0.95)),
-        "aupr_in": float(functional.aupr(scores, truth, positive="id")),
-        "aupr_out": float(functional.aupr(scores, truth, positive="ood")),
+        "auroc": float(np.trapezoid(tpr, fpr)),
+        "fpr95": float(fpr[np.argmax(tpr >= CAUGHT)]),
+        "aupr_in": _average_precision(*_counts(-ood_score, ~unknown, unknown)),
+        "aupr_out": _average_precision(caught, flagged),
     }
 
 
 def oscr(ood_score: FloatArray, classifier_labels: IntArray, labels: IntArray) -> float:
-    """Return the area under correct-classification rate against the share of unknowns accepted."""
-    from pytorch_ood.metrics import functional
+    """Return the area under correct-classification rate against the share of unknowns accepted.
 
-    return float(
-        functional.oscr_score(*(torch.from_numpy(a) for a in (ood_score, classifier_labels, labels)))
-    )
+    An image is accepted up to the threshold; where known and unknown images have equal scores, both rates
+    change together, along a straight line. Raises ValueError as `detection_metrics`.
+    Source: A. R. Dhamija et al., Reducing Network Agnostophobia, NeurIPS 2018.
+    """
+    known = labels >= 0
+    _check_both(known)
+    right, accepted = _counts(-ood_score, known & (classifier_labels == labels), ~known)
+    return float(np.trapezoid(right / known.sum(), accepted / accepted[-1]))
 
 
 def id_accuracy(decided: IntArray, labels: IntArray) -> float:
@@ -54,3 +67,27 @@ def closed_set_accuracy(classifier_labels: IntArray, labels: IntArray) -> float:
 def decide_at(ood_score: FloatArray, threshold: float, classifier_labels: IntArray) -> IntArray:
     """Return the classifier's labels, with REJECT where `ood_score` exceeds `threshold`."""
     return np.where(ood_score > threshold, REJECT, classifier_labels)
+
+
+def _check_both(mask: BoolArray) -> None:
+    if mask.all() or not mask.any():
+        raise ValueError("there must be known images and unknown ones: there is nothing to tell apart")
+
+
+def _counts(score: FloatArray, *groups: BoolArray) -> tuple[IntArray, ...]:
+    """Return how many of each group (N,) reach each threshold, from 0 at none to all at the lowest score.
+
+    Thresholds are the values that `score` (N,) takes, highest first. Raises ValueError for NaN.
+    """
+    if np.isnan(score).any():
+        raise ValueError(f"{int(np.isnan(score).sum())} of the {len(score)} scores are NaN")
+    order = np.argsort(-score, kind="stable")
+    ordered = score[order]
+    ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
+    return tuple(np.concatenate([[0], np.cumsum(group[order])[ends]]) for group in groups)
+
+
+def _average_precision(right: IntArray, wrong: IntArray) -> float:
+    """Return Σ (Rᵢ − Rᵢ₋₁)·Pᵢ of the positives and negatives that reach each threshold, as `_counts`."""
+    precision = right[1:] / (right[1:] + wrong[1:])
+    return float(np.sum(np.diff(right) / right[-1] * precision))

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from euinet.answers import FloatArray
+from euinet.answers import BoolArray, FloatArray
 from euinet.errors import UsageError
-from euinet.judging.record import KNOWN, BoolArray, TestRecord
+from euinet.judging.record import KNOWN, TestRecord
 from euinet.model.conformal import Calibration, check_alpha, check_enough
 
 LARGEST_ALPHA = 0.49

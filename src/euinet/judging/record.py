@@ -8,9 +8,8 @@ from itertools import accumulate
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from euinet.answers import FloatArray, IntArray
+from euinet.answers import BoolArray, FloatArray, IntArray
 from euinet.model.conformal import Calibration
 
 Kind = Literal["known", "near", "far"]
@@ -18,7 +17,6 @@ Kind = Literal["known", "near", "far"]
 KNOWN: Kind = "known"
 UNKNOWN = -1
 JSON_FORMAT = 1
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
+
+
+def as_tensor(array: Tensor | np.ndarray) -> Tensor:
+    """Return an array as a tensor, of the same memory where torch can share it, else of a copy."""
+    if isinstance(array, Tensor):
+        return array
+    # torch warns of memory that is read-only, and refuses what runs backwards
+    shared = array.flags.writeable and all(step >= 0 for step in array.strides)
+    return torch.from_numpy(array if shared else array.copy())
 
 
 def to_network_range(images: Tensor) -> Tensor:

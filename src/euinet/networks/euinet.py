@@ -9,9 +9,9 @@ from euinet.augmentations.poses import POSES
 from euinet.networks.backbone import BackboneTrunk
 from euinet.networks.discriminators import EvidenceDiscriminator, FeatureDiscriminator, PixelDiscriminator
 from euinet.networks.memory import KnownMemory
+from euinet.networks.records import Mixing, Outputs
 from euinet.networks.resnet import ResNetTrunk
 from euinet.presets import ModelSettings
-from euinet.records import Mixing, Outputs
 
 
 class EuiNet(nn.Module):

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from euinet.data.split.stratify import turn_by_turn
+
 CLOSEST = 1e-5  # closer than this is float16's noise
 RIDGE = 1e-3  # share of the mean variance that is added to every direction's own
 
@@ -53,7 +55,7 @@ class KnownMemory(nn.Module):
         if len(features) == 0:
             raise ValueError("there are no known images to remember")
         features = features.float()
-        chosen = turn_by_turn(labels)[: len(self.rows)]
+        chosen = torch.from_numpy(turn_by_turn(labels.cpu().numpy())[: len(self.rows)])
         self.rows.zero_()
         self.rows[: len(chosen)] = _half(F.normalize(features[chosen], dim=1))
 
@@ -71,12 +73,3 @@ class KnownMemory(nn.Module):
 def _half(values: Tensor) -> Tensor:
     """Round to what float16 can hold: enough for a distance, and half the space in the model's file."""
     return values.half().float()
-
-
-def turn_by_turn(labels: Tensor) -> Tensor:
-    """Return the positions of (N,) labels so that the classes take turns until each is used up."""
-    turn = torch.empty_like(labels)
-    for label in labels.unique():
-        own = labels == label
-        turn[own] = torch.arange(int(own.sum()), device=labels.device)
-    return turn.argsort(stable=True)

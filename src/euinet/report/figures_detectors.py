@@ -10,10 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from euinet.report.figures_scores import sizes
-from euinet.report.groups import BoolArray, is_known
+from euinet.report.groups import is_known
 from euinet.report.style import Drawing, drawable, new_figure
 
 if TYPE_CHECKING:
+    from euinet.answers import BoolArray
     from euinet.records import DetectorResult, EvaluationRecord
 
 LINES = (

@@ -23,7 +23,7 @@ def draw_fakes(record: EvaluationRecord) -> Drawing | None:
     if len(record.fakes) == 0:
         return None
     fakes = (np.asarray(record.fakes[: SIDE**2], dtype=np.float64) + 1) / 2
-    real = record.images[np.flatnonzero(is_known(record))[: SIDE**2]].numpy() / 255
+    real = record.images[np.flatnonzero(is_known(record))[: SIDE**2]] / 255
     title = "What the generator draws at the end of training, beside real images of known classes"
     figure = new_figure(
         3.9, title, f"The first {len(fakes)} fakes and {len(real)} real test images; none chosen."
@@ -85,7 +85,7 @@ def _draw_strip(axes: Axes, record: EvaluationRecord, positions: npt.NDArray[np.
     names = {group.label: drawable(group.name, 8) for group in label_groups(record)}
     short = all(len(name) <= 2 for name in names.values())
     for place, position in enumerate(positions):
-        picture = _colours_last(record.images[int(position)].numpy() / 255)
+        picture = _colours_last(record.images[int(position)] / 255)
         axes.imshow(picture, cmap="gray", vmin=0, vmax=1, extent=(place + 0.05, place + 0.95, 0.95, 0.05))
         answer = int(record.decision.labels[position])
         caption = f"{names[int(record.labels[position])]} → {names[answer] if answer >= 0 else 'reject'}"

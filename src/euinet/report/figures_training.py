@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from euinet.report.style import Drawing, new_figure
 
 if TYPE_CHECKING:
+    from euinet.answers import FloatArray
     from euinet.records import EvaluationRecord
 
 NAMES = {
@@ -23,7 +23,6 @@ NAMES = {
     "gan_gen_loss": "generator",
 }
 COLOURS = ("#0072B2", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#E69F00")
-FloatArray = npt.NDArray[np.float64]
 
 
 def draw_training(record: EvaluationRecord) -> Drawing | None:

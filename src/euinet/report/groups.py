@@ -5,13 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
 if TYPE_CHECKING:
+    from euinet.answers import BoolArray
     from euinet.records import EvaluationRecord
-
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ def is_known(record: EvaluationRecord) -> BoolArray:
 
 def is_rejected(record: EvaluationRecord) -> BoolArray:
     """Return which of the N test images EuiNet called "none of these", (N,)."""
-    from euinet.records import REJECT
+    from euinet.answers import REJECT
 
     rejected: BoolArray = record.decision.labels == REJECT
     return rejected

@@ -157,7 +157,7 @@ def median_rows(record: EvaluationRecord, reported: ReportedValues | None) -> tu
 
 def label_rows(record: EvaluationRecord) -> tuple[LabelRow, ...]:
     """Return per label how many test images were judged right, rejected, or given another class."""
-    from euinet.records import REJECT
+    from euinet.answers import REJECT
 
     rows = []
     for group in label_groups(record):

@@ -11,6 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from euinet.answers import PixelArray
 from euinet.networks.folded import fold_batch_norms
 from euinet.presets import ScoringSettings
 from euinet.scoring.inference import in_batches
@@ -33,7 +34,7 @@ class ClassifierOnly(nn.Module):
         return cast(Tensor, self.model(images).class_logits)
 
 
-def vanilla_odin_scores(model: nn.Module, images: Tensor) -> Tensor:
+def vanilla_odin_scores(model: nn.Module, images: PixelArray | Tensor) -> Tensor:
     """Return ODIN's score −max softmax at T = 1000, ε = 0.0012 for uint8 images (N, C, H, W): (N,) float64.
 
     Liang et al. 2018, as in pytorch-ood, whose own float32 softmax is replaced by one in float64: at
@@ -58,7 +59,7 @@ def vanilla_odin_scores(model: nn.Module, images: Tensor) -> Tensor:
     return -(scored.double() / ODIN_TEMPERATURE).softmax(dim=1).amax(dim=1)
 
 
-def gan_discriminator_scores(discriminator: nn.Module, images: Tensor) -> Tensor:
+def gan_discriminator_scores(discriminator: nn.Module, images: PixelArray | Tensor) -> Tensor:
     """Return the GAN discriminator's logit of "fake" for uint8 images (N, C, H, W): (N,).
 
     Ryu et al. 2018: what D does not take for real is out of domain.

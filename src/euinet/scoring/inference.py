@@ -8,11 +8,14 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from euinet.answers import PixelArray
+from euinet.data.split.stratify import turn_by_turn
 from euinet.model.card import LogitRange
-from euinet.networks import to_network_range
-from euinet.networks.memory import KnownMemory, turn_by_turn
+from euinet.networks import as_tensor, to_network_range
+from euinet.networks.memory import KnownMemory
+from euinet.networks.records import Outputs
 from euinet.presets import ScoringSettings
-from euinet.records import Decision, LabelledImages, Outputs
+from euinet.records import Decision, LabelledImages
 from euinet.scoring.joint import apply_temperature, decide, joint_scores
 from euinet.scoring.perturbation import perturb
 from euinet.scoring.threshold import RawScores, apply_logit_range, raw_threshold
@@ -22,19 +25,21 @@ BATCH = 256  # images a pass: larger ones leave the cache; scores do not depend 
 
 
 def in_batches(
-    function: Callable[[Tensor], Tensor | tuple[Tensor, ...]], images: Tensor, device: torch.device
+    function: Callable[[Tensor], Tensor | tuple[Tensor, ...]],
+    images: PixelArray | Tensor,
+    device: torch.device,
 ) -> tuple[Tensor, ...]:
     """Apply `function` to uint8 `images` (N, C, H, W) in network range, BATCH at a time; join on the CPU."""
     parts = []
     for start in range(0, len(images), BATCH):
-        inputs = to_network_range(images[start : start + BATCH].to(device))
+        inputs = to_network_range(as_tensor(images[start : start + BATCH]).to(device))
         result = function(inputs.contiguous(memory_format=torch.channels_last))
         result = result if isinstance(result, tuple) else (result,)
         parts.append([part.detach().float().cpu() for part in result])
     return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
 
-def raw_scores(model: nn.Module, images: Tensor, settings: ScoringSettings) -> RawScores:
+def raw_scores(model: nn.Module, images: PixelArray | Tensor, settings: ScoringSettings) -> RawScores:
     """Score uint8 images (N, C, H, W): perturb each, then read class logits and h from one forward pass.
 
     `model` is an EuiNet in eval mode. float32 throughout: training's bf16 would move the scores.
@@ -98,7 +103,7 @@ def remember(model: nn.Module, known: LabelledImages) -> None:
 
     device = next(model.parameters()).device
     (found,) = in_batches(features, known.images[chosen], device)
-    memory.remember(found.to(device), known.labels[chosen].to(device))
+    memory.remember(found.to(device), as_tensor(known.labels[chosen]).to(device))
 
 
 def decide_from_scores(

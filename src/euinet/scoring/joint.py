@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from euinet.answers import REJECT
 from euinet.presets import DiscLink, TemperatureRule
-from euinet.records import REJECT, Decision
+from euinet.records import Decision
 
 
 def apply_temperature(logits: Tensor, temperature: float, rule: TemperatureRule) -> Tensor:

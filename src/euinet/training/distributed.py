@@ -19,10 +19,10 @@ from torch import Tensor
 
 from euinet.errors import TrainingError, UsageError
 from euinet.presets import Preset
-from euinet.records import Batch
 from euinet.system.processes import place
 from euinet.training.devices import DeviceName, Precision, make_fabric
 from euinet.training.log import TrainingLog
+from euinet.training.records import Batch
 
 Made = TypeVar("Made")
 CONNECTION = (

@@ -16,16 +16,18 @@ from euinet.augmentations.augment import augment, stitch
 from euinet.augmentations.outliers import partners, pseudo_outliers
 from euinet.augmentations.poses import posed_batch
 from euinet.errors import TrainingError, UsageError
-from euinet.networks import to_network_range
+from euinet.networks import as_tensor, to_network_range
 from euinet.networks.half import round_weights
+from euinet.networks.records import Mixing
 from euinet.presets import DiscriminatorSettings, Preset
-from euinet.records import Batch, DiscriminatorBatch, Mixing, Split
+from euinet.records import Split
 from euinet.scoring.inference import remember
 from euinet.system.files import make_folder, storage_error
 from euinet.system.interrupts import Stop, stop_between_steps
 from euinet.training.checkpoint import drop_checkpoints, load_checkpoint
 from euinet.training.distributed import UnheardLog, agreed, from_first, share, total
 from euinet.training.log import TrainingLog
+from euinet.training.records import Batch, DiscriminatorBatch
 from euinet.training.run import Trained, TrainingRun
 from euinet.training.steps import gan_step, joint_step, joint_step_with_outliers
 
@@ -198,11 +200,11 @@ def validation_accuracy(run: TrainingRun) -> float:
     """Return the classifier's accuracy on the validation images, without the reject option."""
     model, device = run.evaluated_model(), run.fabric.device
     right = 0
-    mine = share(run.fabric, torch.arange(len(run.validation)))
+    mine = share(run.fabric, torch.arange(len(run.validation))).numpy()
     for start in range(0, len(mine), 500):
         part = run.validation.where(mine[start : start + 500])
-        logits = model(to_network_range(part.images.to(device))).class_logits
-        right += int((logits.argmax(dim=1).cpu() == part.labels).sum())
+        logits = model(to_network_range(as_tensor(part.images).to(device))).class_logits
+        right += int((logits.argmax(dim=1).cpu().numpy() == part.labels).sum())
     return total(run.fabric, right) / len(run.validation)
 
 

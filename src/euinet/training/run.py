@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from euinet.data.split.fingerprint import fingerprint
+from euinet.networks import as_tensor
 from euinet.networks.euinet import EuiNet
 from euinet.presets import Preset, TrainingSettings
 from euinet.records import Split
@@ -41,7 +42,8 @@ class TrainingRun:
     def __init__(self, split: Split, preset: Preset, seed: int, folder: Path, fabric: Fabric) -> None:
         self.preset, self.seed, self.folder, self.fabric = preset, seed, folder, fabric
         device = fabric.device
-        self.images, self.labels = split.train.images.to(device), split.train.labels.to(device)
+        self.images = as_tensor(split.train.images).to(device)
+        self.labels = as_tensor(split.train.labels).to(device)
         self.validation = split.validation
         self.classes = len(split.known_classes)
         self.batch_size = min(preset.training.batch_size, len(self.labels))

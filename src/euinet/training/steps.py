@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from euinet.networks.records import Outputs
 from euinet.presets import DiscriminatorSettings, GanSettings, TrainingSettings
-from euinet.records import Batch, DiscriminatorBatch, Outputs
 from euinet.scoring.joint import apply_temperature
 from euinet.training.distributed import averages, share, share_of_batch, weigh
 from euinet.training.objectives import (
@@ -27,6 +27,7 @@ from euinet.training.objectives import (
     generator_loss,
 )
 from euinet.training.players import Players
+from euinet.training.records import Batch, DiscriminatorBatch
 
 
 class GanStep(NamedTuple):

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
+import numpy as np
 
 from euinet import __version__
+from euinet.answers import BoolArray
 from euinet.benchmark.cell import split_of
 from euinet.benchmark.plan import Cell, parse_hold_out
 from euinet.data.split.fingerprint import dataset_fingerprint
@@ -107,13 +108,13 @@ def blinded(dataset: Dataset, held_out: tuple[int, ...]) -> Dataset:
     So whatever is done with it cannot depend on them; `pseudo_dataset` does not use them either.
     """
 
-    def without(images: LabelledImages, hidden: torch.Tensor) -> LabelledImages:
-        pixels = images.images.clone()
+    def without(images: LabelledImages, hidden: BoolArray) -> LabelledImages:
+        pixels = images.images.copy()
         pixels[hidden] = 0
         return LabelledImages(pixels, images.labels)
 
-    unknown = torch.isin(dataset.train.labels, torch.tensor(held_out, dtype=torch.int64))
-    every = torch.ones_like(dataset.test.labels, dtype=torch.bool)
+    unknown = np.isin(dataset.train.labels, held_out)
+    every = np.ones(len(dataset.test), np.bool_)
     return Dataset(
         dataset.name, dataset.class_names, without(dataset.train, unknown), without(dataset.test, every)
     )

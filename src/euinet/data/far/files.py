@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from euinet.answers import PixelArray
 from euinet.data.far.idx import choose_test_images, read_far_idx
 from euinet.data.sets.folders import is_image, visible
 from euinet.errors import DataError
@@ -23,7 +22,7 @@ from euinet.images.geometry import IMAGE_SUFFIXES, read_image, stored_shape
 class FoundImages(NamedTuple):
     """Images as they were found, before they are brought to a model's geometry."""
 
-    images: Tensor  # (M, 1 or 3, H, W) uint8
+    images: PixelArray  # (M, 1 or 3, H, W)
     labels: tuple[str, ...] | None = None  # class names; of a folder's images: the folders they lie in
     remark: str | None = None
 
@@ -44,7 +43,7 @@ def read_far_path(path: Path, channels: int, image_size: int) -> FoundImages:
     if looks_like_idx(start):
         return FoundImages(*read_far_idx(path))
     if looks_like_numpy(start):
-        return FoundImages(torch.from_numpy(np.array(read_numpy_images(path))))
+        return FoundImages(np.array(read_numpy_images(path)))
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return _read_image_files([path], path.parent, channels, image_size)
     raise DataError(
@@ -68,7 +67,7 @@ def _read_folder(folder: Path, channels: int, image_size: int) -> FoundImages:
 
 def _read_image_files(files: Sequence[Path], folder: Path, channels: int, image_size: int) -> FoundImages:
     """Read what can be read; broken files are counted, since public sets come with some (notMNIST has)."""
-    images: list[Tensor] = []
+    images: list[PixelArray] = []
     labels: list[str] = []
     broken: list[DataError] = []
     fitted = 0
@@ -91,4 +90,4 @@ def _read_image_files(files: Sequence[Path], folder: Path, channels: int, image_
             f"{fitted} of {len(images)} images were brought to {channels} × {image_size} × {image_size} "
             "(channels, height, width): shorter side resized, centre cropped"
         )
-    return FoundImages(torch.stack(images), tuple(labels), "; ".join(remarks) or None)
+    return FoundImages(np.stack(images), tuple(labels), "; ".join(remarks) or None)

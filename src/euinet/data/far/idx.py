@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from string import ascii_letters, ascii_lowercase, digits
 
-import torch
-from torch import Tensor
-
+from euinet.answers import PixelArray
 from euinet.data.sets.datasets import class_names
 from euinet.data.sets.idx import read_idx
 from euinet.errors import DataError, UsageError
@@ -16,6 +15,16 @@ from euinet.images.arrays import read_idx_images
 _IMAGES = re.compile(r".*images-idx3-ubyte(\.gz)?")
 _TEST_IMAGES = re.compile(r"(t10k|.*test)-images-idx3-ubyte(\.gz)?")
 _EMNIST = re.compile(r"emnist-(\w+)-(test|train)-images-idx3-ubyte(\.gz)?")
+_ALIKE = frozenset("cijklmopsuvwxyz")  # small letters that EMNIST counts as their capitals
+_MERGED = tuple(sorted(set(digits + ascii_letters) - _ALIKE))
+EMNIST_CLASSES = {
+    "byclass": tuple(sorted(digits + ascii_letters)),
+    "bymerge": _MERGED,
+    "balanced": _MERGED,
+    "letters": ("N/A", *ascii_lowercase),  # its labels begin with 1
+    "digits": tuple(digits),
+    "mnist": tuple(digits),
+}
 # torchvision's folders of the sets that we know by name
 _TITLES = {"MNIST": "mnist", "FashionMNIST": "fashion-mnist", "KMNIST": "kmnist"}
 
@@ -39,13 +48,13 @@ def choose_test_images(folder: Path) -> Path | None:
     return None
 
 
-def read_far_idx(path: Path) -> tuple[Tensor, tuple[str, ...] | None]:
+def read_far_idx(path: Path) -> tuple[PixelArray, tuple[str, ...] | None]:
     """Return an idx file's images (N, 1, H, W) uint8, and their class names where these are known.
 
     Class names are known of EMNIST's files and of torchvision's folders of MNIST, Fashion-MNIST and KMNIST,
     if the file of labels lies beside. Raises DataError naming the file when it is not such a file.
     """
-    images = torch.from_numpy(read_idx_images(path).copy())
+    images = read_idx_images(path)
     return images, _labels(path, len(images))
 
 
@@ -67,10 +76,7 @@ def _labels(images_path: Path, count: int) -> tuple[str, ...] | None:
 
 def _class_names(images_path: Path) -> tuple[str, ...] | None:
     if emnist := _EMNIST.fullmatch(images_path.name):
-        from torchvision.datasets import EMNIST  # here, because it costs a second
-
-        split = EMNIST.classes_split_dict.get(emnist[1])
-        return None if split is None else tuple(split)
+        return EMNIST_CLASSES.get(emnist[1])
     folder = images_path.absolute().parent
     title = folder.parent.name if folder.name == "raw" else folder.name
     return class_names(_TITLES[title]) if title in _TITLES else None

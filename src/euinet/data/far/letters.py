@@ -12,9 +12,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor
+
+from euinet.answers import PixelArray
+from euinet.system.extras import needed_for
 
 LETTERS = "ABCDEFGHIJ"
 SIDE = 28
@@ -24,7 +25,7 @@ MAX_SHIFT = 2  # pixels, each way
 SEED = 0
 
 
-def letter_images() -> tuple[Tensor, tuple[str, ...]]:
+def letter_images() -> tuple[PixelArray, tuple[str, ...]]:
     """Return uint8 images (M, 1, 28, 28) and each image's letter, the same ones each time.
 
     Each text font gives each letter in 4 sizes at 6 places; no two images of a letter, font and size have
@@ -42,16 +43,18 @@ def letter_images() -> tuple[Tensor, tuple[str, ...]]:
                 ink = _ink(letter, font)
                 images += [_placed(ink, int(right), int(down)) for right, down in shifts]
                 labels += [letter] * SHIFTS_A_SIZE
-    return torch.from_numpy(np.stack(images)).unsqueeze(1), tuple(labels)
+    return np.stack(images)[:, None], tuple(labels)
 
 
 def text_fonts() -> tuple[Path, ...]:
     """Return matplotlib's own font files that have the letters, in the order of their names.
 
     A font counts if its glyphs for A … J are named so: its symbol fonts have none there, or brackets.
+    Raises UsageError without matplotlib.
     """
-    import matplotlib
-    from matplotlib.ft2font import FT2Font
+    with needed_for("The far set letters"):
+        import matplotlib
+        from matplotlib.ft2font import FT2Font
 
     def has_letters(path: Path) -> bool:
         font = FT2Font(str(path))

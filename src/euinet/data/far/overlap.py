@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from euinet.answers import PixelArray
 from euinet.data.far.sets import FarSet, load_far
 from euinet.errors import UsageError
 from euinet.records import Dataset
@@ -48,9 +48,9 @@ def leave_out_known(far: FarSet, dataset: Dataset, known_names: Sequence[str]) -
     """
     labels = far.labels or ("",) * len(far.images)
     classes = [_known_class(label, known_names) for label in labels]
-    of_known_class = torch.tensor([name is not None for name in classes])
+    of_known_class = np.array([name is not None for name in classes])
     digests = known_digests(dataset, known_names)
-    copies = torch.tensor([digest in digests for digest in image_digests(far.images)]) & ~of_known_class
+    copies = np.array([digest in digests for digest in image_digests(far.images)]) & ~of_known_class
     reasons = []
     if of_known_class.any():
         counted = Counter(name for name in classes if name is not None)
@@ -71,18 +71,14 @@ def leave_out_known(far: FarSet, dataset: Dataset, known_names: Sequence[str]) -
 
 def known_digests(dataset: Dataset, known_names: Sequence[str]) -> set[bytes]:
     """Return the digests of `dataset`'s training and test images of the classes `known_names`."""
-    numbers = torch.tensor([dataset.class_names.index(name) for name in known_names])
+    numbers = [dataset.class_names.index(name) for name in known_names]
     parts = (dataset.train, dataset.test)
-    return {
-        digest for part in parts for digest in image_digests(part.images[torch.isin(part.labels, numbers)])
-    }
+    return {digest for part in parts for digest in image_digests(part.images[np.isin(part.labels, numbers)])}
 
 
-def image_digests(images: Tensor) -> list[bytes]:
+def image_digests(images: PixelArray) -> list[bytes]:
     """Return a digest of the bytes of each uint8 image (M, C, H, W)."""
-    return [
-        hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images.contiguous().numpy()
-    ]
+    return [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images]
 
 
 def _known_class(label: str, known_names: Sequence[str]) -> str | None:

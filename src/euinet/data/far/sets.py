@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from euinet.answers import BoolArray, PixelArray
 from euinet.data.far.files import FoundImages, read_far_path
 from euinet.data.far.letters import letter_images
 from euinet.data.far.noise import noise_images
@@ -27,7 +27,6 @@ _NOISE = "noise-"
 GENERATED_NAMES = ("noise-uniform", "noise-gaussian", "letters")
 FAR_NAMES = (*DATASET_NAMES, *GENERATED_NAMES)
 """The names that `load_far` knows; everything else is a path."""
-_CHUNK = 1000  # images brought to another size at a time: in between they are float32
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,11 @@ class FarSet:
     """Images that a model was not taught, in its geometry."""
 
     name: str  # as it was asked for
-    images: Tensor  # (M, channels, image_size, image_size) uint8
+    images: PixelArray  # (M, channels, image_size, image_size)
     labels: tuple[str, ...] | None  # class names (of a folder's images: the folder below it); None: unknown
     remark: str | None = None  # what was done to the images, in words
 
-    def where(self, keep: Tensor, remark: str) -> FarSet:
+    def where(self, keep: BoolArray, remark: str) -> FarSet:
         """Return the images at a boolean mask (M,), with `remark` added to the set's own."""
         labels = self.labels and tuple(
             label for label, kept in zip(self.labels, keep.tolist(), strict=True) if kept
@@ -65,7 +64,7 @@ def load_far(
     return FarSet(name, images, found.labels, _joined(found.remark, remark))
 
 
-def fit(images: Tensor, channels: int, image_size: int) -> tuple[Tensor, str | None]:
+def fit(images: PixelArray, channels: int, image_size: int) -> tuple[PixelArray, str | None]:
     """Return (M, 1 or 3, H, W) uint8 images as (M, channels, image_size, image_size), and what was done."""
     before, wanted = tuple(images.shape[1:]), (channels, image_size, image_size)
     if before == wanted:
@@ -77,7 +76,7 @@ def fit(images: Tensor, channels: int, image_size: int) -> tuple[Tensor, str | N
         top, left = (height - side) // 2, (width - side) // 2
         images = images[:, :, top : top + side, left : left + side]
         done += ", after cropping the middle square"
-    return torch.cat([conform(part, channels, image_size) for part in images.split(_CHUNK)]), done
+    return conform(images, channels, image_size), done
 
 
 def _find(
@@ -99,7 +98,7 @@ def _find(
     if name.endswith(TRANSPOSE) and turned.exists():
         images, labels, remark = read_far_path(turned, channels, image_size)
         remark = _joined("every image transposed", remark)
-        return FoundImages(images.transpose(2, 3).contiguous(), labels, remark)
+        return FoundImages(np.ascontiguousarray(images.swapaxes(2, 3)), labels, remark)
     raise UsageError(_unknown_name(name))
 
 

@@ -1,4 +1,6 @@
-"""CIFAR-10, by way of torchvision's own class and checksums.
+"""CIFAR-10, in torchvision's layout and checked by its checksums; torchvision alone downloads it.
+
+The files are pickles: they are read without running anything that stands in them.
 
 Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009,
 https://www.cs.toronto.edu/~kriz/cifar.html
@@ -10,6 +12,7 @@ import contextlib
 import errno
 import http.client
 import logging
+import pickle
 import socket
 import sys
 import tarfile
@@ -17,17 +20,38 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import torch
+import numpy as np
 
+from euinet.answers import IntArray, PixelArray
 from euinet.data.sets.ways import CONNECT_SECONDS
 from euinet.errors import DataError
 from euinet.records import LabelledImages
+from euinet.system.extras import needed_for
 from euinet.system.files import storage_error
+from euinet.system.integrity import DamagedFileError, check_md5
 from euinet.system.notify import Notify
 
 # What tells a full or forbidden disk from an unreachable address, both of which are OSError.
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+
+FOLDER = "cifar-10-batches-py"
+TRAIN_FILES = {
+    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+    "data_batch_4": "634d18415352ddfa80567beed471001a",
+    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+}
+TEST_FILES = {"test_batch": "40351d587109b95175f43aff81a1287e"}
+"""The files and their MD5, as torchvision has them."""
+# What an array of 8-bit numbers is made of in a pickle; its maker by way of one, since it has no public name.
+_MADE_OF = {
+    ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+}
 
 logger = logging.getLogger(__name__)
 
@@ -36,17 +60,17 @@ def ensure_cifar10(root: Path, notify: Notify | None = None) -> Path:
     """Return the folder of CIFAR-10's files below the data root; download them unless all are intact.
 
     Raises DataError naming each damaged file and the reason of the failed download, StorageError when
-    a file cannot be written.
+    a file cannot be written, UsageError when there is something to download and no torchvision.
     """
-    from torchvision.datasets import CIFAR10
-
-    folder = root / str(CIFAR10.base_folder)
+    folder = root / FOLDER
     bad = _bad_files(folder)
     if not bad:
         return folder
     damaged = [f"{path} is truncated or altered" for path in bad if path.exists()]
     for complaint in damaged:
         logger.warning("%s; this file is not used", complaint)
+    with needed_for(f"CIFAR10 is not complete in {folder}, and downloading it"):
+        from torchvision.datasets import CIFAR10
     if notify:
         notify(f"CIFAR10: downloading 170 MB from {CIFAR10.url}")
     try:
@@ -57,39 +81,64 @@ def ensure_cifar10(root: Path, notify: Notify | None = None) -> Path:
         raise storage_error(folder, error) from error
     with staging as staged:
         _download(Path(staged), folder, damaged)
-        _move_files(Path(staged) / CIFAR10.base_folder, folder)
+        _move_files(Path(staged) / FOLDER, folder)
     return folder
 
 
 def has_cifar10(root: Path) -> bool:
     """Return whether CIFAR-10's files are below the data root and intact; nothing is fetched."""
-    from torchvision.datasets import CIFAR10
-
-    return not _bad_files(root / str(CIFAR10.base_folder))
+    return not _bad_files(root / FOLDER)
 
 
 def load_cifar10(root: Path) -> tuple[LabelledImages, LabelledImages]:
-    """Return CIFAR-10's 50,000 training and 10,000 test images, (N, 3, 32, 32), from an intact folder."""
-    from torchvision.datasets import CIFAR10
+    """Return CIFAR-10's 50,000 training and 10,000 test images, (N, 3, 32, 32), from an intact folder.
 
-    parts = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # numpy ≥ 2.4 warns of the pickles' age
-        for train in (True, False):
-            part = CIFAR10(root, train=train)
-            images = torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous()  # (N, 3, H, W)
-            parts.append(LabelledImages(images, torch.tensor(part.targets, dtype=torch.int64)))
-    return parts[0], parts[1]
+    Raises DataError for a file that cannot be read as a batch.
+    """
+    folder = root / FOLDER
+    return _joined([folder / name for name in TRAIN_FILES]), _joined([folder / name for name in TEST_FILES])
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Reads dicts, lists, strings, numbers and arrays of them; refuses whatever else a pickle may name."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _MADE_OF:
+            raise pickle.UnpicklingError(f"it names {module}.{name}")
+        return _MADE_OF[module, name]
+
+
+def _joined(paths: list[Path]) -> LabelledImages:
+    images, labels = zip(*map(_read_batch, paths), strict=True)
+    return LabelledImages(np.concatenate(images), np.concatenate(labels))
+
+
+def _read_batch(path: Path) -> tuple[PixelArray, IntArray]:
+    try:
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # numpy ≥ 2.4 warns of the pickles' age
+            batch = _ArrayUnpickler(file, encoding="latin1").load()
+        return batch["data"].reshape(-1, 3, 32, 32), np.array(batch["labels"], np.int64)
+    except Exception as error:  # a damaged pickle may raise anything
+        raise DataError(
+            f"{path} is no batch of CIFAR-10 ({error}): replace it with an intact copy."
+        ) from error
 
 
 def _bad_files(folder: Path) -> list[Path]:
-    from torchvision.datasets import CIFAR10
-    from torchvision.datasets.utils import check_integrity
+    return [
+        folder / name
+        for name, md5 in (TRAIN_FILES | TEST_FILES).items()
+        if not _is_intact(folder / name, md5)
+    ]
 
-    sums = dict([*CIFAR10.train_list, *CIFAR10.test_list])
-    sums[CIFAR10.meta["filename"]] = CIFAR10.meta["md5"]
-    paths = {folder / name: md5 for name, md5 in sums.items()}
-    return [path for path, md5 in paths.items() if not check_integrity(path, md5)]
+
+def _is_intact(path: Path, md5: str) -> bool:
+    try:
+        check_md5(path.read_bytes(), md5)
+    except (OSError, DamagedFileError):
+        return False
+    return True
 
 
 def _download(staged: Path, folder: Path, damaged: list[str]) -> None:

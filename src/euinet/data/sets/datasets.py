@@ -13,7 +13,7 @@ from pathlib import Path
 
 from euinet.data.sets import sources
 from euinet.data.sets.cifar import ensure_cifar10, has_cifar10, load_cifar10
-from euinet.data.sets.digits import digits_folder, load_digits
+from euinet.data.sets.digits import digits_folder, has_digits, load_digits
 from euinet.data.sets.folders import load_folder
 from euinet.data.sets.idx import read_labelled_images
 from euinet.data.sets.sources import IdxSet, ensure_idx_files, has_idx_files
@@ -74,7 +74,7 @@ _NAMED_SETS = {
     "fashion-mnist": _idx_set(sources.FASHION_MNIST, tuple(_FASHION.split(","))),
     "kmnist": _idx_set(sources.KMNIST, ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")),
     "cifar10": _NamedSet(tuple(_CIFAR10.split(",")), ensure_cifar10, _load_cifar10, has_cifar10),
-    "digits": _NamedSet(_TEN_DIGITS, _digits_folder, _load_digits, lambda _: True),
+    "digits": _NamedSet(_TEN_DIGITS, _digits_folder, _load_digits, lambda _: has_digits()),
 }
 DATASET_NAMES = tuple(_NAMED_SETS)
 """The names that `load_dataset` knows."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from euinet.answers import PixelArray
 from euinet.data.split.stratify import stratified_positions
 from euinet.errors import DataError, UsageError
 from euinet.images.geometry import IMAGE_SUFFIXES, read_image
@@ -67,7 +67,7 @@ def _class_names(folder: Path) -> tuple[str, ...]:
 
 
 def _load_part(folder: Path, names: tuple[str, ...], size: int) -> LabelledImages:
-    images: list[Tensor] = []
+    images: list[PixelArray] = []
     labels: list[int] = []
     for label, name in enumerate(names):
         files = sorted(path for path in visible(folder / name, deep=True) if is_image(path))
@@ -79,12 +79,12 @@ def _load_part(folder: Path, names: tuple[str, ...], size: int) -> LabelledImage
         images.extend(read_image(path, size) for path in files)
         labels.extend([label] * len(files))
     channels = max(len(image) for image in images)
-    stacked = torch.stack([image.expand(channels, -1, -1) for image in images])  # (N, C, size, size)
-    return LabelledImages(stacked, torch.tensor(labels, dtype=torch.int64))
+    stacked = np.stack([image.repeat(channels // len(image), axis=0) for image in images])
+    return LabelledImages(stacked, np.array(labels, dtype=np.int64))
 
 
 def _with_channels(part: LabelledImages, channels: int) -> LabelledImages:
-    return LabelledImages(part.images.expand(-1, channels, -1, -1).contiguous(), part.labels)
+    return LabelledImages(part.images.repeat(channels // part.images.shape[1], axis=1), part.labels)
 
 
 def visible(folder: Path, *, deep: bool = False) -> list[Path]:

@@ -24,7 +24,9 @@ def labelled_dataset(images: Images, labels: Sequence[Any], image_size: int | No
     grey. Raises UsageError where there is not one label for each image.
     """
     size, channels = _geometry(images, image_size)
-    pixels = [read.pixels for read in read_images(images, Preprocessing(channels, size))]
+    pixels = [
+        read.pixels for read in read_images(images, Preprocessing(channels, size)) if read.pixels is not None
+    ]
     if len(pixels) != len(labels):
         raise UsageError(f"There are {len(pixels)} images and {len(labels)} labels: give one for each image.")
     classes, numbers = np.unique(np.asarray(labels), return_inverse=True)

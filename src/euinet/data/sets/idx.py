@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from euinet.answers import PixelArray
 from euinet.errors import DataError
 from euinet.images.arrays import parse_idx
 from euinet.records import LabelledImages
 from euinet.system.integrity import GZIP_MAGIC, DamagedFileError, unpacked
 
 
-def read_idx(path: Path, dimensions: int) -> Tensor:
-    """Return the values of an idx file, plain or gzipped, as a uint8 tensor with that many dimensions.
+def read_idx(path: Path, dimensions: int) -> PixelArray:
+    """Return the values of an idx file, plain or gzipped, as a read-only uint8 array of so many dimensions.
 
     Raises DataError naming the file when it cannot be read or is not such a file.
     """
     try:
         content = path.read_bytes()
-        values = parse_idx(unpacked(content) if content[:2] == GZIP_MAGIC else content, dimensions)
+        return parse_idx(unpacked(content) if content[:2] == GZIP_MAGIC else content, dimensions)
     except OSError as error:
         raise DataError(f"Cannot read {path} ({error.strerror or error}).") from error
     except DamagedFileError as error:
         raise DataError(f"{path} {error}: replace it with an intact copy.") from error
-    return torch.from_numpy(values.copy())
 
 
 def read_labelled_images(images_path: Path, labels_path: Path) -> LabelledImages:
@@ -40,4 +39,4 @@ def read_labelled_images(images_path: Path, labels_path: Path) -> LabelledImages
             f"{images_path} has {len(images)} images but {labels_path} has {len(labels)} labels: "
             "replace both with an intact pair."
         )
-    return LabelledImages(images.unsqueeze(1), labels.to(torch.int64))
+    return LabelledImages(images[:, None], labels.astype(np.int64))

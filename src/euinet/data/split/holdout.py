@@ -8,8 +8,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-import torch
+import numpy as np
 
+from euinet.answers import IntArray
 from euinet.data.split.leaks import label_table, verify_split
 from euinet.data.split.stratify import stratified_positions
 from euinet.errors import UsageError
@@ -47,7 +48,7 @@ def hold_out_classes(
     train, calibration, validation = stratified_positions(
         dataset.train.labels, known, names, (calibration_fraction, validation_fraction), seed
     )
-    test = torch.arange(len(dataset.test))
+    test = np.arange(len(dataset.test), dtype=np.int64)
     new_label = label_table(known, len(names))
     split = Split(
         dataset=dataset.name,
@@ -69,8 +70,8 @@ def split_dataset(
     dataset: Dataset, held_out: Sequence[int | str], settings: DataSettings, seed: int
 ) -> Split:
     """Return `hold_out_classes` with the shares that `settings` ask for, given how many images are known."""
-    unknown = torch.tensor(_class_numbers(held_out, dataset.class_names), dtype=torch.int64)
-    known = int((~torch.isin(dataset.train.labels, unknown)).sum())
+    unknown = _class_numbers(held_out, dataset.class_names)
+    known = int((~np.isin(dataset.train.labels, unknown)).sum())
     return hold_out_classes(dataset, held_out, **settings.for_images(known).fractions, seed=seed)
 
 
@@ -90,8 +91,8 @@ def pseudo_dataset(split: Split, known_label: int) -> Dataset:
         )
     pretended = split.train.where(split.train.labels == known_label)
     test = LabelledImages(
-        torch.cat([split.validation.images, pretended.images]),
-        torch.cat([split.validation.labels, pretended.labels]),
+        np.concatenate([split.validation.images, pretended.images]),
+        np.concatenate([split.validation.labels, pretended.labels]),
     )
     name = f"{split.dataset}, '{split.class_names[known_label]}' as the pseudo-unknown"
     return Dataset(name, split.class_names, split.train, test)
@@ -106,7 +107,7 @@ def hold_out_known_class(split: Split, known_label: int, *, seed: int = 0) -> Sp
     return hold_out_classes(pseudo_dataset(split, known_label), [known_label], seed=seed)
 
 
-def _relabelled(images: LabelledImages, new_label: torch.Tensor) -> LabelledImages:
+def _relabelled(images: LabelledImages, new_label: IntArray) -> LabelledImages:
     return LabelledImages(images.images, new_label[images.labels])
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from itertools import combinations
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from euinet.answers import IntArray
 from euinet.errors import SplitLeakError
 from euinet.records import Dataset, LabelledImages, Split, unknown_label
 
@@ -37,7 +37,7 @@ def verify_split(split: Split, dataset: Dataset) -> None:
     _check_content(split, "test", dataset.test, new_label, dataset.class_names)
 
 
-def label_map(split: Split, class_count: int) -> Tensor:
+def label_map(split: Split, class_count: int) -> IntArray:
     """Return the split's label of each of the data set's classes, (class_count,) int64; unknown: negative.
 
     Raises SplitLeakError unless each class is either known or unknown.
@@ -50,14 +50,14 @@ def label_map(split: Split, class_count: int) -> Tensor:
     return label_table(split.known_classes, class_count)
 
 
-def label_table(known_classes: tuple[int, ...], class_count: int) -> Tensor:
+def label_table(known_classes: tuple[int, ...], class_count: int) -> IntArray:
     """Return k for the k-th known class, `unknown_label(c)` for any other class c, (class_count,) int64."""
-    table = torch.tensor([unknown_label(number) for number in range(class_count)], dtype=torch.int64)
-    table[list(known_classes)] = torch.arange(len(known_classes))
+    table = np.array([unknown_label(number) for number in range(class_count)], dtype=np.int64)
+    table[list(known_classes)] = np.arange(len(known_classes))
     return table
 
 
-def _part(split: Split, part: str) -> tuple[LabelledImages, Tensor]:
+def _part(split: Split, part: str) -> tuple[LabelledImages, IntArray]:
     return getattr(split, part), getattr(split.positions, part)
 
 
@@ -82,7 +82,7 @@ def _check_no_unknown(split: Split, part: str, dataset: Dataset) -> None:
 
 
 def _check_disjoint(split: Split, first: str, second: str, dataset: Dataset) -> None:
-    in_second = torch.isin(_part(split, first)[1], _part(split, second)[1])
+    in_second = np.isin(_part(split, first)[1], _part(split, second)[1])
     shared = _part(split, first)[1][in_second]
     if len(shared):
         classes = _names(dataset.train.labels[shared], dataset.class_names)
@@ -90,7 +90,7 @@ def _check_disjoint(split: Split, first: str, second: str, dataset: Dataset) -> 
 
 
 def _check_content(
-    split: Split, part: str, source: LabelledImages, new_label: Tensor, class_names: tuple[str, ...]
+    split: Split, part: str, source: LabelledImages, new_label: IntArray, class_names: tuple[str, ...]
 ) -> None:
     images, positions = _part(split, part)
     own_labels = source.labels[positions]
@@ -103,8 +103,8 @@ def _check_content(
     theirs = source.images[positions]
     if images.images.shape != theirs.shape:
         raise SplitLeakError(f"{part} has images of another shape than the data set. {_REMEDY}")
-    if not torch.equal(images.images, theirs):
-        swapped = (images.images != theirs).flatten(1).any(dim=1)
+    if not np.array_equal(images.images, theirs):
+        swapped = (images.images != theirs).any(axis=(1, 2, 3))
         classes = _names(own_labels[swapped], class_names)
         raise SplitLeakError(
             f"{part} has {_count(int(swapped.sum()))} in the place of {classes} that "
@@ -116,6 +116,6 @@ def _count(images: int) -> str:
     return f"{images} image{'' if images == 1 else 's'}"
 
 
-def _names(own_labels: Tensor, class_names: tuple[str, ...]) -> str:
+def _names(own_labels: IntArray, class_names: tuple[str, ...]) -> str:
     quoted = [f"'{class_names[number]}'" for number in sorted(set(own_labels.tolist()))]
     return f"class{'' if len(quoted) == 1 else 'es'} {', '.join(quoted)}"

@@ -6,29 +6,27 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from euinet.answers import IntArray
 from euinet.errors import DataError
 
 
 def stratified_positions(
-    labels: Tensor,
+    labels: IntArray,
     classes: Sequence[int],
     class_names: Sequence[str],
     fractions: Sequence[float],
     seed: int,
-) -> tuple[Tensor, ...]:
+) -> tuple[IntArray, ...]:
     """Return disjoint, ascending positions of the images of `classes`: the rest, then one part a fraction.
 
     Of each class with n images a part gets round(fraction · n), at least 1; the rest keeps at least 1.
     `labels`: (N,) int64. Each class is shuffled by its own stream of `seed`, so where an image goes does
     not depend on which other classes are there. Raises DataError when a class has too few images.
     """
-    parts: list[list[Tensor]] = [[] for _ in range(1 + len(fractions))]
+    parts: list[list[IntArray]] = [[] for _ in range(1 + len(fractions))]
     for number in classes:
-        positions = torch.nonzero(labels == number).flatten()
+        positions = np.flatnonzero(labels == number)
         sizes = _part_sizes(len(positions), fractions)
         if sizes is None:
             found = len(positions)
@@ -38,10 +36,10 @@ def stratified_positions(
                 f"needed to fill {1 + len(fractions)} parts: add images or leave the class out."
             )
         generator = np.random.default_rng((seed, number))
-        shuffled = generator.permutation(positions.numpy())
+        shuffled = generator.permutation(positions)
         for part, chosen in zip(parts, np.split(shuffled, np.cumsum(sizes)[:-1]), strict=True):
-            part.append(torch.from_numpy(chosen))
-    return tuple(torch.cat(part).sort().values for part in parts)
+            part.append(chosen)
+    return tuple(np.sort(np.concatenate(part)) for part in parts)
 
 
 def _part_sizes(count: int, fractions: Sequence[float]) -> list[int] | None:
@@ -63,3 +61,12 @@ def stratified_choice(labels: IntArray, most: int, seed: int) -> IntArray:
         own = np.flatnonzero(labels == label)
         place[generator.permutation(own)] = np.arange(len(own)) / len(own)
     return np.sort(np.argsort(place, kind="stable")[:most])
+
+
+def turn_by_turn(labels: IntArray) -> IntArray:
+    """Return the positions of labels (N,) so that the classes take turns until each is used up."""
+    turn = np.empty(len(labels), np.int64)
+    for label in np.unique(labels):
+        own = np.flatnonzero(labels == label)
+        turn[own] = np.arange(len(own))
+    return np.argsort(turn, kind="stable")
