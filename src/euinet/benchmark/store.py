@@ -15,7 +15,6 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from euinet import __version__
 from euinet.benchmark.results import CellResult, Row
 from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.errors import StorageError, UsageError
@@ -23,6 +22,7 @@ from euinet.presets import Preset
 from euinet.records import Dataset
 from euinet.system.differing import differing
 from euinet.system.files import write_text
+from euinet.system.version import VERSION
 
 IDENTITY_FILE, CELLS_FOLDER, RESULT_FILE = "benchmark.json", "cells", "result.json"
 CSV_FILE, JSON_FILE = "results.csv", "results.json"
@@ -36,7 +36,7 @@ def make_identity(dataset: Dataset, preset: Preset, precision: str, *, pseudo: b
         "preset": preset.model_dump(mode="json"),
         "precision": precision,
         "pseudo_unknowns": pseudo,
-        "euinet": __version__,
+        "euinet": VERSION,
     }
 
 

@@ -23,7 +23,7 @@ app.add_typer(data_app, name="data")
 def main(version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
     """An image classifier that gives a class or says "none of these"."""
     if version:
-        from euinet import __version__
+        from euinet.system.version import VERSION
 
-        typer.echo(__version__)
+        typer.echo(VERSION)
         raise typer.Exit

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from euinet import __version__
 from euinet.errors import ExportError
 from euinet.export.check import check_decision
 from euinet.export.decision import DecisionOutputs, WholeDecision
@@ -21,6 +20,7 @@ from euinet.export.gradient import traced
 from euinet.export.small import halve_constants
 from euinet.model.decision_file import INPUT, KEY, Description, constants, with_calibration
 from euinet.networks.folded import fold_batch_norms
+from euinet.system.version import VERSION
 from euinet.trained.model import TrainedModel
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _label(proto: onnx.ModelProto, description: Description) -> None:
     for holder in (proto, proto.graph):
         del holder.metadata_props[:]
     proto.graph.name, proto.graph.doc_string = "euinet", ""
-    proto.producer_name, proto.producer_version = "euinet", __version__
+    proto.producer_name, proto.producer_version = "euinet", VERSION
     for value in (*proto.graph.input, *proto.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "N"
     entry = proto.metadata_props.add()

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from euinet import __version__
 from euinet.errors import StorageError
 from euinet.model.card import ModelCard
 from euinet.model.check import checked_card, parse_json
 from euinet.model.conformal import Calibration, check_enough
 from euinet.model.onnx_part import OnnxPart
+from euinet.system.version import VERSION
 
 KEY = "euinet"  # of the description, among the file's metadata
 FORMAT_VERSION = 2
@@ -41,7 +41,7 @@ class Description:
     alpha: float | None = None  # promised share of false alarms
     per_class: bool = False  # whether each class keeps the promise by itself
     calibration_images: int = 0  # n; 0: p-values say nothing
-    euinet_version: str = __version__
+    euinet_version: str = VERSION
 
     def to_json(self) -> str:
         """Return the document."""

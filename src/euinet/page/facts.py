@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from euinet import __version__
 from euinet.model.card import ModelCard
 from euinet.model.model import Model
+from euinet.system.version import VERSION
 
 
 def model_facts(
@@ -39,7 +39,7 @@ def model_facts(
         "settings": card.preset.scoring.model_dump(mode="json"),
         "preset": card.preset.name,
         "metrics": card.metrics,
-        "euinet_version": __version__,
+        "euinet_version": VERSION,
         "features": {"record": record, "inbox": inbox, "neighbours": neighbours},
     }
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from euinet import __version__
 from euinet.errors import StorageError, UsageError
 from euinet.images.inputs import Found
 from euinet.model.model import Model
@@ -15,6 +14,7 @@ from euinet.predict.parts import Job, Parts, open_parts
 from euinet.predict.run import Predicted, summary, write_parts
 from euinet.predict.sinks import Sink, check_format
 from euinet.system.notify import Notify
+from euinet.system.version import VERSION
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def job_of(model: Model, found: Found, ending: str, order: Order) -> Job:
         part_images=order.part_images,
         format=ending,
         device=device,
-        version=__version__,
+        version=VERSION,
     )
 
 

@@ -9,7 +9,6 @@ from fastapi import FastAPI, Request, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from euinet import __version__
 from euinet.answers import Answer
 from euinet.images.sources import Read
 from euinet.predict.rows import Row
@@ -31,6 +30,7 @@ from euinet.serve.http.limits import Limits, Refused
 from euinet.serve.http.pages import Pages, StaticFile, front_pages
 from euinet.serve.meters import CONTENT_TYPE, Meters
 from euinet.serve.served import Served
+from euinet.system.version import VERSION
 
 DESCRIPTION = (
     'An image classifier that gives a class or says "none of these". Answers are those of `euinet predict`.'
@@ -50,7 +50,7 @@ class Service:
         hot: dict[tuple[str, str], Handler] = {}
         api = FastAPI(
             title="EuiNet",
-            version=__version__,
+            version=VERSION,
             description=DESCRIPTION,
             docs_url=None,
             redoc_url=None,

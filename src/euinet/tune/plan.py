@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from euinet import __version__
 from euinet.answers import BoolArray
 from euinet.benchmark.cell import split_of
 from euinet.benchmark.plan import Cell, parse_hold_out
@@ -20,6 +19,7 @@ from euinet.presets import Preset
 from euinet.records import Dataset, LabelledImages
 from euinet.system.differing import differing
 from euinet.system.files import write_text
+from euinet.system.version import VERSION
 from euinet.training.devices import DeviceName, Precision
 from euinet.tune.space import Searched
 
@@ -159,7 +159,7 @@ def search_identity(asked: SearchRequest, judges: Judges, dataset: Dataset, prec
         "preset": asked.preset.model_dump(mode="json"),
         "search": {searched.setting: searched.to_plain() for searched in asked.space},
         "precision": precision,
-        "euinet": __version__,
+        "euinet": VERSION,
     }
 
 
