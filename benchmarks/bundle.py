@@ -18,9 +18,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from euinet.export.save import save_model
+from euinet.judging.record_store import RECORD_FILE
 from euinet.judging.saved import evaluate_saved
-from euinet.pretrained import bundled_folder
-from euinet.trained.model import load_model, save_model
+from euinet.model.bundled import bundled_folder
+from euinet.model.opening import load
 
 RUNS = Path("runs/bundle")
 DATA, FAR = "mnist", ("fashion-mnist",)
@@ -50,8 +52,8 @@ def trained(name: str, arguments: list[str], data_root: str | None) -> Path:
 def bundle(name: str, source: Path, arguments: list[str], data_root: str | None) -> None:
     """Put the model in `source` into the package with its metrics and its command."""
     root = Path(data_root) if data_root else None
-    metrics = evaluate_saved(source, DATA, FAR, "cpu", root, lambda text: print(f"{name}: {text}"))
-    model = load_model(source)
+    metrics = evaluate_saved(load(source), DATA, FAR, root, lambda text: print(f"{name}: {text}"))
+    model = load(source).torch()
     card = replace(model.card, metrics=metrics, command=" ".join(["euinet", *arguments]))
     save_model(replace(model, card=card), bundled_folder(name))
     record(name, data_root)
@@ -61,7 +63,8 @@ def record(name: str, data_root: str | None) -> None:
     """Write the test record of a bundled model into the package; nothing else of it changes."""
     root = Path(data_root) if data_root else None
     notify = partial(print, f"{name}:", flush=True)
-    evaluate_saved(bundled_folder(name), DATA, FAR, "cpu", root, notify, record=True)
+    folder = bundled_folder(name)
+    evaluate_saved(load(folder), DATA, FAR, root, notify, record=folder / RECORD_FILE)
 
 
 def main() -> None:

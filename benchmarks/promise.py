@@ -20,10 +20,11 @@ import numpy as np
 
 from euinet.data.sets.datasets import load_dataset
 from euinet.data.split.holdout import split_dataset
+from euinet.model.bundled import pretrained_names
 from euinet.model.conformal import Calibration, fewest_images
-from euinet.pretrained import pretrained_names, resolve_model
+from euinet.model.model import Model
+from euinet.model.opening import load
 from euinet.system.files import write_text
-from euinet.trained.model import Model, load_model
 
 ALPHAS = (0.001, 0.01, 0.05, 0.1)
 PER_CLASS_ALPHAS = (0.01, 0.05, 0.1)  # 0.001 would need 999 images of each answer
@@ -41,7 +42,7 @@ class Known:
 
 def known_scores(name: str, data_root: Path | None) -> Known:
     """Return the scores of the known test images of the data that the model was trained on."""
-    model = load_model(resolve_model(name))
+    model = load(name)
     dataset = load_dataset(model.card.data, data_root)
     unknown = [one for one in dataset.class_names if one not in model.card.class_names]
     test = split_dataset(dataset, unknown, model.card.preset.data, model.card.seed).test

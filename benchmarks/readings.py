@@ -236,13 +236,13 @@ def score_models(arguments: argparse.Namespace) -> None:
     from euinet.scoring.baselines import vanilla_odin_scores
     from euinet.scoring.inference import decide_from_scores, raw_scores
     from euinet.scoring.threshold import fit_logit_range
-    from euinet.trained.model import load_model
+    from euinet.trained.model import load_trained
 
     data_root = Path(arguments.data_root) if arguments.data_root else None
     dataset = load_dataset("mnist", data_root)
     with SCORING_RESULTS.open("w", encoding="utf-8") as out:
         for folder in arguments.models:
-            model = load_model(Path(folder) / "model")
+            model = load_trained(Path(folder) / "model")
             split = hold_out_classes(dataset, list(model.card.unknown_classes), seed=model.card.seed)
             labels = split.test.labels
             row: dict[str, Any] = {"seed": model.card.seed, "scoring": {}}

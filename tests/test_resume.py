@@ -15,7 +15,6 @@ from PIL import Image
 
 from euinet import __main__ as program
 from euinet.system.lock import sole_user
-from euinet.trained.model import Model
 from euinet.training import loop
 from euinet.training.checkpoint import read_checkpoint
 

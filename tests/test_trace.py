@@ -15,7 +15,8 @@ from torch import Tensor
 from euinet import experiment
 from euinet.data.split.holdout import hold_out_classes
 from euinet.data.split.leaks import verify_split
-from euinet.experiment import Experiment, Result, achievable_alpha, calibrated_model, evaluate, run_experiment
+from euinet.experiment import Experiment, Result, evaluate, run_experiment
+from euinet.fit import achievable_alpha, calibrated_model
 from euinet.presets import Preset, get_preset
 from euinet.records import Dataset, Split
 from euinet.report import write_report

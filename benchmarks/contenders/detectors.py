@@ -34,7 +34,7 @@ CPU = torch.device("cpu")
 
 def subject() -> tuple[Subject, LabelledImages]:
     """Return the model with known images to fit on, and the images to score."""
-    model = euinet.load("mnist-without-0")
+    model = euinet.load("mnist-without-0").torch()
     split = split_dataset(load_dataset("mnist"), (0,), model.card.preset.data, 0)
     known, scored = (
         part.where(np.arange(count)) for part, count in ((split.train, KNOWN), (split.test, SCORED))

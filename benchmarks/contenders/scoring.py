@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import copy
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,13 +21,12 @@ from torch import Tensor
 
 import euinet
 from contenders.common import as_torch_has_it, batches_of, seconds_each, tell
-from euinet.export import export_onnx
+from euinet.export.save import runtime_model
 from euinet.networks import to_network_range
-from euinet.predict.onnx_engine import OnnxPredictor
 from euinet.scoring.baselines import ODIN_EPSILON, ODIN_TEMPERATURE, ClassifierOnly, vanilla_odin_scores
 from euinet.scoring.perturbation import NETWORK_RANGE
 from euinet.system.allocator import keep_freed_memory
-from euinet.trained.model import Model
+from euinet.trained.model import TrainedModel
 
 IMAGES, TIMES = 2560, 5
 BATCHES = (32, 64, 128, 256, 512)  # the library is run with each, and its best counts
@@ -38,9 +35,9 @@ ONE = 300  # images, one at a time
 Score = Callable[[Tensor], object]
 
 
-def model(epsilon: float) -> Model:
+def model(epsilon: float) -> TrainedModel:
     """Return the bundled model, with this ε of pixels 0 … 1."""
-    loaded = euinet.load("mnist-without-0")
+    loaded = euinet.load("mnist-without-0").torch()
     scoring = loaded.card.preset.scoring.model_copy(update={"epsilon": epsilon, "pixel_range": 1.0})
     preset = loaded.card.preset.model_copy(update={"scoring": scoring})
     return replace(loaded, card=replace(loaded.card, preset=preset))
@@ -66,10 +63,8 @@ def library(*, odin: bool) -> Score:
 
 def exported(epsilon: float) -> Score:
     """Return the exported decision, run by onnxruntime."""
-    with tempfile.TemporaryDirectory() as folder:
-        export_onnx(model(epsilon), Path(folder) / "model.onnx")
-        predictor = OnnxPredictor(str(Path(folder) / "model.onnx"))
-    return lambda images: predictor.predict(images.numpy())
+    made = runtime_model(model(epsilon), "exported")
+    return lambda images: made.answer(images.numpy())
 
 
 def contender(who: str) -> Score:
@@ -84,7 +79,7 @@ def contender(who: str) -> Score:
         return lambda images: vanilla_odin_scores(network, images)
     if who in ("perturbed", "decision"):
         chosen = model(ODIN_EPSILON if who == "perturbed" else 0)
-        return lambda images: chosen.predict(images)
+        return lambda images: chosen.answer(images)
     return exported(ODIN_EPSILON if who == "onnx-perturbed" else 0)
 
 

@@ -26,7 +26,7 @@ from euinet.scoring import joint
 from euinet.scoring.baselines import threshold_accepting
 from euinet.scoring.comparison import euinet_decision
 from euinet.scoring.inference import raw_scores
-from euinet.trained.model import load_model
+from euinet.trained.model import load_trained
 
 if TYPE_CHECKING:
     from conftest import Bench
@@ -49,7 +49,7 @@ def without_seconds(result: CellResult) -> CellResult:
 def test_a_cells_numbers_are_those_of_its_saved_model(bench: Bench, dataset: Dataset, quick: Preset) -> None:
     result = only_result(bench)
     folder = cell_folder(bench.out, "without-0_seed-0")
-    model = load_model(folder / "model")
+    model = load_trained(folder / "model")
     split, _ = split_of(Cell("quadrants", (0,), 0, quick), dataset)
     labels = split.test.labels.numpy()
     decision = euinet_decision(model.network, split.test.images, quick.scoring, model.card.logit_range)
@@ -83,7 +83,7 @@ def test_a_far_set_is_judged_against_the_known_test_images(
 ) -> None:
     result = only_result(bench)
     folder = cell_folder(bench.out, result.cell)
-    model = load_model(folder / "model")
+    model = load_trained(folder / "model")
     far = bench_far_images(bench)
     decision = euinet_decision(model.network, far, quick.scoring, model.card.logit_range)
     ood_score, labels = read_scores(folder)

@@ -11,7 +11,7 @@ from browser_pages import Visit
 import euinet
 from euinet.judging.operating import operating_point
 from euinet.judging.record_store import load_record
-from euinet.pretrained import bundled_folder
+from euinet.model.bundled import bundled_folder
 
 pytestmark = pytest.mark.browser
 Visiting = Callable[..., Visit]

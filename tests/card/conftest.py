@@ -10,12 +10,13 @@ import torch
 
 from euinet.answers import REJECT, Answers
 from euinet.card.groups import AnsweredGroup, Group, Kind
+from euinet.model.card import ModelCard
 from euinet.networks.euinet import EuiNet
 from euinet.presets import Preset
 from euinet.records import Split
 from euinet.scoring.inference import raw_scores
 from euinet.scoring.threshold import fit_logit_range
-from euinet.trained.model import Model, ModelCard
+from euinet.trained.model import TrainedModel
 
 
 @pytest.fixture(scope="session")
@@ -51,10 +52,10 @@ def make_judged() -> Callable[..., AnsweredGroup]:
 
 
 @pytest.fixture(scope="session")
-def make_model(make_preset: Callable[..., Preset]) -> Callable[..., Model]:
+def make_model(make_preset: Callable[..., Preset]) -> Callable[..., TrainedModel]:
     """Untrained models of a split's classes, calibrated by its known images without a promise."""
 
-    def make(split: Split, names: tuple[str, ...] | None = None) -> Model:
+    def make(split: Split, names: tuple[str, ...] | None = None) -> TrainedModel:
         preset = make_preset()
         torch.manual_seed(0)
         network = EuiNet(preset.model, 1, 8, len(split.class_names)).eval()
@@ -73,13 +74,13 @@ def make_model(make_preset: Callable[..., Preset]) -> Callable[..., Model]:
             metrics={},
         )
         calibrating = torch.cat([split.calibration.images, split.validation.images])
-        return Model(network, card).calibrate(calibrating, None)
+        return TrainedModel(network, card).calibrate(calibrating, None)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def tiny_model(split: Split, make_model: Callable[..., Model]) -> Model:
+def tiny_model(split: Split, make_model: Callable[..., TrainedModel]) -> TrainedModel:
     """A model of three quadrants, of which the fourth is unknown to it."""
-    model: Model = make_model(split)
+    model: TrainedModel = make_model(split)
     return model

@@ -11,7 +11,7 @@ from euinet.card.groups import AnsweredGroup, Group
 from euinet.card.promise import least_alpha
 from euinet.model.conformal import Calibration
 from euinet.records import Split
-from euinet.trained.model import Model
+from euinet.trained.model import TrainedModel
 
 
 def test_a_point_by_hand(make_judged: Callable[..., AnsweredGroup]) -> None:
@@ -31,7 +31,7 @@ def test_a_point_by_hand(make_judged: Callable[..., AnsweredGroup]) -> None:
 
 @pytest.mark.parametrize("per_class", [False, True])
 def test_the_curve_is_what_the_model_would_do_at_each_alpha(
-    tiny_model: Model, split: Split, per_class: bool
+    tiny_model: TrainedModel, split: Split, per_class: bool
 ) -> None:
     assert tiny_model.calibration is not None
     # answers in turn, so that each class has calibration images enough

@@ -16,7 +16,7 @@ from euinet.card.measured import measure
 from euinet.card.stress import measure_stress
 from euinet.errors import StorageError, UsageError
 from euinet.records import Dataset
-from euinet.trained.model import Model
+from euinet.trained.model import TrainedModel
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def quadrants(monkeypatch: pytest.MonkeyPatch, dataset: Dataset) -> None:
     monkeypatch.setattr("euinet.card.gather.load_dataset", lambda *_, **__: dataset)
 
 
-def test_known_images_are_capped_and_it_is_said(tiny_model: Model, tmp_path: Path) -> None:
+def test_known_images_are_capped_and_it_is_said(tiny_model: TrainedModel, tmp_path: Path) -> None:
     said: list[str] = []
     make_card(tiny_model, "quadrants", (), tmp_path / "card.html", None, said.append, limit=2)
     assert "Scoring 10 images: known classes …" in said
@@ -33,9 +33,9 @@ def test_known_images_are_capped_and_it_is_said(tiny_model: Model, tmp_path: Pat
 
 
 def test_wrong_arguments_cost_no_minutes(
-    tiny_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_model: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Model, "predict", lambda *_: pytest.fail("something was scored"))
+    monkeypatch.setattr(TrainedModel, "predict", lambda *_: pytest.fail("something was scored"))
     with pytest.raises(UsageError, match="is a folder: give the name of a file"):
         make_card(tiny_model, "quadrants", (), tmp_path, None, print)
     with pytest.raises(UsageError, match="limit is 0"):
@@ -45,7 +45,7 @@ def test_wrong_arguments_cost_no_minutes(
 
 
 def test_a_page_that_cannot_be_written_leaves_the_old_one(
-    tiny_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_model: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "card.html"
     out.write_text("old")
@@ -62,7 +62,7 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(
 
 
 def test_facts_tell_whether_the_data_are_those_of_training(
-    tiny_model: Model, make_judged: Callable[..., AnsweredGroup]
+    tiny_model: TrainedModel, make_judged: Callable[..., AnsweredGroup]
 ) -> None:
     gathered = gather(tiny_model.card, "quadrants", (), None, lambda _: None, 5, 0)
     known = make_judged([0], [0], [-1.0])

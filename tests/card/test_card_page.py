@@ -23,7 +23,7 @@ from euinet.card.page import MOST_ROWS, render_page
 from euinet.card.stress import measure_stress
 from euinet.data.split.holdout import hold_out_classes
 from euinet.records import Dataset, Split
-from euinet.trained.model import Model
+from euinet.trained.model import TrainedModel
 
 FETCHING = {"src", "href", "srcset", "action", "data", "poster", "xlink:href"}
 HOSTILE = ("</title><script>alert('x')</script>", "$x^{2", "名前\u202e", "W" * 60)
@@ -45,7 +45,7 @@ def far(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def card(
-    tiny_model: Model, far: str, dataset: Dataset, tmp_path_factory: pytest.TempPathFactory
+    tiny_model: TrainedModel, far: str, dataset: Dataset, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Page, dict[str, Any]]:
     """The card of a model with α 0.2, and its numbers."""
     with pytest.MonkeyPatch.context() as patched:
@@ -54,7 +54,7 @@ def card(
         return made(tiny_model.with_alpha(0.2), out, far, "noise-uniform")
 
 
-def made(model: Model, out: Path, *far: str) -> tuple[Page, dict[str, Any]]:
+def made(model: TrainedModel, out: Path, *far: str) -> tuple[Page, dict[str, Any]]:
     plain = make_card(model, "quadrants", far, out, None, lambda _: None, limit=20)
     return Page(out.read_text(encoding="utf-8")), plain
 
@@ -96,7 +96,7 @@ def test_the_page_can_be_read_without_eyes(card: tuple[Page, dict[str, Any]]) ->
 
 
 def test_numbers_come_back_as_plain_values(
-    card: tuple[Page, dict[str, Any]], tiny_model: Model, split: Split
+    card: tuple[Page, dict[str, Any]], tiny_model: TrainedModel, split: Split
 ) -> None:
     _, plain = card
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
@@ -110,7 +110,7 @@ def test_numbers_come_back_as_plain_values(
 
 
 def test_hostile_class_names_stay_text(
-    dataset: Dataset, make_model: Callable[..., Model], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    dataset: Dataset, make_model: Callable[..., TrainedModel], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     hostile = replace(dataset, name="mine & <b>yours</b>", class_names=HOSTILE)
     monkeypatch.setattr("euinet.card.gather.load_dataset", lambda *_, **__: hostile)
@@ -124,7 +124,7 @@ def test_hostile_class_names_stay_text(
 
 
 def test_a_model_that_knows_every_class(
-    dataset: Dataset, make_model: Callable[..., Model], tmp_path: Path
+    dataset: Dataset, make_model: Callable[..., TrainedModel], tmp_path: Path
 ) -> None:
     model = make_model(hold_out_classes(dataset, [], validation_fraction=0.3))
     page, plain = made(model, tmp_path / "card.html")
@@ -135,7 +135,7 @@ def test_a_model_that_knows_every_class(
 
 
 def test_a_model_of_two_classes_without_calibration(
-    dataset: Dataset, make_model: Callable[..., Model], tmp_path: Path
+    dataset: Dataset, make_model: Callable[..., TrainedModel], tmp_path: Path
 ) -> None:
     model = make_model(hold_out_classes(dataset, [0, 3], validation_fraction=0.3))
     page, plain = made(replace(model, calibration=None), tmp_path / "card.html")
@@ -149,7 +149,7 @@ def test_a_model_of_two_classes_without_calibration(
 
 
 def test_three_calibration_images_are_enough_for_a_card(
-    tiny_model: Model, split: Split, tmp_path: Path
+    tiny_model: TrainedModel, split: Split, tmp_path: Path
 ) -> None:
     page, plain = made(tiny_model.calibrate(split.calibration.images[:1], None), tmp_path / "card.html")
     assert plain["curve"]["points"] == []
@@ -157,7 +157,7 @@ def test_three_calibration_images_are_enough_for_a_card(
 
 
 def test_of_two_hundred_classes_the_weakest_are_listed(
-    make_judged: Callable[..., AnsweredGroup], tiny_model: Model
+    make_judged: Callable[..., AnsweredGroup], tiny_model: TrainedModel
 ) -> None:
     names = tuple(f"class {number}" for number in range(200))
     labels = np.arange(400) % 200

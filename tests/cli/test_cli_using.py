@@ -19,11 +19,12 @@ from commands import Ended
 from euinet.answers import Answers
 from euinet.data.sets.datasets import load_dataset
 from euinet.data.split.holdout import split_dataset
-from euinet.experiment import calibrated_model
+from euinet.export.save import save_model
+from euinet.fit import calibrated_model
 from euinet.networks.euinet import EuiNet
 from euinet.presets import get_preset
 from euinet.records import Dataset
-from euinet.trained.model import Model, load_model
+from euinet.trained.model import TrainedModel, load_trained
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def model(tmp_path_factory: pytest.TempPathFactory, digits: Dataset) -> Path:
     with torch.no_grad():
         network.train()(torch.randn(32, 1, 28, 28))
     folder = tmp_path_factory.mktemp("model")
-    calibrated_model(network.eval(), split, preset, 0, 0.05).save_pretrained(folder)
+    save_model(calibrated_model(network.eval(), split, preset, 0, 0.05), folder)
     return folder
 
 
@@ -64,7 +65,7 @@ def test_predict_has_a_row_for_every_image(
     rows = document["predictions"]
     assert [Path(row["path"]).name for row in rows] == [*(f"{i:02}.png" for i in range(30)), "99.png"]
     assert rows[-1].keys() == {"path", "error"}
-    answers = load_model(model).predict(digits.test.images[:30])
+    answers = load_trained(model).predict(digits.test.images[:30])
     for row, answer in zip(rows, answers, strict=False):
         assert row["label"] == answer.label
         assert row["rejected"] == (row["label"] is None)
@@ -125,13 +126,13 @@ def test_predict_goes_on_where_it_was_broken_off(
     assert run("predict", model, photos, "--out", whole, *small).code == 0
     original, calls = Model.predict, []
 
-    def broken_off(self: Model, images: Any) -> Answers:
+    def broken_off(self: TrainedModel, images: Any) -> Answers:
         calls.append(len(images))
         if len(calls) == 3:
             raise KeyboardInterrupt
         return original(self, images)
 
-    monkeypatch.setattr(Model, "predict", broken_off)
+    monkeypatch.setattr(TrainedModel, "predict", broken_off)
     ended = run("predict", model, photos, "--out", out, *small)
     assert ended.code == 130
     assert "2 of 5 parts are finished; the same command goes on." in ended.err
@@ -253,7 +254,7 @@ def test_train_takes_a_folder_of_unknowns_for_the_test_alone(
     assert "40 images to train on, 12 to set ranges by, 12 to calibrate the threshold" in ended.err
     assert "alpha 0.01 needs 99 calibration images, but there are 12: it is 0.077 here." in ended.err
     assert metrics["alpha"] == 0.077
-    card = load_model(tmp_path / "out" / "model").card
+    card = load_trained(tmp_path / "out" / "model").card
     assert (card.channels, card.image_size, card.class_names) == (3, 16, ("down", "up"))
     rows = json.loads(run("predict", tmp_path / "out" / "model", tmp_path / "odd", "--json").out)
     assert rows["predictions"][0]["path"].endswith("white.png")

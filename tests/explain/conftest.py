@@ -9,22 +9,25 @@ from typing import Any
 import pytest
 import torch
 
+from euinet.model.card import ModelCard
 from euinet.networks.euinet import EuiNet
 from euinet.presets import get_preset
 from euinet.records import LabelledImages
 from euinet.scoring.inference import raw_scores, remember
 from euinet.scoring.threshold import fit_logit_range
-from euinet.trained.model import Model, ModelCard
+from euinet.trained.model import TrainedModel
 from tiny import TINY
 
 
 @pytest.fixture(scope="session")
 def explained_model(
     random_images: Callable[..., torch.Tensor],
-) -> Callable[..., Model]:
+) -> Callable[..., TrainedModel]:
     """explained_model({"scoring.epsilon": 4.0}, channels=1): three classes, 16 × 16 images, calibrated."""
 
-    def make(settings: dict[str, Any], *, channels: int = 1, size: int = 16, **card_values: Any) -> Model:
+    def make(
+        settings: dict[str, Any], *, channels: int = 1, size: int = 16, **card_values: Any
+    ) -> TrainedModel:
         torch.manual_seed(0)
         changes = {"scoring.known_rejected": 0.3, "model.trunk_widths": [6], **settings}
         texts = {path: v if isinstance(v, str) else json.dumps(v) for path, v in changes.items()}
@@ -50,6 +53,6 @@ def explained_model(
             "metrics": {},
         }
         card = ModelCard(**(values | card_values))
-        return Model(network, card).calibrate(shown[100:], 0.2)
+        return TrainedModel(network, card).calibrate(shown[100:], 0.2)
 
     return make

@@ -8,22 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from euinet.predict.engine import open_predictor
+from euinet.predict.onnx_engine import EXPLAINED, OnnxPredictor
 from explain_settings import SIGN
 
 from euinet.explain import Explainer
 from euinet.explain.plain import values_of
 from euinet.export import check, export_onnx
 from euinet.export.onnx_file import output_names
-from euinet.predict.engine import open_predictor
-from euinet.predict.onnx_engine import EXPLAINED, OnnxPredictor
-from euinet.trained.model import Model
+from euinet.trained.model import TrainedModel
 
-Exported = tuple[Model, Path, torch.Tensor]
+Exported = tuple[TrainedModel, Path, torch.Tensor]
 
 
 @pytest.fixture(scope="module")
 def exported(
-    explained_model: Callable[..., Model],
+    explained_model: Callable[..., TrainedModel],
     random_images: Callable[..., torch.Tensor],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Exported:

@@ -14,7 +14,7 @@ from euinet.explain import Explainer
 from euinet.explain.plain import image_of, values_of
 from euinet.networks import to_network_range
 from euinet.scoring.inference import read_heads
-from euinet.trained.model import Model
+from euinet.trained.model import TrainedModel
 
 CASES = {
     "still, with a memory": ({**STILL, **MEMORY}, 1),
@@ -24,25 +24,27 @@ CASES = {
 
 
 @pytest.fixture(scope="module", params=CASES)
-def model(request: pytest.FixtureRequest, explained_model: Callable[..., Model]) -> Model:
+def model(request: pytest.FixtureRequest, explained_model: Callable[..., TrainedModel]) -> TrainedModel:
     settings, channels = CASES[request.param]
     return explained_model(settings, channels=channels)
 
 
 @pytest.fixture
-def images(model: Model, random_images: Callable[..., torch.Tensor]) -> torch.Tensor:
+def images(model: TrainedModel, random_images: Callable[..., torch.Tensor]) -> torch.Tensor:
     card = model.card
     return random_images(40, card.channels, card.image_size, card.image_size, seed=5)
 
 
-def test_the_answer_is_that_of_predict(model: Model, images: torch.Tensor) -> None:
+def test_the_answer_is_that_of_predict(model: TrainedModel, images: torch.Tensor) -> None:
     found = Explainer(model).explain(images)
     wanted = [answer.to_plain() for answer in model.predict(images)]
     assert [one["answer"] for one in found] == wanted
     assert 0 < sum(one["answer"]["rejected"] for one in found) < len(found)
 
 
-def test_threshold_logits_and_h_are_what_entered_the_softmax(model: Model, images: torch.Tensor) -> None:
+def test_threshold_logits_and_h_are_what_entered_the_softmax(
+    model: TrainedModel, images: torch.Tensor
+) -> None:
     decision = model.decide(images)
     for at, one in enumerate(Explainer(model).explain(images)):
         assert one["threshold"] == decision.scores[at, 0]
@@ -56,12 +58,12 @@ def test_threshold_logits_and_h_are_what_entered_the_softmax(model: Model, image
         np.testing.assert_allclose(shares, told, rtol=1e-5)
 
 
-def test_the_image_is_the_one_given(model: Model, images: torch.Tensor) -> None:
+def test_the_image_is_the_one_given(model: TrainedModel, images: torch.Tensor) -> None:
     for given, one in zip(images, Explainer(model).explain(images.numpy()), strict=True):
         np.testing.assert_array_equal(image_of(one["image"]), given.numpy())
 
 
-def test_the_decision_reads_the_image_and_the_change(model: Model, images: torch.Tensor) -> None:
+def test_the_decision_reads_the_image_and_the_change(model: TrainedModel, images: torch.Tensor) -> None:
     """Image plus change, read without a perturbation, is the decision: the picture shows what was read."""
     found = Explainer(model).explain(images)
     change = np.stack([values_of(one["change"]) for one in found])
@@ -72,7 +74,7 @@ def test_the_decision_reads_the_image_and_the_change(model: Model, images: torch
 
 
 def test_the_change_is_a_step_against_the_sign_of_the_gradient(
-    explained_model: Callable[..., Model], random_images: Callable[..., torch.Tensor]
+    explained_model: Callable[..., TrainedModel], random_images: Callable[..., torch.Tensor]
 ) -> None:
     """x̂ = x − ε·sign(∇L), ε = 4 of 255: worked out here by a small step of each of some pixels."""
     model = explained_model(SIGN)
@@ -99,14 +101,14 @@ def test_the_change_is_a_step_against_the_sign_of_the_gradient(
 
 
 def test_without_a_perturbation_nothing_is_changed(
-    explained_model: Callable[..., Model], random_images: Callable[..., torch.Tensor]
+    explained_model: Callable[..., TrainedModel], random_images: Callable[..., torch.Tensor]
 ) -> None:
     (one,) = Explainer(explained_model(STILL)).explain(random_images(1, 1, 16, 16))
     assert not values_of(one["change"]).any()
     assert one["neighbours"] == []
 
 
-def test_no_images_no_explanations_and_a_wrong_shape_is_refused(model: Model) -> None:
+def test_no_images_no_explanations_and_a_wrong_shape_is_refused(model: TrainedModel) -> None:
     card = model.card
     assert Explainer(model).explain(np.empty((0, card.channels, 16, 16), np.uint8)) == []
     with pytest.raises(UsageError, match="the model reads uint8"):

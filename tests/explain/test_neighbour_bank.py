@@ -18,13 +18,13 @@ from euinet.data.split.holdout import split_dataset
 from euinet.explain import Explainer, NeighbourBank, load_bank
 from euinet.explain.plain import image_of
 from euinet.scoring.inference import in_batches, read_perturbed
-from euinet.trained.model import Model
+from euinet.trained.model import TrainedModel
 
 DIGITS = tuple("123456789")
 
 
 @pytest.fixture(scope="module")
-def model(explained_model: Callable[..., Model]) -> Model:
+def model(explained_model: Callable[..., TrainedModel]) -> TrainedModel:
     return explained_model(SIGN)
 
 
@@ -34,7 +34,7 @@ def known(random_images: Callable[..., torch.Tensor]) -> tuple[torch.Tensor, tor
 
 
 @pytest.fixture(scope="module")
-def digits_model(explained_model: Callable[..., Model]) -> Model:
+def digits_model(explained_model: Callable[..., TrainedModel]) -> TrainedModel:
     """An untrained network with the card of a model of scikit-learn's digits, 0 held out."""
     return explained_model(
         {},
@@ -47,7 +47,7 @@ def digits_model(explained_model: Callable[..., Model]) -> Model:
     )
 
 
-def features_of(model: Model, images: torch.Tensor) -> np.ndarray:
+def features_of(model: TrainedModel, images: torch.Tensor) -> np.ndarray:
     def read(inputs: torch.Tensor) -> torch.Tensor:
         return read_perturbed(model.folded, inputs, model.card.preset.scoring).features
 
@@ -55,7 +55,7 @@ def features_of(model: Model, images: torch.Tensor) -> np.ndarray:
 
 
 def test_the_nearest_are_those_of_scikit_learn(
-    model: Model, known: tuple[torch.Tensor, torch.Tensor], random_images: Callable[..., torch.Tensor]
+    model: TrainedModel, known: tuple[torch.Tensor, torch.Tensor], random_images: Callable[..., torch.Tensor]
 ) -> None:
     images, labels = known
     bank = NeighbourBank.of(model, images, labels)
@@ -73,7 +73,7 @@ def test_the_nearest_are_those_of_scikit_learn(
 
 
 def test_an_image_of_the_bank_is_nearest_to_itself(
-    model: Model, known: tuple[torch.Tensor, torch.Tensor]
+    model: TrainedModel, known: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
     images, labels = known
     bank = NeighbourBank.of(model, images, labels)
@@ -83,7 +83,7 @@ def test_an_image_of_the_bank_is_nearest_to_itself(
     assert one["label"] == model.card.class_names[17 % 3]
 
 
-def test_a_large_bank_is_cut_to_equally_many_of_each_class(model: Model) -> None:
+def test_a_large_bank_is_cut_to_equally_many_of_each_class(model: TrainedModel) -> None:
     labels = torch.tensor([0] * 60 + [1] * 25 + [2] * 5)
     images = torch.arange(90, dtype=torch.uint8).view(90, 1, 1, 1).expand(90, 1, 16, 16).contiguous()
     bank = NeighbourBank.of(model, images, labels, most=25)
@@ -92,14 +92,14 @@ def test_a_large_bank_is_cut_to_equally_many_of_each_class(model: Model) -> None
 
 
 def test_features_are_rounded_to_halves_so_that_a_page_has_the_same(
-    model: Model, known: tuple[torch.Tensor, torch.Tensor]
+    model: TrainedModel, known: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
     bank = NeighbourBank.of(model, *known)
     np.testing.assert_array_equal(bank.features.astype(np.float16).astype(np.float32), bank.features)
     np.testing.assert_allclose(np.linalg.norm(bank.features, axis=1), 1, atol=1e-3)
 
 
-def test_a_bank_holds_training_images_of_known_classes_alone(digits_model: Model) -> None:
+def test_a_bank_holds_training_images_of_known_classes_alone(digits_model: TrainedModel) -> None:
     bank = load_bank(digits_model)
     assert bank is not None
     assert len(bank) > 500
@@ -115,7 +115,7 @@ def test_a_bank_holds_training_images_of_known_classes_alone(digits_model: Model
     assert {bank.class_names[label] for label in bank.labels} == set(DIGITS)
 
 
-def test_other_images_of_the_same_name_are_no_bank(digits_model: Model) -> None:
+def test_other_images_of_the_same_name_are_no_bank(digits_model: TrainedModel) -> None:
     said: list[str] = []
     other = replace(digits_model, card=replace(digits_model.card, data_fingerprint="0" * 16))
     assert load_bank(other, notify=said.append) is None
@@ -123,7 +123,7 @@ def test_other_images_of_the_same_name_are_no_bank(digits_model: Model) -> None:
 
 
 def test_what_is_not_at_hand_is_not_fetched(
-    digits_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    digits_model: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         "euinet.data.sets.datasets.load_dataset", lambda *_, **__: pytest.fail("it was loaded")

@@ -14,21 +14,23 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from euinet.predict.engine import open_predictor
+from euinet.predict.onnx_engine import OnnxPredictor
 from onnx import numpy_helper
 
 import euinet
 from euinet.data.sets.datasets import load_dataset
 from euinet.errors import ExportError, UsageError
 from euinet.export import check, export_onnx, gradient, onnx_file
+from euinet.export.save import save_model
+from euinet.model.bundled import bundled_folder
+from euinet.model.card import ModelCard
 from euinet.networks.euinet import EuiNet
-from euinet.predict.engine import open_predictor
-from euinet.predict.onnx_engine import OnnxPredictor
 from euinet.presets import Preset
-from euinet.pretrained import bundled_folder
 from euinet.records import Decision, LabelledImages
 from euinet.scoring.inference import in_batches, raw_scores, remember
 from euinet.scoring.threshold import fit_logit_range
-from euinet.trained.model import Model, ModelCard, load_model
+from euinet.trained.model import TrainedModel, load_trained
 
 BATCHES = (1, 7, 256)
 
@@ -65,10 +67,10 @@ CASES = {
 @pytest.fixture(scope="session")
 def make_model(
     make_preset: Callable[..., Preset], random_images: Callable[..., torch.Tensor]
-) -> Callable[..., Model]:
+) -> Callable[..., TrainedModel]:
     """A model of a kind with random weights."""
 
-    def make(case: Case, size: int = 8) -> Model:
+    def make(case: Case, size: int = 8) -> TrainedModel:
         torch.manual_seed(0)
         shown = random_images(300, case.channels, size, size, seed=1)
         preset = make_preset({"scoring.known_rejected": 0.3, **case.settings})
@@ -81,7 +83,7 @@ def make_model(
         logit_range = fit_logit_range(raw_scores(network, shown[:100], preset.scoring), preset.scoring)
         names = ("north", "east", "süd")
         card = ModelCard("made up", names, (0, 1, 2), (), case.channels, size, 0, logit_range, preset, {})
-        model = Model(network, card)
+        model = TrainedModel(network, card)
         return (
             model.calibrate(shown[100:], case.alpha, per_class=case.per_class) if case.calibrated else model
         )
@@ -92,9 +94,9 @@ def make_model(
 @pytest.fixture(scope="module", params=CASES)
 def exported(
     request: pytest.FixtureRequest,
-    make_model: Callable[..., Model],
+    make_model: Callable[..., TrainedModel],
     tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[Case, Model, Path]:
+) -> tuple[Case, TrainedModel, Path]:
     case = CASES[request.param]
     path = tmp_path_factory.mktemp("exported") / "model.onnx"
     model = make_model(case)
@@ -103,7 +105,7 @@ def exported(
 
 
 @pytest.fixture
-def weightless(monkeypatch: pytest.MonkeyPatch, make_model: Callable[..., Model]) -> Model:
+def weightless(monkeypatch: pytest.MonkeyPatch, make_model: Callable[..., TrainedModel]) -> TrainedModel:
     """A model whose export is asked for where it must not come so far as to take seconds."""
     monkeypatch.setattr(torch.onnx, "export", lambda *args, **kwargs: pytest.fail("it was exported"))
     return make_model(CASES["evidence"])
@@ -114,7 +116,7 @@ def run(predictor: OnnxPredictor, images: torch.Tensor, batch: int) -> dict[str,
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def assert_same(model: Model, decision: Decision, found: dict[str, np.ndarray]) -> None:
+def assert_same(model: TrainedModel, decision: Decision, found: dict[str, np.ndarray]) -> None:
     """Scores to 1e-4, and labels but for scores that are as near to their threshold.
 
     With a perturbation one image in fifty may be further off (see export/check.py).
@@ -132,11 +134,11 @@ def assert_same(model: Model, decision: Decision, found: dict[str, np.ndarray]) 
 
 
 def test_model_folder_and_file_decide_the_same(
-    exported: tuple[Case, Model, Path], random_images: Callable[..., torch.Tensor], tmp_path: Path
+    exported: tuple[Case, TrainedModel, Path], random_images: Callable[..., torch.Tensor], tmp_path: Path
 ) -> None:
     case, model, path = exported
-    model.save_pretrained(tmp_path / "model")
-    reloaded, predictor = load_model(tmp_path / "model"), OnnxPredictor(str(path))
+    save_model(model, tmp_path / "model")
+    reloaded, predictor = load_trained(tmp_path / "model"), OnnxPredictor(str(path))
     images = random_images(256, case.channels, 8, 8, seed=5)
     decision = model.decide(images)
     assert 0.02 < (decision.labels < 0).mean() < 0.98, "a test of one answer alone"
@@ -148,10 +150,10 @@ def test_model_folder_and_file_decide_the_same(
 
 
 def test_a_predictor_of_the_file_answers_as_one_of_the_folder(
-    exported: tuple[Case, Model, Path], random_images: Callable[..., torch.Tensor], tmp_path: Path
+    exported: tuple[Case, TrainedModel, Path], random_images: Callable[..., torch.Tensor], tmp_path: Path
 ) -> None:
     case, model, path = exported
-    model.save_pretrained(tmp_path / "model")
+    save_model(model, tmp_path / "model")
     folder, file = open_predictor(str(tmp_path / "model")), open_predictor(str(path))
     same = {"model": "", "fingerprint": ""}
     assert replace(file.facts, **same) == replace(folder.facts, **same)
@@ -170,7 +172,7 @@ def test_a_predictor_of_the_file_answers_as_one_of_the_folder(
     assert len(file.predict(pixels[:0])) == 0
 
 
-def test_the_file_is_whole_and_says_what_it_is(exported: tuple[Case, Model, Path]) -> None:
+def test_the_file_is_whole_and_says_what_it_is(exported: tuple[Case, TrainedModel, Path]) -> None:
     case, model, path = exported
     assert [other.name for other in path.parent.iterdir()] == [path.name]  # no weights beside it
     proto = onnx.load(path, load_external_data=False)
@@ -219,7 +221,7 @@ def shift_a_bias(proto: onnx.ModelProto) -> None:
     pytest.fail("there is no such weight")
 
 
-def test_one_changed_weight_is_caught(exported: tuple[Case, Model, Path], tmp_path: Path) -> None:
+def test_one_changed_weight_is_caught(exported: tuple[Case, TrainedModel, Path], tmp_path: Path) -> None:
     _, model, path = exported
     check.check_export(model, path)
     with pytest.raises(ExportError, match=r"does not answer as the model does \(.* differ"):
@@ -227,7 +229,7 @@ def test_one_changed_weight_is_caught(exported: tuple[Case, Model, Path], tmp_pa
 
 
 def test_a_wrong_gradient_leaves_nothing_behind_and_prints_nothing(
-    make_model: Callable[..., Model],
+    make_model: Callable[..., TrainedModel],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
@@ -247,14 +249,14 @@ def test_a_wrong_gradient_leaves_nothing_behind_and_prints_nothing(
 
 
 @pytest.mark.slow
-def test_exporting_is_repeatable(make_model: Callable[..., Model], tmp_path: Path) -> None:
+def test_exporting_is_repeatable(make_model: Callable[..., TrainedModel], tmp_path: Path) -> None:
     for name in ("first", "second"):
         export_onnx(make_model(CASES["features"]), tmp_path / name)
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
 
 
 def test_labels_and_p_values_that_contradict_the_scores_are_caught(
-    exported: tuple[Case, Model, Path],
+    exported: tuple[Case, TrainedModel, Path],
 ) -> None:
     _, model, path = exported
     images = check.probe_images(model)
@@ -278,7 +280,7 @@ def test_labels_and_p_values_that_contradict_the_scores_are_caught(
 
 
 def test_what_cannot_be_exported_is_one_sentence(
-    make_model: Callable[..., Model], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_model: Callable[..., TrainedModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError("no such\noperation")
@@ -291,7 +293,7 @@ def test_what_cannot_be_exported_is_one_sentence(
 
 @pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
 def test_a_missing_package_is_named_before_any_work(
-    weightless: Model, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    weightless: TrainedModel, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(UsageError, match=rf"needs the package {package}: .* pip install 'euinet\[export\]'"):
@@ -310,7 +312,7 @@ def test_a_model_over_two_gigabytes_is_refused() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", [SIGN, RAW])
 def test_a_backbone_is_exported_too(
-    make_model: Callable[..., Model],
+    make_model: Callable[..., TrainedModel],
     random_images: Callable[..., torch.Tensor],
     settings: dict[str, Any],
     tmp_path: Path,
@@ -329,7 +331,7 @@ def test_a_backbone_is_exported_too(
 def test_bundled_models_on_real_images(name: str, tmp_path: Path) -> None:
     data = load_dataset("mnist")
     known = data.train.images[data.train.labels != (4 if name == "mnist-without-4" else 0)][:2000]
-    model = load_model(bundled_folder(name)).calibrate(known, 0.01, per_class=name == "mnist-report")
+    model = load_trained(bundled_folder(name)).calibrate(known, 0.01, per_class=name == "mnist-report")
     export_onnx(model, tmp_path / "model.onnx")
     images, predictor = data.test.images[:1000], OnnxPredictor(str(tmp_path / "model.onnx"))
     decision, answers = model.decide(images), model.predict(images)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from euinet import __main__ as program
 from euinet.inbox.pictures import Pixels
-from euinet.trained.model import load_model
+from euinet.trained.model import load_trained
 from tiny import TINY
 
 SIDE, IMAGES = 16, 30
@@ -72,7 +72,7 @@ def test_what_was_rejected_is_learned(run: Callable[..., Any], tmp_path: Path) -
     assert metrics["held_out"] == []
     assert metrics["closed_set_accuracy"] > 0.9
 
-    model = load_model(out / "model")
+    model = load_trained(out / "model")
     assert set(model.card.class_names) == set(CLASSES)
     fresh = torch.from_numpy(np.stack([quadrant(0, 5000 + seed) for seed in range(20)]))
     answers = model.predict(fresh)

@@ -10,15 +10,15 @@ from euinet.data.sets import sources
 from euinet.data.sets.datasets import load_dataset
 from euinet.inbox.grouping import group_features
 from euinet.inbox.subject import Subject
-from euinet.pretrained import bundled_folder
-from euinet.trained.model import load_model
+from euinet.model.bundled import bundled_folder
+from euinet.trained.model import load_trained
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(("digit", "together"), [(0, 0.9), (4, 0.9), (7, 0.7)])
 def test_the_unknown_digit_comes_out_as_one_group(digit: int, together: float) -> None:
-    model = load_model(bundled_folder(f"mnist-without-{digit}"))
+    model = load_trained(bundled_folder(f"mnist-without-{digit}"))
     mnist = load_dataset("mnist", sources.data_root()).test
     fashion = load_dataset("fashion-mnist", sources.data_root()).test
     chosen = torch.from_numpy(np.random.default_rng(0).choice(len(fashion), 400, replace=False))

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from euinet.data.split.holdout import split_dataset
 from euinet.errors import UsageError
-from euinet.experiment import calibrated_model
+from euinet.export.save import save_model
+from euinet.fit import calibrated_model
 from euinet.judging import calibrate
 from euinet.judging.calibrate import calibrate_saved, known_images
 from euinet.networks.euinet import EuiNet
 from euinet.presets import Preset
 from euinet.records import Dataset, Split
-from euinet.trained.model import Model, load_model
+from euinet.trained.model import TrainedModel, load_trained
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def parted(dataset: Dataset, preset: Preset) -> Split:
 
 
 @pytest.fixture
-def model(parted: Split, preset: Preset) -> Model:
+def model(parted: Split, preset: Preset) -> TrainedModel:
     torch.manual_seed(0)
     network = EuiNet(preset.model, 1, 8, 3)
     with torch.no_grad():
@@ -46,16 +47,16 @@ def found_dataset(monkeypatch: pytest.MonkeyPatch, dataset: Dataset) -> None:
     monkeypatch.setattr(calibrate, "load_dataset", lambda *_, **__: dataset)
 
 
-def images_of(model: Model, data: str) -> Tensor:
+def images_of(model: TrainedModel, data: str) -> Tensor:
     return known_images(model, data, None, lambda _: None).images
 
 
-def test_of_the_training_data_the_calibration_part_is_used(model: Model, parted: Split) -> None:
+def test_of_the_training_data_the_calibration_part_is_used(model: TrainedModel, parted: Split) -> None:
     assert torch.equal(images_of(model, "quadrants"), parted.calibration.images)
 
 
 def test_of_other_data_all_known_images_are_used_and_no_unknown_one(
-    model: Model, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+    model: TrainedModel, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = Dataset("others", dataset.class_names, dataset.train, dataset.test)
     monkeypatch.setattr(calibrate, "load_dataset", lambda *_, **__: other)
@@ -67,7 +68,7 @@ def test_of_other_data_all_known_images_are_used_and_no_unknown_one(
     assert not known & {image.numpy().tobytes() for image in unknown}
 
 
-def test_other_images_under_the_training_datas_name_are_refused(model: Model) -> None:
+def test_other_images_under_the_training_datas_name_are_refused(model: TrainedModel) -> None:
     from dataclasses import replace
 
     elsewhere = replace(model, card=replace(model.card, data_fingerprint="0" * 16))
@@ -75,7 +76,7 @@ def test_other_images_under_the_training_datas_name_are_refused(model: Model) ->
         images_of(elsewhere, "quadrants")
 
 
-def test_a_plain_folder_holds_known_images_alone(model: Model, tmp_path: Path) -> None:
+def test_a_plain_folder_holds_known_images_alone(model: TrainedModel, tmp_path: Path) -> None:
     for value in (10, 20, 30):
         Image.new("L", (8, 8), value).save(tmp_path / f"{value}.png")
     (tmp_path / "broken.png").write_bytes(b"x")
@@ -86,13 +87,13 @@ def test_a_plain_folder_holds_known_images_alone(model: Model, tmp_path: Path) -
 
 
 def test_calibrating_changes_the_threshold_and_nothing_else(
-    model: Model, parted: Split, dataset: Dataset, tmp_path: Path
+    model: TrainedModel, parted: Split, dataset: Dataset, tmp_path: Path
 ) -> None:
-    model.save_pretrained(tmp_path / "model")
+    save_model(model, tmp_path / "model")
     said = calibrate_saved(
         str(tmp_path / "model"), "quadrants", 0.4, False, tmp_path / "new", "cpu", None, lambda _: None
     )
-    new = load_model(tmp_path / "new")
+    new = load_trained(tmp_path / "new")
     assert new.card == model.card
     assert new.calibration is not None
     scores = np.sort(new.calibration.scores)
@@ -112,17 +113,17 @@ def test_calibrating_changes_the_threshold_and_nothing_else(
     np.testing.assert_array_equal(after.labels < 0, after.probabilities.argmax(axis=1) == 0)
 
 
-def test_alpha_changes_by_the_kept_scores_in_place(model: Model, tmp_path: Path) -> None:
-    model.save_pretrained(tmp_path)
+def test_alpha_changes_by_the_kept_scores_in_place(model: TrainedModel, tmp_path: Path) -> None:
+    save_model(model, tmp_path)
     said = calibrate_saved(str(tmp_path), None, 0.3, False, None, "cpu", None, lambda _: None)
     assert said["source"] == "the scores that the model keeps"
-    loaded = load_model(tmp_path)
+    loaded = load_trained(tmp_path)
     assert loaded.calibration is not None
     assert loaded.calibration.alpha == 0.3
 
 
-def test_too_few_images_leave_the_model_as_it_was(model: Model, tmp_path: Path) -> None:
-    model.save_pretrained(tmp_path)
+def test_too_few_images_leave_the_model_as_it_was(model: TrainedModel, tmp_path: Path) -> None:
+    save_model(model, tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(UsageError, match=r"alpha 0\.01 cannot be promised by 3 .* at least 99"):
         calibrate_saved(str(tmp_path), "quadrants", 0.01, False, None, "cpu", None, lambda _: None)
@@ -134,7 +135,9 @@ def test_a_bundled_model_stays_as_it_is() -> None:
         calibrate_saved("mnist-without-4", None, 0.05, False, None, "cpu", None, lambda _: None)
 
 
-def test_leaked_unknowns_would_raise_the_threshold(model: Model, parted: Split, dataset: Dataset) -> None:
+def test_leaked_unknowns_would_raise_the_threshold(
+    model: TrainedModel, parted: Split, dataset: Dataset
+) -> None:
     """A planted fault: were unknown images among the calibration images, the threshold would show it."""
     known = model.calibrate(parted.calibration.images, 0.3).calibration
     far = torch.full((30, 1, 8, 8), 255, dtype=torch.uint8)

@@ -10,16 +10,17 @@ import pytest
 import torch
 
 from euinet.errors import UsageError
+from euinet.export.save import save_model
 from euinet.judging import record_make as making
 from euinet.judging import saved
 from euinet.judging.operating import operating_point
 from euinet.judging.record_store import RECORD_FILE, load_record
-from euinet.model.card import LogitRange
+from euinet.model.bundled import bundled_folder, pretrained_names
+from euinet.model.card import LogitRange, ModelCard
 from euinet.networks.euinet import EuiNet
 from euinet.presets import Preset
-from euinet.pretrained import bundled_folder, pretrained_names
 from euinet.records import Decision
-from euinet.trained.model import Model, ModelCard, load_model, save_model
+from euinet.trained.model import TrainedModel, load_trained
 
 MOST_BYTES = 120_000
 
@@ -42,15 +43,15 @@ def test_evaluate_keeps_every_score_once(
         *(LogitRange((1.0,) * 8, (0.0,) * 8), preset, {}),
     )
     folder = tmp_path / "model"
-    save_model(Model(EuiNet(preset.model, 1, 28, 8).eval(), card), folder)
+    save_model(TrainedModel(EuiNet(preset.model, 1, 28, 8).eval(), card), folder)
     passes: list[int] = []
 
-    def decide(model: Model, images: torch.Tensor) -> Decision:
+    def decide(model: TrainedModel, images: torch.Tensor) -> Decision:
         passes.append(len(images))
         brightness = images.float().mean(dim=(1, 2, 3)).numpy()
         return decision_of(brightness, (brightness.astype(np.int64)) % 8, 8)
 
-    monkeypatch.setattr(Model, "decide", decide)
+    monkeypatch.setattr(TrainedModel, "decide", decide)
     far = tmp_path / "known"  # a far set whose name is that of the first group
     np.save(far.with_suffix(".npy"), np.full((5, 28, 28), 200, np.uint8))
     metrics = saved.evaluate_saved(
@@ -96,7 +97,7 @@ def test_a_bundled_models_record_is_not_written_over() -> None:
 def test_a_bundled_models_record_says_what_its_card_says(name: str) -> None:
     folder = bundled_folder(name)
     assert (folder / RECORD_FILE).stat().st_size < MOST_BYTES
-    record, model = load_record(folder), load_model(folder)
+    record, model = load_record(folder), load_trained(folder)
     assert record is not None
     assert record.class_names == model.card.class_names
     assert model.calibration is not None

@@ -16,13 +16,14 @@ from record_cases import small_record
 
 from euinet.data.split.holdout import split_dataset
 from euinet.errors import StorageError
-from euinet.experiment import calibrated_model
+from euinet.export.save import save_model
+from euinet.fit import calibrated_model
 from euinet.judging.record import TestRecord
 from euinet.judging.record_store import RECORD_FILE, copy_record, load_record, model_fingerprint, save_record
 from euinet.networks.euinet import EuiNet
 from euinet.presets import Preset
 from euinet.records import Dataset
-from euinet.trained.model import load_model
+from euinet.trained.model import load_trained
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def made(
     torch.manual_seed(0)
     split = split_dataset(dataset, [0], preset.data, 0)
     folder = tmp_path_factory.mktemp("made")
-    calibrated_model(EuiNet(preset.model, 1, 8, 3).eval(), split, preset, 0, 0.3).save_pretrained(folder)
+    save_model(calibrated_model(EuiNet(preset.model, 1, 8, 3).eval(), split, preset, 0, 0.3), folder)
     save_record(of_this_model(folder), folder)
     return folder
 
@@ -76,7 +77,7 @@ def test_the_record_stays_true_when_calibrated_anew_and_not_when_trained_anew(
     made: Path, tmp_path: Path
 ) -> None:
     folder = copied(made, tmp_path / "model")
-    model = load_model(folder)
+    model = load_trained(folder)
     model.with_alpha(0.4).save_pretrained(folder)
     assert load_record(folder) is not None
     model.with_alpha(0.4).save_pretrained(tmp_path / "other")
@@ -84,7 +85,7 @@ def test_the_record_stays_true_when_calibrated_anew_and_not_when_trained_anew(
     assert load_record(tmp_path / "other") is not None
     with torch.no_grad():
         next(model.network.parameters()).add_(0.01)
-    model.save_pretrained(folder)
+    save_model(model, folder)
     said: list[str] = []
     assert load_record(folder, said.append) is None
     assert len(said) == 1

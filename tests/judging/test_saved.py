@@ -15,17 +15,18 @@ from sklearn.metrics import roc_auc_score
 from euinet.data.far.sets import FarSet
 from euinet.data.sets.datasets import load_dataset
 from euinet.errors import UsageError
+from euinet.export.save import save_model
 from euinet.judging import saved
 from euinet.judging.evaluate import far_metrics
-from euinet.model.card import LogitRange
+from euinet.model.card import LogitRange, ModelCard
 from euinet.networks.euinet import EuiNet
 from euinet.presets import Preset
 from euinet.records import Decision
-from euinet.trained.model import Model, ModelCard, save_model
+from euinet.trained.model import TrainedModel
 
 
 @pytest.fixture
-def model(make_preset: Callable[..., Preset]) -> Model:
+def model(make_preset: Callable[..., Preset]) -> TrainedModel:
     """A model of the digits 1 … 9, untrained."""
     preset = make_preset()
     torch.manual_seed(0)
@@ -33,20 +34,20 @@ def model(make_preset: Callable[..., Preset]) -> Model:
     known = tuple(range(1, 10))
     logit_range = LogitRange((1.0,) * 9, (0.0,) * 9)
     card = ModelCard("digits", names, known, (0,), 1, 28, 0, logit_range, preset, {})
-    return Model(EuiNet(preset.model, 1, 28, 9).eval(), card)
+    return TrainedModel(EuiNet(preset.model, 1, 28, 9).eval(), card)
 
 
 @pytest.fixture
 def brightness_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     """`ood_score` = mean brightness, 0 … 255, minus 100; positive is rejected."""
 
-    def decide(model: Model, images: torch.Tensor) -> Decision:
+    def decide(model: TrainedModel, images: torch.Tensor) -> Decision:
         score = images.float().mean(dim=(1, 2, 3)).numpy() - 100
         scores = np.zeros((len(images), 10), np.float32)
         labels = np.where(score > 0, -1, 0)
         return Decision(labels, score, scores, scores, scores[:, 0], np.zeros_like(score))
 
-    monkeypatch.setattr(Model, "decide", decide)
+    monkeypatch.setattr(TrainedModel, "decide", decide)
 
 
 def of_brightness(*values: int) -> torch.Tensor:
@@ -54,7 +55,7 @@ def of_brightness(*values: int) -> torch.Tensor:
 
 
 @pytest.mark.usefixtures("brightness_decides")
-def test_far_metrics_by_hand(model: Model) -> None:
+def test_far_metrics_by_hand(model: TrainedModel) -> None:
     known = np.array([-80, -60, -40, 20], np.float32)  # brightness 20, 40, 60, 120
     found = far_metrics(model, known, FarSet("far", of_brightness(50, 110, 200), None))
     # pairs in which the far image scores higher: 2 of 4 (50), 3 of 4 (110), 4 of 4 (200)
@@ -68,7 +69,7 @@ def test_far_metrics_by_hand(model: Model) -> None:
     assert with_remark["remark"] == "turned"
 
 
-def evaluate(model: Model, tmp_path: Path, *far_sets: object) -> tuple[dict[str, Any], list[str]]:
+def evaluate(model: TrainedModel, tmp_path: Path, *far_sets: object) -> tuple[dict[str, Any], list[str]]:
     save_model(model, tmp_path / "model")
     said: list[str] = []
     metrics = saved.evaluate_saved(
@@ -77,7 +78,9 @@ def evaluate(model: Model, tmp_path: Path, *far_sets: object) -> tuple[dict[str,
     return metrics["far"], said
 
 
-def test_known_classes_are_left_out_of_far_sets_and_it_is_said_once(model: Model, tmp_path: Path) -> None:
+def test_known_classes_are_left_out_of_far_sets_and_it_is_said_once(
+    model: TrainedModel, tmp_path: Path
+) -> None:
     test = load_dataset("digits").test
     zeros = int((test.labels == 0).sum())
     copies = tmp_path / "copies"  # the test images as somebody's folder of PNGs, without their classes
@@ -95,12 +98,12 @@ def test_known_classes_are_left_out_of_far_sets_and_it_is_said_once(model: Model
 
 
 def test_nothing_left_or_nothing_there_is_found_before_anything_is_scored(
-    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def scored(*arguments: object) -> None:
         raise AssertionError("something was scored")
 
-    monkeypatch.setattr(Model, "decide", scored)
+    monkeypatch.setattr(TrainedModel, "decide", scored)
     np.save(tmp_path / "known.npy", load_dataset("digits").test.where(torch.tensor([1])).images[:, 0].numpy())
     first = load_dataset("digits").test.labels[1]
     assert first > 0
@@ -110,7 +113,7 @@ def test_nothing_left_or_nothing_there_is_found_before_anything_is_scored(
         evaluate(model, tmp_path, "letters", "no-such-set")
 
 
-def test_a_far_set_of_another_geometry_is_brought_to_the_models(model: Model, tmp_path: Path) -> None:
+def test_a_far_set_of_another_geometry_is_brought_to_the_models(model: TrainedModel, tmp_path: Path) -> None:
     np.save(tmp_path / "wide.npy", np.random.default_rng(0).integers(0, 256, (7, 20, 40, 3), dtype=np.uint8))
     found, _ = evaluate(model, tmp_path, tmp_path / "wide.npy")
     (measures,) = found.values()

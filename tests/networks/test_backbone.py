@@ -22,6 +22,8 @@ from euinet.data.split.holdout import hold_out_classes
 from euinet.detectors import Subject, score_detectors
 from euinet.detectors.parts import Parts
 from euinet.errors import StorageError, UsageError
+from euinet.export.save import save_model
+from euinet.model.card import ModelCard
 from euinet.networks import to_network_range
 from euinet.networks.backbone import BackboneTrunk, load_backbone_weights
 from euinet.networks.euinet import EuiNet
@@ -30,7 +32,7 @@ from euinet.records import Dataset, LabelledImages, Split
 from euinet.scoring.comparison import euinet_decision
 from euinet.scoring.inference import raw_scores, remember
 from euinet.scoring.threshold import fit_logit_range
-from euinet.trained.model import Model, ModelCard, load_model, save_model
+from euinet.trained.model import TrainedModel, load_trained
 from euinet.training import loop
 from euinet.training.loop import train
 from euinet.training.players import build_players
@@ -310,9 +312,9 @@ def test_the_default_preset_trains_it_and_the_model_s_folder_is_all_that_is_need
         preset=preset.model_copy(update={"training": training}),
         metrics={},
     )
-    save_model(Model(trained.model, card), tmp_path)
+    save_model(TrainedModel(trained.model, card), tmp_path)
     assert (tmp_path / "model.safetensors").stat().st_size < 2.2 * 11.5e6  # 11.5 million weights in float16
-    loaded = load_model(tmp_path)
+    loaded = load_trained(tmp_path)
     images = larger.test.images
     one, two = (
         euinet_decision(model, images, preset.scoring, loaded.card.logit_range)

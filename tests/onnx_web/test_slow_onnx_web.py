@@ -12,8 +12,8 @@ import pytest
 
 from euinet.data.sets.datasets import load_dataset
 from euinet.export import export_onnx
-from euinet.pretrained import bundled_folder
-from euinet.trained.model import load_model
+from euinet.model.bundled import bundled_folder
+from euinet.trained.model import load_trained
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +41,7 @@ def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_answers_in_a_browsers_runtime_as_in_python(name: str, node_folder: Path, tmp_path: Path) -> None:
     data = load_dataset("mnist")
     known = data.train.images[data.train.labels != (4 if name == "mnist-without-4" else 0)][:1000]
-    model = load_model(bundled_folder(name)).calibrate(known, 0.01)
+    model = load_trained(bundled_folder(name)).calibrate(known, 0.01)
     export_onnx(model, tmp_path / "model.onnx")
     images = data.test.images[:IMAGES]
     images.numpy().tofile(tmp_path / "images")

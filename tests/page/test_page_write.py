@@ -16,11 +16,12 @@ import torch
 from euinet import __main__ as program
 from euinet.errors import ExportError, UsageError
 from euinet.explain import load_bank
-from euinet.model.card import LogitRange
+from euinet.export.save import save_model
+from euinet.model.card import LogitRange, ModelCard
 from euinet.networks.euinet import EuiNet
 from euinet.page import front_files, held_out_names, model_facts, write, write_page
 from euinet.presets import get_preset
-from euinet.trained.model import Model, ModelCard
+from euinet.trained.model import TrainedModel
 
 HOSTILE = ('<img src=x onerror="alert(1)">', "</script><script>alert(2)</script>", "__proto__")
 DATA = {"bank.json", "bank-images.bin", "bank-features.bin"}
@@ -28,7 +29,7 @@ OWN = {"config.json", "model.json", "model.onnx"}
 
 
 @pytest.fixture(scope="module")
-def model() -> Model:
+def model() -> TrainedModel:
     """An untrained network with the card of a model of scikit-learn's digits, 0 held out."""
     torch.manual_seed(0)
     changes = {"model.trunk_widths": "[4, 8]", "model.memory_per_class": "2", "model.memory_neighbours": "1"}
@@ -47,14 +48,16 @@ def model() -> Model:
         preset,
         {"auroc": 0.5},
     )
-    return Model(network, card).calibrate(torch.randint(0, 256, (99, 1, 28, 28), dtype=torch.uint8), 0.1)
+    return TrainedModel(network, card).calibrate(
+        torch.randint(0, 256, (99, 1, 28, 28), dtype=torch.uint8), 0.1
+    )
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """An export that takes no seconds."""
 
-    def export(model: Model, path: Path, *, explained: bool) -> None:
+    def export(model: TrainedModel, path: Path, *, explained: bool) -> None:
         assert explained
         path.write_bytes(b"exported")
 
@@ -66,7 +69,7 @@ def files_in(folder: Path) -> set[str]:
 
 
 @pytest.mark.usefixtures("quick")
-def test_the_folder_is_whole(model: Model, tmp_path: Path) -> None:
+def test_the_folder_is_whole(model: TrainedModel, tmp_path: Path) -> None:
     out = tmp_path / "page"
     result = write_page(model, "digits-model", out)
     assert files_in(out) == set(front_files(runtime=True)) | OWN | DATA
@@ -81,7 +84,7 @@ def test_the_folder_is_whole(model: Model, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_the_bank_in_the_folder_is_the_bank(model: Model, tmp_path: Path) -> None:
+def test_the_bank_in_the_folder_is_the_bank(model: TrainedModel, tmp_path: Path) -> None:
     write_page(model, "m", tmp_path / "page", most_neighbours=40)
     bank = load_bank(model, most=40)
     assert bank is not None
@@ -95,7 +98,7 @@ def test_the_bank_in_the_folder_is_the_bank(model: Model, tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("quick")
-def test_no_training_image_leaves_where_none_is_wanted(model: Model, tmp_path: Path) -> None:
+def test_no_training_image_leaves_where_none_is_wanted(model: TrainedModel, tmp_path: Path) -> None:
     result = write_page(model, "m", tmp_path / "page", most_neighbours=0)
     assert files_in(tmp_path / "page") == set(front_files(runtime=True)) | OWN
     assert result["neighbours"] == 0
@@ -103,7 +106,7 @@ def test_no_training_image_leaves_where_none_is_wanted(model: Model, tmp_path: P
 
 
 @pytest.mark.usefixtures("quick")
-def test_hostile_names_are_data_and_never_markup(model: Model, tmp_path: Path) -> None:
+def test_hostile_names_are_data_and_never_markup(model: TrainedModel, tmp_path: Path) -> None:
     names = (*HOSTILE, *model.card.class_names[3:])
     hostile = replace(model, card=replace(model.card, class_names=names, data="made up"))
     write_page(hostile, "<b>bold</b>", tmp_path / "page")
@@ -115,7 +118,7 @@ def test_hostile_names_are_data_and_never_markup(model: Model, tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_page_of_ours_is_replaced_whole(model: Model, tmp_path: Path) -> None:
+def test_a_page_of_ours_is_replaced_whole(model: TrainedModel, tmp_path: Path) -> None:
     out = tmp_path / "page"
     write_page(model, "m", out)
     (out / "left-over.txt").write_text("of an earlier version")
@@ -126,7 +129,7 @@ def test_a_page_of_ours_is_replaced_whole(model: Model, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_an_empty_folder_is_taken_and_another_is_refused(model: Model, tmp_path: Path) -> None:
+def test_an_empty_folder_is_taken_and_another_is_refused(model: TrainedModel, tmp_path: Path) -> None:
     out = tmp_path / "page"
     out.mkdir()
     write_page(model, "m", out, most_neighbours=0)
@@ -143,7 +146,7 @@ def test_an_empty_folder_is_taken_and_another_is_refused(model: Model, tmp_path:
 
 
 @pytest.mark.usefixtures("quick")
-def test_force_keeps_what_was_there(model: Model, tmp_path: Path) -> None:
+def test_force_keeps_what_was_there(model: TrainedModel, tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "chapter.txt").write_text("years of work")
     write_page(model, "m", tmp_path / "site", most_neighbours=0, force=True)
@@ -154,7 +157,7 @@ def test_force_keeps_what_was_there(model: Model, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("there", [True, False])
 def test_an_export_that_fails_leaves_all_as_it_was(
-    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+    model: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
 ) -> None:
     out = tmp_path / "page"
     if there:
@@ -173,13 +176,13 @@ def test_an_export_that_fails_leaves_all_as_it_was(
 
 
 def test_the_command_writes_and_tells(
-    model: Model,
+    model: TrainedModel,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     quick: None,
 ) -> None:
-    model.save_pretrained(tmp_path / "run" / "model")
+    save_model(model, tmp_path / "run" / "model")
     out = tmp_path / "page"
     arguments = ["page", tmp_path / "run" / "model", "--out", out, "--neighbours", "9", "--json"]
     monkeypatch.setattr(sys, "argv", ["euinet", *map(str, arguments)])
@@ -193,7 +196,7 @@ def test_the_command_writes_and_tells(
     assert (out / "model.onnx").read_bytes() == b"exported"
 
 
-def test_names_of_held_out_classes(model: Model) -> None:
+def test_names_of_held_out_classes(model: TrainedModel) -> None:
     assert held_out_names(model.card) == ["0"]
     assert held_out_names(replace(model.card, data="fashion-mnist", unknown_classes=(0, 9))) == [
         "T-shirt/top",
@@ -202,7 +205,7 @@ def test_names_of_held_out_classes(model: Model) -> None:
     assert held_out_names(replace(model.card, data="my photos", unknown_classes=(3,))) == ["3"]
 
 
-def test_the_facts_are_json_and_say_what_the_model_is(model: Model) -> None:
+def test_the_facts_are_json_and_say_what_the_model_is(model: TrainedModel) -> None:
     facts = json.loads(json.dumps(model_facts(model, "m"), allow_nan=False))
     assert facts["alpha"] == 0.1
     assert facts["calibration_images"] == 99

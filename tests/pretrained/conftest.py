@@ -9,17 +9,18 @@ import pytest
 import torch
 
 from euinet import pretrained
-from euinet.model.card import LogitRange
+from euinet.export.save import save_model
+from euinet.model.card import LogitRange, ModelCard
 from euinet.networks.euinet import EuiNet
 from euinet.presets import Preset
-from euinet.trained.model import Model, ModelCard, save_model
+from euinet.trained.model import TrainedModel
 
 
 @pytest.fixture
-def tiny_model(make_preset: Callable[..., Preset]) -> Callable[..., Model]:
+def tiny_model(make_preset: Callable[..., Preset]) -> Callable[..., TrainedModel]:
     """Return a model of `known` classes of the ten digits: tiny_model(known=range(1, 10))."""
 
-    def make(known: range, seed: int = 0, **metrics: float) -> Model:
+    def make(known: range, seed: int = 0, **metrics: float) -> TrainedModel:
         torch.manual_seed(seed)
         preset = make_preset()
         card = ModelCard(
@@ -35,13 +36,13 @@ def tiny_model(make_preset: Callable[..., Preset]) -> Callable[..., Model]:
             metrics=dict(metrics),
             command=f"euinet train --seed {seed}",
         )
-        return Model(EuiNet(preset.model, 1, 28, len(known)).eval(), card)
+        return TrainedModel(EuiNet(preset.model, 1, 28, len(known)).eval(), card)
 
     return make
 
 
 @pytest.fixture
-def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Callable[..., Model]) -> Path:
+def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Callable[..., TrainedModel]) -> Path:
     """The folder of two bundled models: small (all digits), and small-without-0."""
     folder = tmp_path / "bundled"
     monkeypatch.setattr(pretrained, "MODELS_FOLDER", folder)

@@ -13,10 +13,12 @@ from typer.testing import CliRunner
 import euinet
 from euinet.cli import app
 from euinet.errors import StorageError, UsageError
+from euinet.export.save import save_model
+from euinet.model.bundled import pretrained_names
+from euinet.model.listing import models_table, summarize_models
 from euinet.model.names import CONFIG_FILE
-from euinet.pretrained import pretrained_names, resolve_model
-from euinet.pretrained.listing import models_table, summarize_models
-from euinet.trained.model import Model, load_model, save_model
+from euinet.model.opening import find_model
+from euinet.trained.model import TrainedModel, load_trained
 
 
 def test_the_folders_with_a_model_are_the_names(bundled: Path) -> None:
@@ -24,27 +26,27 @@ def test_the_folders_with_a_model_are_the_names(bundled: Path) -> None:
 
 
 def test_a_name_and_a_folder_are_found(
-    bundled: Path, tmp_path: Path, tiny_model: Callable[..., Model]
+    bundled: Path, tmp_path: Path, tiny_model: Callable[..., TrainedModel]
 ) -> None:
     save_model(tiny_model(range(3)), tmp_path / "mine")
-    assert resolve_model("small-without-0") == bundled / "small-without-0"
-    assert resolve_model(tmp_path / "mine") == tmp_path / "mine"
-    assert resolve_model(str(tmp_path / "mine")) == tmp_path / "mine"
+    assert find_model("small-without-0") == bundled / "small-without-0"
+    assert find_model(tmp_path / "mine") == tmp_path / "mine"
+    assert find_model(str(tmp_path / "mine")) == tmp_path / "mine"
 
 
 def test_a_users_model_wins_over_a_bundled_one_but_another_folder_does_not(
-    bundled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Callable[..., Model]
+    bundled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Callable[..., TrainedModel]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small").mkdir()  # pictures, say
-    assert resolve_model("small") == bundled / "small"
+    assert find_model("small") == bundled / "small"
     save_model(tiny_model(range(3)), tmp_path / "small")
-    assert resolve_model("small") == Path("small")
+    assert find_model("small") == Path("small")
     assert euinet.load("small").card.class_names == ("0", "1", "2")
 
 
 def test_half_a_model_of_the_users_is_named_not_replaced(
-    bundled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Callable[..., Model]
+    bundled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Callable[..., TrainedModel]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     save_model(tiny_model(range(3)), tmp_path / "small")
@@ -55,21 +57,21 @@ def test_half_a_model_of_the_users_is_named_not_replaced(
 
 def test_what_is_neither_gets_a_hint_and_the_names(bundled: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no model in smal, .* Did you mean 'small'\?") as caught:
-        resolve_model("smal")
+        find_model("smal")
     assert "or one of small, small-without-0, which come with euinet" in str(caught.value)
     with pytest.raises(UsageError, match=f"There is no model in {tmp_path}, "):
-        resolve_model(tmp_path)
+        find_model(tmp_path)
 
 
 def test_without_bundled_models_no_list_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("euinet.pretrained.MODELS_FOLDER", tmp_path / "nowhere")
     assert pretrained_names() == ()
     with pytest.raises(UsageError, match=r"in the folder model of their --out\)\.$"):
-        resolve_model("small")
+        find_model("small")
     assert models_table(()) == "No models come with this copy of euinet; `euinet train` makes one."
 
 
-def test_load_gives_the_model_that_was_saved(bundled: Path, tiny_model: Callable[..., Model]) -> None:
+def test_load_gives_the_model_that_was_saved(bundled: Path, tiny_model: Callable[..., TrainedModel]) -> None:
     loaded, saved = euinet.load("small-without-0"), tiny_model(range(1, 10), seed=1)
     assert loaded.card.class_names == tuple("123456789")
     assert not loaded.network.training
@@ -86,7 +88,7 @@ def test_importing_euinet_imports_nothing_heavy() -> None:
 
 
 def test_listing_models_needs_no_torch() -> None:
-    code = "import sys; from euinet.pretrained.listing import summarize_models as s; s(); print(*sys.modules)"
+    code = "import sys; from euinet.model.listing import summarize_models as s; s(); print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "sklearn", "PIL"} & set(found.stdout.split())
 
@@ -103,7 +105,7 @@ def test_a_summary_has_what_the_card_and_the_file_say(bundled: Path) -> None:
     assert (without_0.held_out, without_0.closed_set_accuracy, without_0.auroc) == ((0,), 0.25, 0.75)
     weights = bundled / "small" / "model.safetensors"
     assert all_ten.file_bytes == weights.stat().st_size
-    network = load_model(bundled / "small").network
+    network = load_trained(bundled / "small").network
     assert all_ten.parameters == sum(parameter.numel() for parameter in network.parameters())
     # one class less: its row of the classifier and its bias
     assert all_ten.parameters - without_0.parameters == 8 + 1

@@ -13,7 +13,8 @@ from asgi_client import AppClient
 
 from euinet.data.sets.datasets import load_dataset
 from euinet.data.split.holdout import split_dataset
-from euinet.experiment import calibrated_model
+from euinet.export.save import save_model
+from euinet.fit import calibrated_model
 from euinet.images.inputs import find_inputs
 from euinet.networks.euinet import EuiNet
 from euinet.predict.run import predict_all
@@ -37,7 +38,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Served:
         network.train()(torch.randn(32, 1, 28, 28))
     folder = tmp_path_factory.mktemp("model")
     split = split_dataset(digits, ["0"], preset.data, 0)
-    calibrated_model(network.eval(), split, preset, 0, 0.05).save_pretrained(folder)
+    save_model(calibrated_model(network.eval(), split, preset, 0, 0.05), folder)
     return open_served(str(folder), "cpu", None, None, lambda _: None)
 
 

@@ -16,12 +16,13 @@ import torch
 
 from euinet.data.split.holdout import split_dataset
 from euinet.errors import EuiNetError, StorageError
-from euinet.experiment import calibrated_model
+from euinet.export.save import save_model
+from euinet.fit import calibrated_model
 from euinet.model.names import CONFIG_FILE, WEIGHTS_FILE
 from euinet.networks.euinet import EuiNet
 from euinet.presets import Preset
 from euinet.records import Dataset
-from euinet.trained.model import Model, load_model
+from euinet.trained.model import TrainedModel, load_trained
 
 MOST_BYTES = 2**30
 MUTATIONS = 240
@@ -43,7 +44,7 @@ def good(
     with torch.no_grad():
         network.train()(torch.randn(8, 1, 8, 8))
     folder = tmp_path_factory.mktemp("good")
-    calibrated_model(network.eval(), split, preset, 0, 0.3).save_pretrained(folder)
+    save_model(calibrated_model(network.eval(), split, preset, 0, 0.3), folder)
     return folder
 
 
@@ -53,10 +54,10 @@ def copy(good: Path, to: Path) -> Path:
     return to
 
 
-def load_or_refuse(folder: Path) -> Model | None:
+def load_or_refuse(folder: Path) -> TrainedModel | None:
     """Return the model, or None where one sentence says why not; anything else fails the test."""
     try:
-        return load_model(folder)
+        return load_trained(folder)
     except EuiNetError as error:
         said = str(error)
     assert "\n" not in said
@@ -157,7 +158,7 @@ def test_each_lie_is_named(
     folder = copy(good, tmp_path)
     edit(folder, change)
     with pytest.raises(StorageError, match=says):
-        load_model(folder)
+        load_trained(folder)
 
 
 def test_nan_in_a_config_is_no_number(good: Path, tmp_path: Path) -> None:
@@ -165,7 +166,7 @@ def test_nan_in_a_config_is_no_number(good: Path, tmp_path: Path) -> None:
     text = (folder / CONFIG_FILE).read_text()
     (folder / CONFIG_FILE).write_text(text.replace('"distance_gain": ', '"distance_gain": NaN, "x": ', 1))
     with pytest.raises(StorageError, match="NaN is no number"):
-        load_model(folder)
+        load_trained(folder)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -180,14 +181,14 @@ def test_a_tensor_that_is_not_a_number_is_refused(
     tensors[name].view(-1)[0] = value
     save_file(tensors, folder / WEIGHTS_FILE)
     with pytest.raises(StorageError, match="not a number"):
-        load_model(folder)
+        load_trained(folder)
 
 
 def test_a_header_that_claims_a_terabyte_is_not_believed(good: Path, tmp_path: Path) -> None:
     folder = copy(good, tmp_path)
     (folder / WEIGHTS_FILE).write_bytes(struct.pack("<Q", 2**40) + b"{}")
     with pytest.raises(StorageError, match="no safetensors file"):
-        load_model(folder)
+        load_trained(folder)
 
 
 def test_nothing_in_a_model_is_executed(good: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 
 from euinet.errors import StorageError, TrainingError, UsageError
+from euinet.export.save import save_model
 from euinet.model.names import CONFIG_FILE, WEIGHTS_FILE
 from euinet.networks import to_network_range
 from euinet.networks.euinet import EuiNet
@@ -25,7 +26,6 @@ from euinet.trained.model import (
     FORMAT_VERSION,
     Model,
     ModelCard,
-    load_model,
     round_weights,
     save_model,
 )
@@ -64,7 +64,7 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 def test_a_saved_model_decides_the_same(model: Model, split: Split, tmp_path: Path) -> None:
     save_model(model, tmp_path / "model")
-    loaded = load_model(tmp_path / "model")
+    loaded = load_trained(tmp_path / "model")
     assert loaded.card == model.card
     assert not loaded.network.training
     before, after = (
@@ -87,7 +87,7 @@ def test_a_rounded_model_takes_half_the_space_and_decides_the_same(
     save_model(model, tmp_path / "whole")
     round_weights(model.network)
     save_model(model, tmp_path / "half")
-    loaded = load_model(tmp_path / "half")
+    loaded = load_trained(tmp_path / "half")
     before, after = (
         euinet_decision(m.network, split.test.images, m.card.preset.scoring, m.card.logit_range)
         for m in (model, loaded)
@@ -117,7 +117,7 @@ def test_one_value_that_float16_cannot_hold_keeps_its_tensor_whole(model: Model,
         name for name, dtype in stored_types(tmp_path).items() if dtype == torch.float16
     }
     assert whole == {"classifier.weight"}
-    assert load_model(tmp_path).network.state_dict()["classifier.weight"][0, 0] == np.float32(0.1)
+    assert load_trained(tmp_path).network.state_dict()["classifier.weight"][0, 0] == np.float32(0.1)
 
 
 def test_rounding_changes_weights_alone_and_only_to_what_float16_holds(model: Model) -> None:
@@ -154,19 +154,19 @@ def test_the_reports_model_takes_less_than_a_megabyte(model: Model, tmp_path: Pa
 
 def test_the_command_is_kept_and_may_be_missing(model: Model, tmp_path: Path) -> None:
     save_model(Model(model.network, replace(model.card, command="euinet train --data x")), tmp_path)
-    assert load_model(tmp_path).card.command == "euinet train --data x"
+    assert load_trained(tmp_path).card.command == "euinet train --data x"
     edit(tmp_path, lambda config: config.pop("command"))  # as versions before wrote it
-    assert load_model(tmp_path).card.command is None
+    assert load_trained(tmp_path).card.command is None
 
 
 def test_a_folder_without_a_model_is_a_usage_error(model: Model, tmp_path: Path) -> None:
     for folder in (tmp_path / "nowhere", tmp_path):
         with pytest.raises(UsageError, match=r"There is no model in .*config\.json and model\.safetensors"):
-            load_model(folder)
+            load_trained(folder)
     save_model(model, tmp_path)
     (tmp_path / WEIGHTS_FILE).unlink()
     with pytest.raises(UsageError, match="There is no model in"):
-        load_model(tmp_path)
+        load_trained(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_a_damaged_model_is_one_sentence(
     with pytest.raises(
         StorageError, match=r"is damaged or no EuiNet model .*copy it anew or train again\.$"
     ) as caught:
-        load_model(tmp_path)
+        load_trained(tmp_path)
     assert "\n" not in str(caught.value)
 
 
@@ -203,7 +203,7 @@ def test_a_later_format_is_named(model: Model, tmp_path: Path) -> None:
     save_model(model, tmp_path)
     edit(tmp_path, lambda config: config.update(format_version=FORMAT_VERSION + 1))
     with pytest.raises(StorageError, match=rf"has format {FORMAT_VERSION + 1}, this version of euinet reads"):
-        load_model(tmp_path)
+        load_trained(tmp_path)
 
 
 def test_as_a_detector_it_runs_in_pytorch_oods_own_loop(model: Model, split: Split) -> None:
