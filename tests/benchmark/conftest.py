@@ -96,5 +96,5 @@ def bench(
 
 def noise(name: str, channels: int, size: int, *_arguments: Any, **_options: Any) -> FarSet:
     generator = torch.Generator().manual_seed(len(name))
-    images = torch.randint(0, 256, (7, channels, size, size), generator=generator, dtype=torch.uint8)
+    images = torch.randint(0, 256, (7, channels, size, size), generator=generator, dtype=torch.uint8).numpy()
     return FarSet(name, images, None)

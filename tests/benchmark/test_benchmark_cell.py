@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import torch
 from sklearn.metrics import roc_auc_score
 
+from euinet.answers import PixelArray
 from euinet.benchmark import cell as cell_module
 from euinet.benchmark import networks
 from euinet.benchmark.cell import read_scores, split_of
@@ -19,10 +19,9 @@ from euinet.benchmark.results import OWN, TEST, CellResult
 from euinet.benchmark.store import cell_folder, read_result
 from euinet.data.split.holdout import hold_out_known_class
 from euinet.detectors import own
-from euinet.judging import evaluate
 from euinet.presets import Preset
 from euinet.records import Dataset, LabelledImages, Split
-from euinet.scoring import joint
+from euinet.scoring import comparison, joint
 from euinet.scoring.baselines import threshold_accepting
 from euinet.scoring.comparison import euinet_decision
 from euinet.scoring.inference import raw_scores
@@ -51,7 +50,7 @@ def test_a_cells_numbers_are_those_of_its_saved_model(bench: Bench, dataset: Dat
     folder = cell_folder(bench.out, "without-0_seed-0")
     model = load_trained(folder / "model")
     split, _ = split_of(Cell("quadrants", (0,), 0, quick), dataset)
-    labels = split.test.labels.numpy()
+    labels = split.test.labels
     decision = euinet_decision(model.network, split.test.images, quick.scoring, model.card.logit_range)
 
     ood_score, stored_labels = read_scores(folder)
@@ -95,7 +94,7 @@ def test_a_far_set_is_judged_against_the_known_test_images(
     assert result.far_remarks == {"static": "as it came"}
 
 
-def bench_far_images(bench: Bench) -> torch.Tensor:
+def bench_far_images(bench: Bench) -> PixelArray:
     from euinet.benchmark import work
 
     return work.load_far("static", 1, 8).images
@@ -134,8 +133,8 @@ def test_an_unknown_image_in_calibration_stops_the_cell_before_training(
     def leaking(cell: Cell, dataset: Dataset) -> tuple[Split, Dataset]:
         split, source = split_of(cell, dataset)
         positions = split.positions.calibration.clone()
-        positions[0] = int((dataset.train.labels == 0).nonzero()[0])
-        images = split.calibration.images.clone()
+        positions[0] = int((dataset.train.labels == 0).nonzero()[0][0])
+        images = split.calibration.images.copy()
         images[0] = dataset.train.images[positions[0]]
         leaked = dataclasses.replace(
             split,
@@ -160,12 +159,12 @@ def test_with_a_pseudo_unknown_neither_test_images_nor_the_held_out_class_matter
     assert first.cell == "without-3_pseudo-0_seed-0"
     assert first.split == "north-west (pseudo, without south-east)"
 
-    garbled = dataset.train.images.clone()
+    garbled = dataset.train.images.copy()
     garbled[dataset.train.labels == 3] = 7
     dataset_used[0] = dataclasses.replace(
         dataset,
         train=LabelledImages(garbled, dataset.train.labels),
-        test=LabelledImages(torch.zeros_like(dataset.test.images), dataset.test.labels),
+        test=LabelledImages(np.zeros_like(dataset.test.images), dataset.test.labels),
     )
     bench.out = tmp_path / "garbled"
     second = only_result(bench, hold_out="3", pseudo=True, far=())
@@ -182,14 +181,14 @@ def test_a_pseudo_split_is_that_of_hold_out_known_class(
     plain, _ = split_of(dataclasses.replace(cell, pseudo=None), dataset)
     expected = hold_out_known_class(plain, 0, seed=0)
     for part in ("train", "validation", "calibration", "test"):
-        assert torch.equal(getattr(split.positions, part), getattr(expected.positions, part))
+        assert np.array_equal(getattr(split.positions, part), getattr(expected.positions, part))
 
 
 def test_classifiers_answers_of_others_are_of_the_image_as_it_is(
     bench: Bench, quick: Preset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
-    original = evaluate.euinet_decision
+    original = comparison.euinet_decision
 
     def spy(model: Any, images: Any, settings: Any, logit_range: Any) -> Any:
         seen.append(settings.epsilon)

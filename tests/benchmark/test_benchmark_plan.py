@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-import torch
 
 from euinet.benchmark.plan import SIX_FOUR_KNOWN, Cell, parse_hold_out, plan_cells, pseudo_unknown
 from euinet.errors import DataError, UsageError
@@ -12,8 +12,8 @@ from euinet.records import Dataset, LabelledImages
 
 
 def small_dataset(names: tuple[str, ...], images_a_class: int = 40) -> Dataset:
-    labels = torch.arange(len(names) * images_a_class) % len(names)
-    images = LabelledImages(torch.zeros(len(labels), 1, 4, 4, dtype=torch.uint8), labels)
+    labels = np.arange(len(names) * images_a_class) % len(names)
+    images = LabelledImages(np.zeros((len(labels), 1, 4, 4), np.uint8), labels)
     return Dataset("small", names, images, images)
 
 

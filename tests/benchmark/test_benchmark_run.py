@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -208,7 +209,7 @@ def test_other_images_under_the_same_name_are_refused(
     bench.run(hold_out="0", far=("static",))
 
     def black(name: str, *_arguments: Any, **_options: Any) -> FarSet:
-        return FarSet(name, torch.zeros(7, 1, 8, 8, dtype=torch.uint8), None)
+        return FarSet(name, np.zeros((7, 1, 8, 8), np.uint8), None)
 
     with monkeypatch.context() as patched:
         patched.setattr(work, "load_far", black)
@@ -289,7 +290,9 @@ def test_a_far_set_of_known_classes_loses_them_in_each_cell(
 ) -> None:
     def named(name: str, channels: int, size: int, *_arguments: Any, **_options: Any) -> FarSet:
         generator = torch.Generator().manual_seed(3)
-        images = torch.randint(0, 256, (6, channels, size, size), generator=generator, dtype=torch.uint8)
+        images = torch.randint(
+            0, 256, (6, channels, size, size), generator=generator, dtype=torch.uint8
+        ).numpy()
         return FarSet(name, images, ("north-west", "south-east", "elsewhere") * 2)
 
     monkeypatch.setattr(work, "load_far", named)

@@ -43,7 +43,7 @@ def make_judged() -> Callable[..., AnsweredGroup]:
             p_value=None if p_values is None else np.array(p_values, np.float64),
             probabilities=np.full((len(best), len(names) + 1), 0.1, np.float32),
         )
-        images = torch.arange(len(best), dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 8, 8).contiguous()
+        images = np.arange(len(best), dtype=np.uint8).reshape(-1, 1, 1, 1).repeat(8, 2).repeat(8, 3)
         by_label = dict(enumerate(names)) | (unknown or {-1: name})
         group = Group(kind, name, images, np.array(labels), by_label, available=len(best))
         return AnsweredGroup(group, answers)
@@ -73,7 +73,7 @@ def make_model(make_preset: Callable[..., Preset]) -> Callable[..., TrainedModel
             preset=preset,
             metrics={},
         )
-        calibrating = torch.cat([split.calibration.images, split.validation.images])
+        calibrating = np.concatenate([split.calibration.images, split.validation.images])
         return TrainedModel(network, card).calibrate(calibrating, None)
 
     return make

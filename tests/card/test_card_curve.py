@@ -38,7 +38,7 @@ def test_the_curve_is_what_the_model_would_do_at_each_alpha(
     repeated = Calibration(tiny_model.calibration.scores.repeat(4), np.arange(48) % 3, None, per_class)
     model = replace(tiny_model, calibration=repeated)
     mask = split.test.labels >= 0
-    images, labels = split.test.images[mask], split.test.labels[mask].numpy()
+    images, labels = split.test.images[mask], split.test.labels[mask]
     names = dict(enumerate(split.class_names))
     known = AnsweredGroup(Group("known", "known", images, labels, names, len(labels)), model.predict(images))
     curve = operating_curve(repeated, known, [])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
+from euinet.answers import PixelArray
 from euinet.detectors import Subject
 from euinet.networks import to_network_range
 from euinet.networks.discriminators import GanDiscriminator
@@ -30,8 +31,8 @@ SETTINGS = ScoringSettings(
 def known_images(images_a_class: int, seed: int) -> LabelledImages:
     """8 × 8 noise with one bright quadrant of three, whose place is the class."""
     generator = torch.Generator().manual_seed(seed)
-    labels = torch.arange(3 * images_a_class) % 3
-    images = torch.randint(0, 60, (len(labels), 1, 8, 8), generator=generator, dtype=torch.uint8)
+    labels = np.arange(3 * images_a_class) % 3
+    images = torch.randint(0, 60, (len(labels), 1, 8, 8), generator=generator, dtype=torch.uint8).numpy()
     for image, label in zip(images, labels.tolist(), strict=True):
         row, column = divmod(label, 2)
         image[:, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4] += 150
@@ -39,11 +40,11 @@ def known_images(images_a_class: int, seed: int) -> LabelledImages:
 
 
 @pytest.fixture(scope="session")
-def unknown_images() -> Tensor:
+def unknown_images() -> PixelArray:
     """Noise of every brightness, and no bright quadrant: nothing like a known class."""
     generator = torch.Generator().manual_seed(5)
     noise = torch.rand(150, 1, 8, 8, generator=generator)
-    return (noise * torch.linspace(60, 250, 150).view(-1, 1, 1, 1)).to(torch.uint8)
+    return (noise * torch.linspace(60, 250, 150).view(-1, 1, 1, 1)).to(torch.uint8).numpy()
 
 
 @pytest.fixture(scope="session", params=[0, 12], ids=["averaged", "embedded"])
@@ -65,12 +66,14 @@ def subject(request: pytest.FixtureRequest) -> Subject:
     model, gan_discriminator = EuiNet(settings, 1, 8, classes=3), GanDiscriminator(1, 8, width=8)
     optimizer = torch.optim.Adam([*model.parameters(), *gan_discriminator.parameters()], lr=3e-3)
     for _ in range(80):
-        chosen = torch.randint(0, len(train), (48,))
+        chosen = torch.randint(0, len(train), (48,)).numpy()
         real = to_network_range(train.images[chosen])
         both = torch.cat([real, 2 * torch.rand_like(real) * torch.rand(48, 1, 1, 1) - 1])
         is_fake = torch.cat([torch.zeros(48), torch.ones(48)])
         outputs = model(real, both)
-        loss = F.cross_entropy(outputs.class_logits, train.labels[chosen], label_smoothing=0.05)
+        loss = F.cross_entropy(
+            outputs.class_logits, torch.from_numpy(train.labels[chosen]), label_smoothing=0.05
+        )
         loss = loss + F.binary_cross_entropy_with_logits(outputs.disc_logits, is_fake)
         gan_logits = gan_discriminator(both).real_logits
         loss = loss + F.binary_cross_entropy_with_logits(gan_logits, 1 - is_fake)
@@ -85,6 +88,6 @@ def subject(request: pytest.FixtureRequest) -> Subject:
 
 
 @pytest.fixture(scope="session")
-def sets(unknown_images: Tensor) -> dict[str, Tensor]:
+def sets(unknown_images: PixelArray) -> dict[str, PixelArray]:
     """Fresh known images and unknown ones."""
     return {"known": known_images(50, seed=3).images, "unknown": unknown_images}

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.utils.data import ConcatDataset, Dataset, TensorDataset
 
-from euinet.answers import REJECT
+from euinet.answers import REJECT, PixelArray
 from euinet.detectors import Subject
 from euinet.detectors.own import (
     EuiNetDetector,
@@ -24,7 +24,7 @@ from euinet.detectors.own import (
     StandardisedLogit,
 )
 from euinet.detectors.passes import ImageBatches
-from euinet.networks import to_network_range
+from euinet.networks import as_tensor, to_network_range
 from euinet.networks.discriminators import GanDiscriminatorOutputs
 from euinet.networks.records import Outputs
 from euinet.records import LabelledImages
@@ -75,8 +75,8 @@ def test_eq4_by_hand(subject: Subject) -> None:
     assert StandardisedLogit(ByHand(), plain, bounds).predict(IMAGES).tolist() == pytest.approx([0.002] * 2)
 
 
-def test_euinet_is_what_euinet_decides_by(subject: Subject, sets: Mapping[str, Tensor]) -> None:
-    images = torch.cat(list(sets.values()))
+def test_euinet_is_what_euinet_decides_by(subject: Subject, sets: Mapping[str, PixelArray]) -> None:
+    images = np.concatenate(list(sets.values()))
     for kind, settings in (
         (EuiNetDetector, subject.settings),
         (EuiNetWithoutPerturbation, subject.settings.model_copy(update={"epsilon": 0.0})),
@@ -90,7 +90,7 @@ def test_euinet_is_what_euinet_decides_by(subject: Subject, sets: Mapping[str, T
         assert ((ood_score > 0) == rejected).all()
 
 
-def test_the_perturbation_counts(subject: Subject, sets: Mapping[str, Tensor]) -> None:
+def test_the_perturbation_counts(subject: Subject, sets: Mapping[str, PixelArray]) -> None:
     images = to_network_range(sets["known"])
     with_it, without = (
         kind(subject.model, subject.settings, subject.logit_range).predict(images)
@@ -99,10 +99,10 @@ def test_the_perturbation_counts(subject: Subject, sets: Mapping[str, Tensor]) -
     assert (with_it < without).float().mean() > 0.9  # it strengthens the prediction
 
 
-def test_fit_sets_the_range_on_known_images_alone(subject: Subject, sets: Mapping[str, Tensor]) -> None:
+def test_fit_sets_the_range_on_known_images_alone(subject: Subject, sets: Mapping[str, PixelArray]) -> None:
     known, unknown = subject.validation, sets["unknown"]
-    labels = torch.cat([known.labels, torch.full((len(unknown),), -1)])
-    both = LabelledImages(torch.cat([known.images, unknown]), labels)
+    labels = np.concatenate([known.labels, np.full(len(unknown), -1)])
+    both = LabelledImages(np.concatenate([known.images, unknown]), labels)
     detector = EuiNetDetector(subject.model, subject.settings).fit(ImageBatches(both, CPU, size=50))
     expected = fit_logit_range(raw_scores(subject.model, known.images, subject.settings), subject.settings)
     assert detector.logit_range is not None
@@ -151,8 +151,8 @@ class Quadrants(Benchmark):  # type: ignore[misc]  # pytorch-ood comes without t
 
     ood_names = ("noise",)
 
-    def __init__(self, train: LabelledImages, known: Tensor, unknown: Tensor) -> None:
-        self.train = TensorDataset(to_network_range(train.images), train.labels)
+    def __init__(self, train: LabelledImages, known: PixelArray, unknown: PixelArray) -> None:
+        self.train = TensorDataset(to_network_range(train.images), as_tensor(train.labels))
         self.known = TensorDataset(to_network_range(known), torch.zeros(len(known), dtype=torch.int64))
         self.unknown = TensorDataset(to_network_range(unknown), -torch.ones(len(unknown), dtype=torch.int64))
 
@@ -163,7 +163,7 @@ class Quadrants(Benchmark):  # type: ignore[misc]  # pytorch-ood comes without t
         return [ConcatDataset([self.known, self.unknown])]
 
 
-def test_in_a_pytorch_ood_benchmark(subject: Subject, sets: Mapping[str, Tensor]) -> None:
+def test_in_a_pytorch_ood_benchmark(subject: Subject, sets: Mapping[str, PixelArray]) -> None:
     assert subject.gan_discriminator is not None
     benchmark = Quadrants(subject.validation, sets["known"], sets["unknown"])
     model, settings = subject.model, subject.settings
@@ -183,7 +183,7 @@ def test_in_a_pytorch_ood_benchmark(subject: Subject, sets: Mapping[str, Tensor]
     results = benchmark.evaluate(detectors, loader_kwargs={"batch_size": 64})
     assert [row["Detector"] for row in results[:2]] == ["EuiNetDetector", "EuiNetWithoutPerturbation"]
     labels = np.r_[np.zeros(len(sets["known"])), np.ones(len(sets["unknown"]))]
-    images = to_network_range(torch.cat([sets["known"], sets["unknown"]]))
+    images = to_network_range(np.concatenate([sets["known"], sets["unknown"]]))
     for row, detector in zip(results, detectors, strict=True):
         expected = roc_auc_score(labels, detector.predict(images).detach().numpy())
         assert row["AUROC"] == pytest.approx(expected, abs=1e-4)

@@ -180,5 +180,5 @@ def test_only_an_euinet_can_be_judged(subject: Subject) -> None:
 
 
 def test_few_images_suffice_for_every_detector(subject: Subject, sets: Mapping[str, Tensor]) -> None:
-    small = replace(subject, train=subject.train.where(torch.arange(30)))  # KNN asks for 50 elsewhere
+    small = replace(subject, train=subject.train.where(np.arange(30)))  # KNN asks for 50 elsewhere
     score_detectors(small, {"known": sets["known"][:5]}, choose_detectors("posthoc"))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -38,7 +39,7 @@ def explained_model(
         with torch.no_grad():
             network.train()(torch.randn(32, channels, size, size))  # BatchNorm's statistics
         network.eval()
-        remember(network, LabelledImages(shown[:60], torch.arange(60) % len(names)))
+        remember(network, LabelledImages(shown[:60].numpy(), np.arange(60) % len(names)))
         logit_range = fit_logit_range(raw_scores(network, shown[:100], preset.scoring), preset.scoring)
         values = {
             "data": "made up",

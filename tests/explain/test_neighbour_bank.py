@@ -12,6 +12,7 @@ import torch
 from explain_settings import SIGN
 from sklearn.neighbors import NearestNeighbors
 
+from euinet.answers import IntArray, PixelArray
 from euinet.data.sets.datasets import load_dataset
 from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.data.split.holdout import split_dataset
@@ -29,8 +30,8 @@ def model(explained_model: Callable[..., TrainedModel]) -> TrainedModel:
 
 
 @pytest.fixture(scope="module")
-def known(random_images: Callable[..., torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    return random_images(90, 1, 16, 16, seed=2), torch.arange(90) % 3
+def known(random_images: Callable[..., torch.Tensor]) -> tuple[PixelArray, IntArray]:
+    return random_images(90, 1, 16, 16, seed=2).numpy(), np.arange(90) % 3
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def digits_model(explained_model: Callable[..., TrainedModel]) -> TrainedModel:
     )
 
 
-def features_of(model: TrainedModel, images: torch.Tensor) -> np.ndarray:
+def features_of(model: TrainedModel, images: PixelArray | torch.Tensor) -> np.ndarray:
     def read(inputs: torch.Tensor) -> torch.Tensor:
         return read_perturbed(model.folded, inputs, model.card.preset.scoring).features
 
@@ -55,7 +56,7 @@ def features_of(model: TrainedModel, images: torch.Tensor) -> np.ndarray:
 
 
 def test_the_nearest_are_those_of_scikit_learn(
-    model: TrainedModel, known: tuple[torch.Tensor, torch.Tensor], random_images: Callable[..., torch.Tensor]
+    model: TrainedModel, known: tuple[PixelArray, IntArray], random_images: Callable[..., torch.Tensor]
 ) -> None:
     images, labels = known
     bank = NeighbourBank.of(model, images, labels)
@@ -68,31 +69,31 @@ def test_the_nearest_are_those_of_scikit_learn(
         assert [near["distance"] for near in found] == sorted(near["distance"] for near in found)
         best = places[at][0]
         if distances[at][1] - distances[at][0] > 2e-3:  # else rounding to float16 decides
-            np.testing.assert_array_equal(image_of(found[0]["image"]), images[best].numpy())
+            np.testing.assert_array_equal(image_of(found[0]["image"]), images[best])
             assert found[0]["label"] == model.card.class_names[labels[best]]
 
 
 def test_an_image_of_the_bank_is_nearest_to_itself(
-    model: TrainedModel, known: tuple[torch.Tensor, torch.Tensor]
+    model: TrainedModel, known: tuple[PixelArray, IntArray]
 ) -> None:
     images, labels = known
     bank = NeighbourBank.of(model, images, labels)
     one = Explainer(model, bank).explain(images[17:18])[0]["neighbours"][0]
-    np.testing.assert_array_equal(image_of(one["image"]), images[17].numpy())
+    np.testing.assert_array_equal(image_of(one["image"]), images[17])
     assert one["distance"] == pytest.approx(0, abs=1e-3)
     assert one["label"] == model.card.class_names[17 % 3]
 
 
 def test_a_large_bank_is_cut_to_equally_many_of_each_class(model: TrainedModel) -> None:
-    labels = torch.tensor([0] * 60 + [1] * 25 + [2] * 5)
-    images = torch.arange(90, dtype=torch.uint8).view(90, 1, 1, 1).expand(90, 1, 16, 16).contiguous()
+    labels = np.array([0] * 60 + [1] * 25 + [2] * 5)
+    images = np.arange(90, dtype=np.uint8).reshape(90, 1, 1, 1).repeat(16, 2).repeat(16, 3)
     bank = NeighbourBank.of(model, images, labels, most=25)
     assert np.bincount(bank.labels).tolist() == [10, 10, 5]
-    np.testing.assert_array_equal(labels.numpy()[bank.images[:, 0, 0, 0]], bank.labels)
+    np.testing.assert_array_equal(labels[bank.images[:, 0, 0, 0]], bank.labels)
 
 
 def test_features_are_rounded_to_halves_so_that_a_page_has_the_same(
-    model: TrainedModel, known: tuple[torch.Tensor, torch.Tensor]
+    model: TrainedModel, known: tuple[PixelArray, IntArray]
 ) -> None:
     bank = NeighbourBank.of(model, *known)
     np.testing.assert_array_equal(bank.features.astype(np.float16).astype(np.float32), bank.features)
@@ -105,9 +106,9 @@ def test_a_bank_holds_training_images_of_known_classes_alone(digits_model: Train
     assert len(bank) > 500
     card = digits_model.card
     split = split_dataset(load_dataset("digits"), ["0"], card.preset.data, card.seed)
-    trained = {image.numpy().tobytes() for image in split.train.images}
+    trained = {image.tobytes() for image in split.train.images}
     kept_aside = [split.validation, split.calibration, split.test]
-    others = {image.numpy().tobytes() for part in kept_aside for image in part.images} - trained
+    others = {image.tobytes() for part in kept_aside for image in part.images} - trained
     assert others
     shown = {image.tobytes() for image in bank.images}
     assert shown <= trained

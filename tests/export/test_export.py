@@ -79,7 +79,7 @@ def make_model(
             network.train()(torch.randn(32, case.channels, size, size))  # BatchNorm's statistics
             (logits,) = in_batches(lambda x: network.eval()(x).class_logits, shown, torch.device("cpu"))
             network.classifier.bias -= logits.mean(dim=0)  # so that each class is some images' best
-        remember(network.eval(), LabelledImages(shown[:60], torch.arange(60) % 3))
+        remember(network.eval(), LabelledImages(shown[:60].numpy(), np.arange(60) % 3))
         logit_range = fit_logit_range(raw_scores(network, shown[:100], preset.scoring), preset.scoring)
         names = ("north", "east", "süd")
         card = ModelCard("made up", names, (0, 1, 2), (), case.channels, size, 0, logit_range, preset, {})

@@ -12,12 +12,13 @@ import torch
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
+from euinet.answers import PixelArray
 from euinet.data.far.sets import FarSet
 from euinet.data.sets.datasets import load_dataset
 from euinet.errors import UsageError
 from euinet.export.save import save_model
 from euinet.judging import saved
-from euinet.judging.evaluate import far_metrics
+from euinet.judging.evaluate import far_decision_metrics
 from euinet.model.card import LogitRange, ModelCard
 from euinet.networks.euinet import EuiNet
 from euinet.presets import Preset
@@ -41,8 +42,8 @@ def model(make_preset: Callable[..., Preset]) -> TrainedModel:
 def brightness_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     """`ood_score` = mean brightness, 0 … 255, minus 100; positive is rejected."""
 
-    def decide(model: TrainedModel, images: torch.Tensor) -> Decision:
-        score = images.float().mean(dim=(1, 2, 3)).numpy() - 100
+    def decide(model: TrainedModel, images: PixelArray) -> Decision:
+        score = images.mean(axis=(1, 2, 3), dtype=np.float32) - 100
         scores = np.zeros((len(images), 10), np.float32)
         labels = np.where(score > 0, -1, 0)
         return Decision(labels, score, scores, scores, scores[:, 0], np.zeros_like(score))
@@ -50,14 +51,15 @@ def brightness_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TrainedModel, "decide", decide)
 
 
-def of_brightness(*values: int) -> torch.Tensor:
-    return torch.tensor(values, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 28, 28).contiguous()
+def of_brightness(*values: int) -> PixelArray:
+    return np.array(values, np.uint8).reshape(-1, 1, 1, 1) * np.ones((1, 28, 28), np.uint8)
 
 
 @pytest.mark.usefixtures("brightness_decides")
 def test_far_metrics_by_hand(model: TrainedModel) -> None:
     known = np.array([-80, -60, -40, 20], np.float32)  # brightness 20, 40, 60, 120
-    found = far_metrics(model, known, FarSet("far", of_brightness(50, 110, 200), None))
+    far = FarSet("far", of_brightness(50, 110, 200), None)
+    found = far_decision_metrics(model.decide(far.images), known, far)
     # pairs in which the far image scores higher: 2 of 4 (50), 3 of 4 (110), 4 of 4 (200)
     assert found["auroc"] == pytest.approx(9 / 12)
     assert found["auroc"] == pytest.approx(roc_auc_score([0] * 4 + [1] * 3, [*known, -50, 10, 100]))
@@ -65,7 +67,8 @@ def test_far_metrics_by_hand(model: TrainedModel) -> None:
     assert found["ood_accuracy"] == pytest.approx(2 / 3)
     assert found["n_ood"] == 3
     assert "remark" not in found
-    with_remark = far_metrics(model, known, FarSet("far", of_brightness(50), None, "turned"))
+    turned = FarSet("far", of_brightness(50), None, "turned")
+    with_remark = far_decision_metrics(model.decide(turned.images), known, turned)
     assert with_remark["remark"] == "turned"
 
 
@@ -104,7 +107,7 @@ def test_nothing_left_or_nothing_there_is_found_before_anything_is_scored(
         raise AssertionError("something was scored")
 
     monkeypatch.setattr(TrainedModel, "decide", scored)
-    np.save(tmp_path / "known.npy", load_dataset("digits").test.where(torch.tensor([1])).images[:, 0].numpy())
+    np.save(tmp_path / "known.npy", load_dataset("digits").test.where(np.array([1])).images[:, 0])
     first = load_dataset("digits").test.labels[1]
     assert first > 0
     with pytest.raises(UsageError, match=r"Nothing is left of the far set .*known\.npy, which has 1 copies"):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from euinet.networks.memory import KnownMemory, turn_by_turn
+from euinet.networks.memory import KnownMemory
 
 
 def test_distance_by_hand() -> None:
@@ -52,11 +52,6 @@ def test_a_class_without_an_image_lies_where_all_do() -> None:
     memory.remember(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 2]))
     assert memory.means.tolist() == [[1, 0], [0.5, 0.5], [0, 1]]
     assert memory.whiten.isfinite().all()  # one image a class: no spread at all
-
-
-def test_classes_take_turns() -> None:
-    labels = torch.tensor([0, 0, 0, 0, 1, 2, 2])
-    assert labels[turn_by_turn(labels)].tolist() == [0, 1, 2, 0, 2, 0, 0]
 
 
 def test_a_row_s_distance_is_its_own() -> None:

@@ -6,9 +6,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-import torch
 from sklearn.metrics import roc_auc_score
 
+from euinet.answers import PixelArray
 from euinet.records import Decision, DetectorResult, EvaluationRecord, unknown_label
 
 
@@ -30,7 +30,7 @@ def decide(class_scores: np.ndarray, disc_score: np.ndarray) -> Decision:
     )
 
 
-def strokes(rng: np.random.Generator, count: int) -> torch.Tensor:
+def strokes(rng: np.random.Generator, count: int) -> PixelArray:
     """Bent lines of three pixels' width, 28 × 28."""
     rows, columns = np.mgrid[:28, :28]
     images = np.zeros((count, 1, 28, 28), dtype=np.uint8)
@@ -39,7 +39,7 @@ def strokes(rng: np.random.Generator, count: int) -> torch.Tensor:
         for share in np.linspace(0, 1, 20):
             at = (1 - share) ** 2 * start + 2 * share * (1 - share) * bend + share**2 * end
             image[0][(rows - at[0]) ** 2 + (columns - at[1]) ** 2 < 2.5] = 255
-    return torch.from_numpy(images)
+    return images
 
 
 def made_up_record(held_out: int, count: int = 2000, seed: int = 0) -> EvaluationRecord:
@@ -68,7 +68,7 @@ def made_up_record(held_out: int, count: int = 2000, seed: int = 0) -> Evaluatio
         known_classes=known_classes,
         unknown_classes=(held_out,),
         unknown_names=(str(held_out),),
-        images=strokes(rng, 200).repeat(count // 200, 1, 1, 1),
+        images=np.tile(strokes(rng, 200), (count // 200, 1, 1, 1)),
         labels=labels.astype(np.int64),
         decision=decision,
         detectors=detectors,
@@ -186,7 +186,7 @@ def hostile_record() -> EvaluationRecord:
         known_classes=(0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12),
         unknown_classes=(5, 13),
         unknown_names=("$unknown$", "absent"),
-        images=torch.randint(0, 256, (len(labels), 3, 16, 16), dtype=torch.uint8),
+        images=rng.integers(0, 256, (len(labels), 3, 16, 16), dtype=np.uint8),
         labels=labels,
         decision=decision,
         detectors=(detector("EuiNet <i>", decision.ood_score, 0.0, labels >= 0),),

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from euinet.answers import IntArray
 from euinet.data.split.holdout import hold_out_classes
 from euinet.presets import Preset, get_preset
 from euinet.records import Dataset, LabelledImages, Split
@@ -141,7 +142,7 @@ def normed(fabric: Fabric, shape: tuple[int, ...]) -> dict[str, Tensor]:
 class Watched(LabelledImages):
     """Images that remember which of them were asked for."""
 
-    def where(self, mask: Tensor) -> LabelledImages:
+    def where(self, mask: IntArray) -> LabelledImages:
         seen.extend(mask.tolist())
         return super().where(mask)
 

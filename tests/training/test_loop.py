@@ -294,7 +294,7 @@ def test_other_images_of_the_same_name_and_number_are_another_run(
     fit: Callable[..., Trained], split: Split, make_preset: MakePreset, fabric: Fabric, tmp_path: Path
 ) -> None:
     fit(make_preset())
-    images = split.train.images.clone()
+    images = split.train.images.copy()
     images[0, 0, 0, 0] += 1
     other = dataclasses.replace(split, train=LabelledImages(images, split.train.labels))
     with pytest.raises(UsageError, match="differs in image_content"):

@@ -52,7 +52,7 @@ def reals(split: Split) -> Tensor:
 
 @pytest.fixture
 def batch(split: Split, reals: Tensor) -> Batch:
-    return Batch(reals, nn.functional.one_hot(split.train.labels[:6], 3).float())
+    return Batch(reals, nn.functional.one_hot(torch.from_numpy(split.train.labels[:6]), 3).float())
 
 
 def made(split: Split, fabric: Fabric, preset: Preset) -> Players:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -48,8 +49,8 @@ SEARCH = (
 def bars(images_a_class: int, seed: int) -> LabelledImages:
     """Classes of 16 × 16 images that differ in where a bright bar lies."""
     generator = torch.Generator().manual_seed(seed)
-    labels = torch.arange(len(CLASSES) * images_a_class) % len(CLASSES)
-    images = torch.randint(0, 90, (len(labels), 1, 16, 16), generator=generator, dtype=torch.uint8)
+    labels = np.arange(len(CLASSES) * images_a_class) % len(CLASSES)
+    images = torch.randint(0, 90, (len(labels), 1, 16, 16), generator=generator, dtype=torch.uint8).numpy()
     for image, label in zip(images, labels.tolist(), strict=True):
         image[:, 3 * label : 3 * label + 3] += 150
     return LabelledImages(images, labels)
@@ -59,7 +60,7 @@ def write_images(folder: Path, images: LabelledImages) -> None:
     for at, (image, label) in enumerate(zip(images.images, images.labels.tolist(), strict=True)):
         path = folder / CLASSES[label] / f"{at:03}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image[0].numpy()).save(path)
+        Image.fromarray(image[0]).save(path)
 
 
 class Search:

@@ -19,6 +19,6 @@ def as_tensor(array: Tensor | np.ndarray) -> Tensor:
     return torch.from_numpy(array if shared else array.copy())
 
 
-def to_network_range(images: Tensor) -> Tensor:
+def to_network_range(images: Tensor | np.ndarray) -> Tensor:
     """Return uint8 images 0 … 255 as float32 in −1 … 1, the same shape."""
-    return images.to(torch.float32).mul_(2 / 255).sub_(1)
+    return as_tensor(images).to(torch.float32).mul_(2 / 255).sub_(1)
