@@ -53,6 +53,7 @@ class Seen(NamedTuple):
     fakes: Tensor
     disc: DiscriminatorBatch | None  # None: the discriminator is given `batch.images` and `fakes` alone
     losses: dict[str, Tensor]
+    training: list[bool]  # whether generator, GAN's discriminator and EuiNet were in training mode
 
     @property
     def discriminator(self) -> DiscriminatorBatch:
@@ -97,7 +98,9 @@ def steps(
             assert settings == run.preset.gan
             game = gan_step(fabric, players, reals, latents, settings)
             game = game if fakes is None else game._replace(fakes=fakes[: len(latents)])
-            seen.update(gan_reals=reals, latents=latents, game=game)
+            networks = (players.generator, players.gan_discriminator, players.model)
+            training = [network.training for network in networks]
+            seen.update(gan_reals=reals, latents=latents, game=game, training=training)
             return game
 
         def spy_fakes(_: Fabric, players: Any, batch: Batch, shown: Tensor, settings: Any) -> Any:
@@ -119,6 +122,7 @@ def steps(
             taken = []
             for epoch in range(count):
                 chosen = run.epoch_order(epoch)[:IMAGES]
+                run.evaluated_model()  # as after each epoch: it leaves the network in eval mode
                 losses = loop.train_step(run, chosen)
                 raw = to_network_range(run.images[chosen])
                 taken.append(Seen(raw=raw, labels=run.labels[chosen], losses=losses, **seen))
@@ -360,6 +364,11 @@ def test_outliers_or_mixtures_may_come_alone(steps: Steps) -> None:
 
 
 # --- the step --------------------------------------------------------------------------------------
+
+
+def test_all_networks_are_in_training_mode_whatever_was_before(steps: Steps) -> None:
+    for seen in steps(ONLY_FAKES, count=2):
+        assert seen.training == [True] * 3
 
 
 @BOTH_KINDS
