@@ -49,7 +49,7 @@ class DataSettings(_Settings):
     # Small data: both shares grow until they have so many images, up to LARGEST_SHARE each.
     fewest_validation: int = Field(50, ge=1)
     fewest_calibration: int = Field(100, ge=1)  # 99 are needed to promise 1 %
-    augmentation: float = Field(0.0, ge=0, le=2)  # 0 none; 1: ±15° rotation, ±15 % scale, … (data/augment.py)
+    augmentation: float = Field(0.0, ge=0, le=2)  # 0 none; 1: ±15° rotation, … (augmentations/augment.py)
     stitched: float = Field(0.0, ge=0, le=1)  # share of a batch stitched from two images, labels shared out
 
     @property
@@ -127,7 +127,7 @@ class TrainingSettings(_Settings):
     temperature_rule: TemperatureRule = "multiply"
     disc_shapes_trunk: bool = True  # False: the discriminator reads the trunk without shaping it
     # Images a step that are also shown turned or mirrored, for the trunk to tell class and pose apart
-    # (data/poses.py), and what that task weighs beside eq. 2's three sums.
+    # (augmentations/poses.py), and what that task weighs beside eq. 2's three sums.
     poses: int = Field(0, ge=0)
     pose_weight: float = Field(1.0, gt=0)
 
@@ -161,7 +161,7 @@ class DiscriminatorSettings(_Settings):
     """
 
     reals: int = Field(0, ge=0)  # real images a step; 0: all of the batch
-    outliers: int = Field(0, ge=0)  # pseudo-outliers a step (data/outliers.py)
+    outliers: int = Field(0, ge=0)  # pseudo-outliers a step (augmentations/outliers.py)
     outlier_share: float = Field(0.0, ge=0, le=1)
     mixtures: int = Field(0, ge=0)  # features mixed from two classes a step
     mixture_share: float = Field(0.0, ge=0, le=1)

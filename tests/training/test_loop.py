@@ -172,6 +172,17 @@ def test_one_cycle_rises_to_its_peak_and_falls_to_nothing(
     assert rates[3:] == sorted(rates[3:], reverse=True)
 
 
+def test_each_step_moves_the_rate_on(
+    fit: Callable[..., Trained], make_preset: MakePreset, at_step: Callable[..., list[Tensor]]
+) -> None:
+    rates: list[float] = []
+    for number in range(1, 5):
+        at_step(number, lambda run: rates.append(run.players.model_optimizer.param_groups[0]["lr"] / 2e-4))
+    fit(make_preset({"training.schedule": "one_cycle", "training.rate_factor": 10}))
+    # 4 steps: after the first the peak, then down to 0 along a cosine
+    assert rates == pytest.approx([10, 7.5, 2.5, 0])
+
+
 # --- interruption --------------------------------------------------------------------------------
 
 

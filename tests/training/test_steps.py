@@ -110,6 +110,22 @@ def test_each_optimizer_moves_its_own_player(
     assert torch.equal(weights(players.model), model)
 
 
+def test_each_round_s_gradient_is_its_own(
+    split: Split, fabric: Fabric, make_preset: MakePreset, reals: Tensor
+) -> None:
+    """Nothing of the round before is added; with a rate of 0 the second is the first once more."""
+    preset = make_preset()
+    players = made(split, fabric, preset)
+    for optimizer in (players.generator_optimizer, players.gan_disc_optimizer):
+        set_rate(optimizer, 0.0)
+    first, second = [], []
+    for found in (first, second):
+        gan_step(fabric, players, reals, LATENTS, preset.gan)
+        found += gradients(players.generator) + gradients(players.gan_discriminator)
+    for one, two in zip(first, second, strict=True):
+        torch.testing.assert_close(one, two)
+
+
 def test_fakes_are_detached_and_in_range(
     split: Split, fabric: Fabric, make_preset: MakePreset, reals: Tensor
 ) -> None:
@@ -191,6 +207,39 @@ def after_one_step(
     players = made(split, fabric, preset)
     joint_step(fabric, players, batch, fakes, preset.training)
     return players, gradients(players.model.module.trunk)
+
+
+@pytest.mark.parametrize("disc_shapes_trunk", [True, False])
+def test_reals_count_as_0_and_fakes_as_1(
+    split: Split, fabric: Fabric, make_preset: MakePreset, batch: Batch, disc_shapes_trunk: bool
+) -> None:
+    preset = make_preset({"training.disc_shapes_trunk": disc_shapes_trunk})
+    players, fakes = made(split, fabric, preset), -batch.images[:4]
+    model = copy.deepcopy(players.model.module).train(disc_shapes_trunk)
+    if not disc_shapes_trunk:
+        model.train()(batch.images)  # the classifier's own pass, which moves BatchNorm's statistics
+        model.eval()
+    real, fake = model(torch.cat([batch.images, fakes])).disc_logits.split([6, 4])
+    losses = joint_step(fabric, players, batch, fakes, preset.training)
+    assert losses.disc_real_loss.item() == pytest.approx(nn.functional.softplus(real).mean().item(), rel=1e-4)
+    assert losses.disc_fake_loss.item() == pytest.approx(
+        nn.functional.softplus(-fake).mean().item(), rel=1e-4
+    )
+    assert abs(losses.disc_real_loss - losses.disc_fake_loss) > 1e-3  # else swapping them would not show
+
+
+def test_each_joint_step_s_gradient_is_its_own(
+    split: Split, fabric: Fabric, make_preset: MakePreset, batch: Batch
+) -> None:
+    preset = make_preset()
+    players = made(split, fabric, preset)
+    set_rate(players.model_optimizer, 0.0)
+    first, second = [], []
+    for found in (first, second):
+        joint_step(fabric, players, batch, -batch.images, preset.training)
+        found += gradients(players.model)
+    for one, two in zip(first, second, strict=True):
+        torch.testing.assert_close(one, two)
 
 
 @pytest.mark.parametrize("disc_input", ["features", "stages", "pixels"])

@@ -8,26 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from euinet.augmentations.augment import augment, stitch
-from euinet.augmentations.outliers import partners, pseudo_outliers
-from euinet.augmentations.poses import posed_batch
 from euinet.errors import TrainingError, UsageError
 from euinet.networks import as_tensor, to_network_range
 from euinet.networks.half import round_weights
-from euinet.networks.records import Mixing
-from euinet.presets import DiscriminatorSettings, Preset
+from euinet.presets import Preset
 from euinet.records import Split
 from euinet.scoring.inference import remember
 from euinet.system.files import make_folder, storage_error
 from euinet.system.interrupts import Stop, stop_between_steps
+from euinet.training.batch import augment_alike, classifier_batch, discriminator_batch, gan_batch
 from euinet.training.checkpoint import drop_checkpoints, load_checkpoint
 from euinet.training.distributed import UnheardLog, agreed, from_first, share, total
 from euinet.training.log import TrainingLog
-from euinet.training.records import Batch, DiscriminatorBatch
 from euinet.training.run import Trained, TrainingRun
 from euinet.training.steps import gan_step, joint_step, joint_step_with_outliers
 
@@ -144,55 +139,33 @@ def run_epoch(run: TrainingRun, epoch: int, log: TrainingLog, stop: Stop) -> Non
 
 def train_step(run: TrainingRun, chosen: Tensor) -> dict[str, Tensor]:
     """One GAN step and one joint step on the training images at `chosen` (B,); losses, detached."""
-    preset, noise = run.preset, run.noise
-    run.players.train()
-    reals = to_network_range(run.images[chosen])
-    # The GAN learns from the images as they are, EuiNet from augmented ones.
-    gan_reals = reals[: preset.gan.batch_size]
-    latents = torch.randn(len(gan_reals), preset.gan.latent_size, generator=noise, device=noise.device)
-    game = gan_step(run.fabric, run.players, gan_reals, latents, preset.gan)
+    fabric, players, preset, noise = run.fabric, run.players, run.preset, run.noise
+    players.train()
+    images, labels = to_network_range(run.images[chosen]), run.labels[chosen]
 
-    # Reals and fakes go through the same augmentation, or it alone would tell them apart.
-    both = augment(torch.cat([reals, game.fakes]), preset.data.augmentation, noise)
-    whole, fakes = both.split([len(reals), len(game.fakes)])
-    labels = run.labels[chosen]
-    stitched = stitch(whole, F.one_hot(labels, run.classes).float(), preset.data.stitched, noise)
-    # From the end of the batch: stitched are the first.
-    last = slice(len(whole) - min(preset.training.poses, len(whole)), None)
-    posed = posed_batch(whole[last], labels[last], noise) if preset.training.poses else (None, None)
-    batch = Batch(*stitched, *posed)
+    # (1) The GAN plays one round, on the images as they are.
+    reals, latents = gan_batch(images, preset.gan, noise)
+    game = gan_step(fabric, players, reals, latents, preset.gan)
+
+    # (2) EuiNet learns from augmented images and the same fakes, augmented alike.
+    images, fakes = augment_alike(images, game.fakes, preset.data.augmentation, noise)
+    batch = classifier_batch(images, labels, run.classes, preset, noise)
     if preset.disc.only_fakes:
-        losses = joint_step(run.fabric, run.players, batch, fakes, preset.training)
+        losses = joint_step(fabric, players, batch, fakes, preset.training)
     else:
-        disc_batch = discriminator_batch(whole, labels, fakes, preset.disc, noise)
-        losses = joint_step_with_outliers(
-            run.fabric, run.players, batch, disc_batch, preset.training, preset.disc
-        )
+        shown = discriminator_batch(images, labels, fakes, preset.disc, noise)
+        losses = joint_step_with_outliers(fabric, players, batch, shown, preset.training, preset.disc)
+
+    # (3) The rate moves on, and the average of the weights follows.
     run.schedule.step()
     if run.average is not None:
-        run.average.update_parameters(run.players.plain_model())
+        run.average.update_parameters(players.plain_model())
     return {
         **losses.present(),
         "gan_disc_loss": game.disc_loss,
         "gan_gen_loss": game.generator_loss,
-        "fake_diversity": _diversity(game.fakes) / _diversity(gan_reals).clamp(min=1e-6),
+        "fake_diversity": _diversity(game.fakes) / _diversity(reals).clamp(min=1e-6),
     }
-
-
-@torch.no_grad()
-def discriminator_batch(
-    images: Tensor, labels: Tensor, fakes: Tensor, settings: DiscriminatorSettings, noise: torch.Generator
-) -> DiscriminatorBatch:
-    """Return what the model discriminator sees of augmented images (B, C, H, W), labels (B,) and fakes."""
-    reals = settings.reals or len(images)
-    # From the end of the batch, so that an image is not asked for twice where that can be helped.
-    last = slice(len(images) - min(settings.outliers, len(images)), None)
-    outliers = pseudo_outliers(images[last], labels[last], noise) if settings.outliers else images[:0]
-    real_labels = labels[:reals]
-    draw = torch.rand(settings.mixtures, 1, generator=noise, device=images.device)
-    first = torch.arange(settings.mixtures, device=images.device) % len(real_labels)
-    second = partners(real_labels, noise)[first]
-    return DiscriminatorBatch(images[:reals], fakes, outliers, Mixing(first, second, 0.3 + 0.4 * draw))
 
 
 @torch.no_grad()
