@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,18 +7,19 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor
 
+from euinet.answers import PixelArray
 from euinet.data.split.holdout import split_dataset
 from euinet.errors import UsageError
 from euinet.export.save import save_model
 from euinet.fit import calibrated_model
-from euinet.judging import calibrate
+from euinet.judging import calibrate, material
 from euinet.judging.calibrate import calibrate_saved, known_images
+from euinet.model.opening import load
 from euinet.networks.euinet import EuiNet
 from euinet.presets import Preset
 from euinet.records import Dataset, Split
-from euinet.trained.model import TrainedModel, load_trained
+from euinet.trained.model import TrainedModel
 
 
 @pytest.fixture
@@ -44,28 +44,28 @@ def model(parted: Split, preset: Preset) -> TrainedModel:
 @pytest.fixture(autouse=True)
 def found_dataset(monkeypatch: pytest.MonkeyPatch, dataset: Dataset) -> None:
     monkeypatch.setattr(calibrate, "DATASET_NAMES", ("quadrants",))
-    monkeypatch.setattr(calibrate, "load_dataset", lambda *_, **__: dataset)
+    monkeypatch.setattr(material, "load_dataset", lambda *_, **__: dataset)
 
 
-def images_of(model: TrainedModel, data: str) -> Tensor:
-    return known_images(model, data, None, lambda _: None).images
+def images_of(model: TrainedModel, data: str) -> PixelArray:
+    return known_images(model.card, data, None, lambda _: None).images
 
 
 def test_of_the_training_data_the_calibration_part_is_used(model: TrainedModel, parted: Split) -> None:
-    assert torch.equal(images_of(model, "quadrants"), parted.calibration.images)
+    np.testing.assert_array_equal(images_of(model, "quadrants"), parted.calibration.images)
 
 
 def test_of_other_data_all_known_images_are_used_and_no_unknown_one(
     model: TrainedModel, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = Dataset("others", dataset.class_names, dataset.train, dataset.test)
-    monkeypatch.setattr(calibrate, "load_dataset", lambda *_, **__: other)
-    found = known_images(model, "quadrants", None, lambda _: None)
+    monkeypatch.setattr(material, "load_dataset", lambda *_, **__: other)
+    found = known_images(model.card, "quadrants", None, lambda _: None)
     assert len(found.images) == 3 * (10 + 6)
     assert found.source == "all images of others, without north-west, which the model does not know"
-    unknown = torch.cat([part.images[part.labels == 0] for part in (other.train, other.test)])
-    known = {image.numpy().tobytes() for image in found.images}
-    assert not known & {image.numpy().tobytes() for image in unknown}
+    unknown = np.concatenate([part.images[part.labels == 0] for part in (other.train, other.test)])
+    known = {image.tobytes() for image in found.images}
+    assert not known & {image.tobytes() for image in unknown}
 
 
 def test_other_images_under_the_training_datas_name_are_refused(model: TrainedModel) -> None:
@@ -81,8 +81,8 @@ def test_a_plain_folder_holds_known_images_alone(model: TrainedModel, tmp_path: 
         Image.new("L", (8, 8), value).save(tmp_path / f"{value}.png")
     (tmp_path / "broken.png").write_bytes(b"x")
     said: list[str] = []
-    found = known_images(model, str(tmp_path), None, said.append)
-    assert found.images.float().mean(dim=(1, 2, 3)).tolist() == [10, 20, 30]
+    found = known_images(model.card, str(tmp_path), None, said.append)
+    assert found.images.mean(axis=(1, 2, 3)).tolist() == [10, 20, 30]
     assert said[0].startswith("1 of 4 files were left out")
 
 
@@ -93,20 +93,16 @@ def test_calibrating_changes_the_threshold_and_nothing_else(
     said = calibrate_saved(
         str(tmp_path / "model"), "quadrants", 0.4, False, tmp_path / "new", "cpu", None, lambda _: None
     )
-    new = load_trained(tmp_path / "new")
+    new = load(tmp_path / "new")
     assert new.card == model.card
     assert new.calibration is not None
     scores = np.sort(new.calibration.scores)
     # 3 images, α = 0.4: the ⌈4 · 0.6⌉ = 3rd smallest
     assert said["threshold"] == pytest.approx(scores[2])
-    config = json.loads((tmp_path / "new" / "config.json").read_text())
-    assert config["calibration"] == {
-        "alpha": 0.4,
-        "per_class": False,
-        "images": 3,
-        "threshold": pytest.approx(scores[2]),
-    }
-    before, after = model.decide(dataset.test.images), new.decide(dataset.test.images)
+    assert (new.alpha, new.calibration_images) == (0.4, 3)
+    for name in ("config.json", "model.safetensors"):
+        assert (tmp_path / "new" / name).read_bytes() == (tmp_path / "model" / name).read_bytes()
+    before, after = (load(tmp_path / n).decide(dataset.test.images) for n in ("model", "new"))
     np.testing.assert_array_equal(before.ood_score, after.ood_score)
     np.testing.assert_array_equal(after.labels < 0, after.ood_score > np.float32(scores[2]))
     # the softmax's top is "none of these" exactly where the image is rejected
@@ -117,7 +113,7 @@ def test_alpha_changes_by_the_kept_scores_in_place(model: TrainedModel, tmp_path
     save_model(model, tmp_path)
     said = calibrate_saved(str(tmp_path), None, 0.3, False, None, "cpu", None, lambda _: None)
     assert said["source"] == "the scores that the model keeps"
-    loaded = load_trained(tmp_path)
+    loaded = load(tmp_path)
     assert loaded.calibration is not None
     assert loaded.calibration.alpha == 0.3
 
@@ -140,8 +136,8 @@ def test_leaked_unknowns_would_raise_the_threshold(
 ) -> None:
     """A planted fault: were unknown images among the calibration images, the threshold would show it."""
     known = model.calibrate(parted.calibration.images, 0.3).calibration
-    far = torch.full((30, 1, 8, 8), 255, dtype=torch.uint8)
-    leaked = model.calibrate(torch.cat([parted.calibration.images, far]), 0.3).calibration
+    far = np.full((30, 1, 8, 8), 255, np.uint8)
+    leaked = model.calibrate(np.concatenate([parted.calibration.images, far]), 0.3).calibration
     assert known is not None
     assert leaked is not None
     assert leaked.thresholds(3)[0] >= known.thresholds(3)[0]

@@ -9,18 +9,21 @@ import numpy as np
 import pytest
 import torch
 
+from euinet.answers import PixelArray
 from euinet.errors import UsageError
-from euinet.export.save import save_model
+from euinet.export.save import runtime_model
 from euinet.judging import record_make as making
 from euinet.judging import saved
 from euinet.judging.operating import operating_point
 from euinet.judging.record_store import RECORD_FILE, load_record
 from euinet.model.bundled import bundled_folder, pretrained_names
 from euinet.model.card import LogitRange, ModelCard
+from euinet.model.model import Model
+from euinet.model.opening import load
 from euinet.networks.euinet import EuiNet
 from euinet.presets import Preset
 from euinet.records import Decision
-from euinet.trained.model import TrainedModel, load_trained
+from euinet.trained.model import TrainedModel
 
 MOST_BYTES = 120_000
 
@@ -42,23 +45,22 @@ def test_evaluate_keeps_every_score_once(
         *("digits", tuple(map(str, known)), known, (0, 7), 1, 28, 0),
         *(LogitRange((1.0,) * 8, (0.0,) * 8), preset, {}),
     )
-    folder = tmp_path / "model"
-    save_model(TrainedModel(EuiNet(preset.model, 1, 28, 8).eval(), card), folder)
+    model = runtime_model(TrainedModel(EuiNet(preset.model, 1, 28, 8).eval(), card), "model")
     passes: list[int] = []
 
-    def decide(model: TrainedModel, images: torch.Tensor) -> Decision:
+    def decide(model: Model, images: PixelArray) -> Decision:
         passes.append(len(images))
-        brightness = images.float().mean(dim=(1, 2, 3)).numpy()
+        brightness = images.mean(axis=(1, 2, 3), dtype=np.float32)
         return decision_of(brightness, (brightness.astype(np.int64)) % 8, 8)
 
-    monkeypatch.setattr(TrainedModel, "decide", decide)
+    monkeypatch.setattr(Model, "decide", decide)
     far = tmp_path / "known"  # a far set whose name is that of the first group
     np.save(far.with_suffix(".npy"), np.full((5, 28, 28), 200, np.uint8))
     metrics = saved.evaluate_saved(
-        folder, "digits", (str(far.with_suffix(".npy")),), "cpu", None, lambda _: None, record=True
+        model, "digits", (str(far.with_suffix(".npy")),), None, lambda _: None, record=tmp_path / RECORD_FILE
     )
     assert passes == [metrics["n_id"] + metrics["n_ood"], 5]  # nothing is scored twice
-    record = load_record(folder)
+    record = load_record(tmp_path / RECORD_FILE, model.description.network)
     assert record is not None
     assert [(g.name, g.kind) for g in record.groups[:3]] == [
         *(("known", "known"), ("held-out 0", "near"), ("held-out 7", "near")),
@@ -90,14 +92,15 @@ def test_of_many_images_each_class_keeps_its_share(monkeypatch: pytest.MonkeyPat
 
 def test_a_bundled_models_record_is_not_written_over() -> None:
     with pytest.raises(UsageError, match="copy its folder first"):
-        saved.check_may_record("mnist", bundled_folder("mnist"))
+        saved.own_record("mnist", bundled_folder("mnist"))
 
 
 @pytest.mark.parametrize("name", pretrained_names())
 def test_a_bundled_models_record_says_what_its_card_says(name: str) -> None:
     folder = bundled_folder(name)
     assert (folder / RECORD_FILE).stat().st_size < MOST_BYTES
-    record, model = load_record(folder), load_trained(folder)
+    model = load(folder)
+    record = load_record(folder / RECORD_FILE, model.description.network)
     assert record is not None
     assert record.class_names == model.card.class_names
     assert model.calibration is not None

@@ -19,11 +19,18 @@ from euinet.errors import StorageError
 from euinet.export.save import save_model
 from euinet.fit import calibrated_model
 from euinet.judging.record import TestRecord
-from euinet.judging.record_store import RECORD_FILE, copy_record, load_record, model_fingerprint, save_record
+from euinet.judging.record_store import (
+    RECORD_FILE,
+    copy_record,
+    load_record,
+    record_path,
+    save_record,
+)
+from euinet.model.opening import load
 from euinet.networks.euinet import EuiNet
 from euinet.presets import Preset
 from euinet.records import Dataset
-from euinet.trained.model import load_trained
+from euinet.system.notify import Notify, silent
 
 
 @pytest.fixture(scope="module")
@@ -36,16 +43,24 @@ def made(
     split = split_dataset(dataset, [0], preset.data, 0)
     folder = tmp_path_factory.mktemp("made")
     save_model(calibrated_model(EuiNet(preset.model, 1, 8, 3).eval(), split, preset, 0, 0.3), folder)
-    save_record(of_this_model(folder), folder)
+    save_record(of_this_model(folder), record_path(folder))
     return folder
+
+
+def network(folder: Path) -> str:
+    return load(folder).description.network
 
 
 def of_this_model(folder: Path) -> TestRecord:
     small = small_record()
     return TestRecord(
         *(small.data, small.class_names, small.groups, small.ood_score, small.best_class, small.true_class),
-        model_fingerprint(folder),
+        network(folder),
     )
+
+
+def read_record(folder: Path, notify: Notify = silent) -> TestRecord | None:
+    return load_record(record_path(folder), network(folder), notify)
 
 
 def copied(made: Path, to: Path) -> Path:
@@ -56,7 +71,7 @@ def copied(made: Path, to: Path) -> Path:
 
 
 def test_what_is_written_is_read(made: Path) -> None:
-    found, wanted = load_record(made), of_this_model(made)
+    found, wanted = read_record(made), of_this_model(made)
     assert found is not None
     for name in ("ood_score", "best_class", "true_class"):
         np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name))
@@ -70,27 +85,29 @@ def test_what_is_written_is_read(made: Path) -> None:
 def test_a_model_without_a_record_has_none(made: Path, tmp_path: Path) -> None:
     folder = copied(made, tmp_path / "model")
     (folder / RECORD_FILE).unlink()
-    assert load_record(folder) is None
+    assert read_record(folder) is None
 
 
 def test_the_record_stays_true_when_calibrated_anew_and_not_when_trained_anew(
     made: Path, tmp_path: Path
 ) -> None:
     folder = copied(made, tmp_path / "model")
-    model = load_trained(folder)
+    model = load(folder)
     model.with_alpha(0.4).save_pretrained(folder)
-    assert load_record(folder) is not None
-    model.with_alpha(0.4).save_pretrained(tmp_path / "other")
-    assert copy_record(folder, tmp_path / "other")
-    assert load_record(tmp_path / "other") is not None
+    assert read_record(folder) is not None
+    other = tmp_path / "other"
+    model.with_alpha(0.4).save_pretrained(other)
+    assert copy_record(record_path(folder), record_path(other), network(other))
+    assert read_record(other) is not None
+    trained = model.torch()
     with torch.no_grad():
-        next(model.network.parameters()).add_(0.01)
-    save_model(model, folder)
+        next(trained.network.parameters()).add_(0.01)
+    save_model(trained, folder)
     said: list[str] = []
-    assert load_record(folder, said.append) is None
+    assert read_record(folder, said.append) is None
     assert len(said) == 1
     assert "of another model and is not used" in said[0]
-    assert not copy_record(made, folder)
+    assert not copy_record(record_path(made), record_path(folder), network(folder))
 
 
 def rewritten(folder: Path, change: Callable[[dict[str, Any], dict[str, Any]], object]) -> None:
@@ -134,7 +151,7 @@ def test_each_lie_is_named(
     folder = copied(made, tmp_path / "model")
     rewritten(folder, change)
     with pytest.raises(StorageError, match=says):
-        load_record(folder)
+        read_record(folder)
 
 
 def test_damaged_records_are_one_error(made: Path, tmp_path: Path) -> None:
@@ -151,14 +168,14 @@ def test_damaged_records_are_one_error(made: Path, tmp_path: Path) -> None:
                 changed[chosen.randrange(len(changed))] = chosen.randrange(256)
         (folder / RECORD_FILE).write_bytes(bytes(changed))
         try:
-            load_record(folder)
+            read_record(folder)
         except StorageError as error:
             said.append(str(error))
     assert len(said) > 150
     assert all("\n" not in sentence and "--record" in sentence for sentence in said)
     (folder / RECORD_FILE).write_bytes(struct.pack("<Q", 2**40) + b"{}")
     with pytest.raises(StorageError, match="no safetensors file"):
-        load_record(folder)
+        read_record(folder)
 
 
 def test_many_classes_need_wider_numbers(made: Path, tmp_path: Path) -> None:
@@ -169,8 +186,8 @@ def test_many_classes_need_wider_numbers(made: Path, tmp_path: Path) -> None:
     wide = TestRecord(
         *("many", names, small.groups, small.ood_score, best, np.where(small.known, 199, -1), small.model)
     )
-    save_record(wide, folder)
-    found = load_record(folder)
+    save_record(wide, record_path(folder))
+    found = read_record(folder)
     assert found is not None
     assert found.best_class.max() == 151
     assert found.true_class.max() == 199

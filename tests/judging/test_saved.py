@@ -16,10 +16,11 @@ from euinet.answers import PixelArray
 from euinet.data.far.sets import FarSet
 from euinet.data.sets.datasets import load_dataset
 from euinet.errors import UsageError
-from euinet.export.save import save_model
+from euinet.export.save import runtime_model
 from euinet.judging import saved
 from euinet.judging.evaluate import far_decision_metrics
 from euinet.model.card import LogitRange, ModelCard
+from euinet.model.model import Model
 from euinet.networks.euinet import EuiNet
 from euinet.presets import Preset
 from euinet.records import Decision
@@ -42,13 +43,13 @@ def model(make_preset: Callable[..., Preset]) -> TrainedModel:
 def brightness_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     """`ood_score` = mean brightness, 0 … 255, minus 100; positive is rejected."""
 
-    def decide(model: TrainedModel, images: PixelArray) -> Decision:
+    def decide(model: Model, images: PixelArray) -> Decision:
         score = images.mean(axis=(1, 2, 3), dtype=np.float32) - 100
         scores = np.zeros((len(images), 10), np.float32)
         labels = np.where(score > 0, -1, 0)
         return Decision(labels, score, scores, scores, scores[:, 0], np.zeros_like(score))
 
-    monkeypatch.setattr(TrainedModel, "decide", decide)
+    monkeypatch.setattr(Model, "decide", decide)
 
 
 def of_brightness(*values: int) -> PixelArray:
@@ -59,7 +60,7 @@ def of_brightness(*values: int) -> PixelArray:
 def test_far_metrics_by_hand(model: TrainedModel) -> None:
     known = np.array([-80, -60, -40, 20], np.float32)  # brightness 20, 40, 60, 120
     far = FarSet("far", of_brightness(50, 110, 200), None)
-    found = far_decision_metrics(model.decide(far.images), known, far)
+    found = far_decision_metrics(runtime_model(model, "model").decide(far.images), known, far)
     # pairs in which the far image scores higher: 2 of 4 (50), 3 of 4 (110), 4 of 4 (200)
     assert found["auroc"] == pytest.approx(9 / 12)
     assert found["auroc"] == pytest.approx(roc_auc_score([0] * 4 + [1] * 3, [*known, -50, 10, 100]))
@@ -68,16 +69,14 @@ def test_far_metrics_by_hand(model: TrainedModel) -> None:
     assert found["n_ood"] == 3
     assert "remark" not in found
     turned = FarSet("far", of_brightness(50), None, "turned")
-    with_remark = far_decision_metrics(model.decide(turned.images), known, turned)
+    with_remark = far_decision_metrics(runtime_model(model, "model").decide(turned.images), known, turned)
     assert with_remark["remark"] == "turned"
 
 
 def evaluate(model: TrainedModel, tmp_path: Path, *far_sets: object) -> tuple[dict[str, Any], list[str]]:
-    save_model(model, tmp_path / "model")
     said: list[str] = []
-    metrics = saved.evaluate_saved(
-        tmp_path / "model", "digits", tuple(map(str, far_sets)), "cpu", None, said.append
-    )
+    made = runtime_model(model, "model")
+    metrics = saved.evaluate_saved(made, "digits", tuple(map(str, far_sets)), None, said.append)
     return metrics["far"], said
 
 
@@ -89,7 +88,7 @@ def test_known_classes_are_left_out_of_far_sets_and_it_is_said_once(
     copies = tmp_path / "copies"  # the test images as somebody's folder of PNGs, without their classes
     copies.mkdir()
     for number, image in enumerate(test.images):
-        Image.fromarray(image[0].numpy()).save(copies / f"{number}.png")
+        Image.fromarray(image[0]).save(copies / f"{number}.png")
     found, said = evaluate(model, tmp_path, "digits", copies)
     assert list(found) == ["digits", str(copies)]
     assert found["digits"]["n_ood"] == found[str(copies)]["n_ood"] == zeros == 36
@@ -106,7 +105,7 @@ def test_nothing_left_or_nothing_there_is_found_before_anything_is_scored(
     def scored(*arguments: object) -> None:
         raise AssertionError("something was scored")
 
-    monkeypatch.setattr(TrainedModel, "decide", scored)
+    monkeypatch.setattr(Model, "decide", scored)
     np.save(tmp_path / "known.npy", load_dataset("digits").test.where(np.array([1])).images[:, 0])
     first = load_dataset("digits").test.labels[1]
     assert first > 0

@@ -13,26 +13,22 @@ from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 
 from euinet.errors import StorageError, TrainingError, UsageError
-from euinet.export.save import save_model
-from euinet.model.names import CONFIG_FILE, WEIGHTS_FILE
+from euinet.export.save import save_model, save_network
+from euinet.model.card import ModelCard
+from euinet.model.names import CONFIG_FILE, DECISION_FILE, WEIGHTS_FILE
 from euinet.networks import to_network_range
 from euinet.networks.euinet import EuiNet
+from euinet.networks.half import round_weights
 from euinet.presets import Preset, get_preset
 from euinet.records import Split
 from euinet.scoring.comparison import euinet_decision
 from euinet.scoring.inference import raw_scores
 from euinet.scoring.threshold import fit_logit_range
-from euinet.trained.model import (
-    FORMAT_VERSION,
-    Model,
-    ModelCard,
-    round_weights,
-    save_model,
-)
+from euinet.trained.model import FORMAT_VERSION, TrainedModel, load_trained
 
 
 @pytest.fixture
-def model(split: Split, make_preset: Callable[..., Preset]) -> Model:
+def model(split: Split, make_preset: Callable[..., Preset]) -> TrainedModel:
     torch.manual_seed(0)
     preset = make_preset({"model.disc_input": "stages"})
     network = EuiNet(preset.model, 1, 8, 3).to(memory_format=torch.channels_last)
@@ -52,7 +48,7 @@ def model(split: Split, make_preset: Callable[..., Preset]) -> Model:
         preset=preset,
         metrics={"auroc": 0.5},
     )
-    return Model(network, card)
+    return TrainedModel(network, card)
 
 
 def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -62,8 +58,8 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     path.write_text(json.dumps(config))
 
 
-def test_a_saved_model_decides_the_same(model: Model, split: Split, tmp_path: Path) -> None:
-    save_model(model, tmp_path / "model")
+def test_a_saved_model_decides_the_same(model: TrainedModel, split: Split, tmp_path: Path) -> None:
+    made = save_model(model, tmp_path / "model")
     loaded = load_trained(tmp_path / "model")
     assert loaded.card == model.card
     assert not loaded.network.training
@@ -74,7 +70,10 @@ def test_a_saved_model_decides_the_same(model: Model, split: Split, tmp_path: Pa
     np.testing.assert_array_equal(before.labels, after.labels)
     assert 0 < (before.labels < 0).sum() < 24
     np.testing.assert_allclose(before.scores, after.scores, atol=1e-6)
-    assert {path.name for path in (tmp_path / "model").iterdir()} == {CONFIG_FILE, WEIGHTS_FILE}
+    names = {path.name for path in (tmp_path / "model").iterdir()}
+    assert names == {CONFIG_FILE, WEIGHTS_FILE, DECISION_FILE}
+    decided = made.decide(split.test.images)
+    np.testing.assert_allclose(decided.scores, before.scores, atol=1e-5)
 
 
 def stored_types(folder: Path) -> dict[str, torch.dtype]:
@@ -82,11 +81,11 @@ def stored_types(folder: Path) -> dict[str, torch.dtype]:
 
 
 def test_a_rounded_model_takes_half_the_space_and_decides_the_same(
-    model: Model, split: Split, tmp_path: Path
+    model: TrainedModel, split: Split, tmp_path: Path
 ) -> None:
-    save_model(model, tmp_path / "whole")
+    save_network(model, tmp_path / "whole")
     round_weights(model.network)
-    save_model(model, tmp_path / "half")
+    save_network(model, tmp_path / "half")
     loaded = load_trained(tmp_path / "half")
     before, after = (
         euinet_decision(m.network, split.test.images, m.card.preset.scoring, m.card.logit_range)
@@ -102,17 +101,19 @@ def test_a_rounded_model_takes_half_the_space_and_decides_the_same(
     assert whole - half == pytest.approx(halved, abs=128)  # the files' headers
 
 
-def test_an_unrounded_model_is_stored_whole(model: Model, tmp_path: Path) -> None:
-    save_model(model, tmp_path)
+def test_an_unrounded_model_is_stored_whole(model: TrainedModel, tmp_path: Path) -> None:
+    save_network(model, tmp_path)
     assert torch.float16 not in stored_types(tmp_path).values()
 
 
-def test_one_value_that_float16_cannot_hold_keeps_its_tensor_whole(model: Model, tmp_path: Path) -> None:
+def test_one_value_that_float16_cannot_hold_keeps_its_tensor_whole(
+    model: TrainedModel, tmp_path: Path
+) -> None:
     round_weights(model.network)
     classifier = model.network.get_submodule("classifier")
     with torch.no_grad():
         classifier.weight[0, 0] = 0.1  # 0.0999756 in float16
-    save_model(model, tmp_path)
+    save_network(model, tmp_path)
     whole = {name for name, tensor in load_file(tmp_path / WEIGHTS_FILE).items() if tensor.ndim >= 2} - {
         name for name, dtype in stored_types(tmp_path).items() if dtype == torch.float16
     }
@@ -120,7 +121,7 @@ def test_one_value_that_float16_cannot_hold_keeps_its_tensor_whole(model: Model,
     assert load_trained(tmp_path).network.state_dict()["classifier.weight"][0, 0] == np.float32(0.1)
 
 
-def test_rounding_changes_weights_alone_and_only_to_what_float16_holds(model: Model) -> None:
+def test_rounding_changes_weights_alone_and_only_to_what_float16_holds(model: TrainedModel) -> None:
     before = {name: tensor.clone() for name, tensor in model.network.state_dict().items()}
     round_weights(model.network)
     for name, tensor in model.network.state_dict().items():
@@ -133,7 +134,7 @@ def test_rounding_changes_weights_alone_and_only_to_what_float16_holds(model: Mo
 
 
 @pytest.mark.parametrize("value", [65520.0, -1e6, float("nan"), float("inf")])
-def test_a_weight_too_large_to_round_stops_and_changes_nothing(model: Model, value: float) -> None:
+def test_a_weight_too_large_to_round_stops_and_changes_nothing(model: TrainedModel, value: float) -> None:
     with torch.no_grad():
         model.network.get_submodule("classifier").weight[0, 0] = value
     before = {name: tensor.clone() for name, tensor in model.network.state_dict().items()}
@@ -143,29 +144,27 @@ def test_a_weight_too_large_to_round_stops_and_changes_nothing(model: Model, val
         np.testing.assert_array_equal(tensor.numpy(), before[name].numpy())
 
 
-def test_the_reports_model_takes_less_than_a_megabyte(model: Model, tmp_path: Path) -> None:
+def test_the_reports_model_takes_less_than_a_megabyte(model: TrainedModel, tmp_path: Path) -> None:
     preset = get_preset("report")
     network = EuiNet(preset.model, 1, 28, 10)
     assert sum(parameter.numel() for parameter in network.parameters()) > 300_000
     round_weights(network)
-    save_model(Model(network, model.card), tmp_path)
+    save_network(TrainedModel(network, model.card), tmp_path)
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 1_000_000
 
 
-def test_the_command_is_kept_and_may_be_missing(model: Model, tmp_path: Path) -> None:
-    save_model(Model(model.network, replace(model.card, command="euinet train --data x")), tmp_path)
+def test_the_command_is_kept(model: TrainedModel, tmp_path: Path) -> None:
+    save_network(TrainedModel(model.network, replace(model.card, command="euinet train --data x")), tmp_path)
     assert load_trained(tmp_path).card.command == "euinet train --data x"
-    edit(tmp_path, lambda config: config.pop("command"))  # as versions before wrote it
-    assert load_trained(tmp_path).card.command is None
 
 
-def test_a_folder_without_a_model_is_a_usage_error(model: Model, tmp_path: Path) -> None:
+def test_a_folder_without_a_model_is_a_usage_error(model: TrainedModel, tmp_path: Path) -> None:
     for folder in (tmp_path / "nowhere", tmp_path):
-        with pytest.raises(UsageError, match=r"There is no model in .*config\.json and model\.safetensors"):
+        with pytest.raises(UsageError, match=r"There is no network in .*config\.json and model\.safetensors"):
             load_trained(folder)
-    save_model(model, tmp_path)
+    save_network(model, tmp_path)
     (tmp_path / WEIGHTS_FILE).unlink()
-    with pytest.raises(UsageError, match="There is no model in"):
+    with pytest.raises(UsageError, match="There is no network in"):
         load_trained(tmp_path)
 
 
@@ -188,9 +187,9 @@ def test_a_folder_without_a_model_is_a_usage_error(model: Model, tmp_path: Path)
     ],
 )
 def test_a_damaged_model_is_one_sentence(
-    model: Model, tmp_path: Path, damage: Callable[[Path], object]
+    model: TrainedModel, tmp_path: Path, damage: Callable[[Path], object]
 ) -> None:
-    save_model(model, tmp_path)
+    save_network(model, tmp_path)
     damage(tmp_path)
     with pytest.raises(
         StorageError, match=r"is damaged or no EuiNet model .*copy it anew or train again\.$"
@@ -199,14 +198,14 @@ def test_a_damaged_model_is_one_sentence(
     assert "\n" not in str(caught.value)
 
 
-def test_a_later_format_is_named(model: Model, tmp_path: Path) -> None:
-    save_model(model, tmp_path)
+def test_a_later_format_is_named(model: TrainedModel, tmp_path: Path) -> None:
+    save_network(model, tmp_path)
     edit(tmp_path, lambda config: config.update(format_version=FORMAT_VERSION + 1))
     with pytest.raises(StorageError, match=rf"has format {FORMAT_VERSION + 1}, this version of euinet reads"):
         load_trained(tmp_path)
 
 
-def test_as_a_detector_it_runs_in_pytorch_oods_own_loop(model: Model, split: Split) -> None:
+def test_as_a_detector_it_runs_in_pytorch_oods_own_loop(model: TrainedModel, split: Split) -> None:
     from pytorch_ood.metrics import OODMetrics
     from torch.utils.data import DataLoader, TensorDataset
 
@@ -216,6 +215,6 @@ def test_as_a_detector_it_runs_in_pytorch_oods_own_loop(model: Model, split: Spl
     for x, y in loader:
         scores.append(detector(x))
         metrics.update(scores[-1], y)
-    ood_score = model.predict(images).ood_score
+    ood_score = model.answer(images).ood_score
     np.testing.assert_allclose(torch.cat(scores).numpy(), ood_score, atol=1e-5)
     assert metrics.compute()["AUROC"] == pytest.approx(roc_auc_score(labels < 0, ood_score))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from euinet.networks import to_network_range
 from euinet.scoring.inference import raw_joint_scores, read_perturbed
 from euinet.scoring.joint import judge
-from euinet.scoring.threshold import raw_threshold
+from euinet.scoring.threshold import RangeTensors, raw_threshold
 from euinet.trained.model import TrainedModel
 
 
@@ -32,13 +32,19 @@ class WholeDecision(nn.Module):
     """A model from pixels to p-value. The calibration comes as arguments.
 
     In a decision file these are constants, which can be exchanged (model/decision_file.py). `network`: the
-    model's, in one of its folded forms.
+    model's, in one of its folded forms. All numbers that training found are buffers or parameters.
     """
+
+    gain: Tensor
+    shift: Tensor
+    distance_gain: Tensor
+    disc_offset: Tensor
 
     def __init__(self, model: TrainedModel, network: nn.Module) -> None:
         super().__init__()
-        self.network = network
-        self.settings, self.logit_range = model.card.preset.scoring, model.card.logit_range
+        self.network, self.settings = network, model.card.preset.scoring
+        for name, value in RangeTensors.of(model.card.logit_range)._asdict().items():
+            self.register_buffer(name, value)
 
     def forward(
         self,
@@ -52,7 +58,8 @@ class WholeDecision(nn.Module):
         """Return the decision for uint8 images (N, C, H, W); see `decision_file.constants` for the others."""
         reading = read_perturbed(self.network, to_network_range(images), self.settings)
         raw = reading.raw
-        judged = judge(raw_joint_scores(raw, self.settings, self.logit_range), thresholds)
+        ranges = RangeTensors(self.gain, self.shift, self.distance_gain, self.disc_offset)
+        judged = judge(raw_joint_scores(raw, self.settings, ranges), thresholds)
         best = judged.best_classes
         # compared as float32, as Calibration.p_values does
         at_least = calibration_scores >= judged.ood_score.unsqueeze(1)  # (N, n)
@@ -65,7 +72,7 @@ class WholeDecision(nn.Module):
             p_value=(1 + at_least.sum(dim=1)).double().div(calibration_counts[best] + 1).float(),
             scores=judged.scores,
             disc_score=raw.disc_score,
-            disc_added=raw_threshold(self.logit_range, raw, self.settings) - self.settings.disc_shift,
+            disc_added=raw_threshold(ranges, raw, self.settings) - self.settings.disc_shift,
             perturbed=reading.perturbed,
             features=reading.features,
         )

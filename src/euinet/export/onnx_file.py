@@ -7,11 +7,13 @@ import copy
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
+from torch import Tensor, nn
+from torch.func import functional_call
 
 from euinet.errors import ExportError
 from euinet.export.check import check_decision
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 OPSET = 18  # old enough for onnxruntime-web; newer ones add nothing that is used
 _CHATTY = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
 _OPEN = (INPUT, "calibration_scores", "calibration_answers")  # arguments of any length
+_WEIGHT = "weight:"  # starts the names of constants that training found
+# settings that say how numbers are found, not what is computed with them
+_NOT_IN_THE_GRAPH = {"alpha", "known_rejected", "known_lead", "logit_range", "disc_known", "distance_scale"}
+MOST_GRAPHS = 16
 
 
 def decision_file(model: TrainedModel, network: str) -> bytes:
@@ -50,20 +56,78 @@ def decision_file(model: TrainedModel, network: str) -> bytes:
 
 
 def _onnx_model(model: TrainedModel) -> onnx.ModelProto:
-    """Return the ONNX model of `model`. Raises ExportError when one of its operations has none."""
+    """Return the ONNX model of `model`: its kind's graph, with its numbers for constants."""
+    import onnx
     from onnx import numpy_helper
 
-    card = model.card
     network = fold_batch_norms(model.network, keep_weights=True).requires_grad_(False)
-    module = WholeDecision(model, network).eval()
-    values = constants(model.calibration, len(card.class_names))
+    decision = WholeDecision(model, network).eval()
+    weights = {f"{_WEIGHT}{name}": value for name, value in decision.state_dict().items()}
+    card, scoring = model.card, model.card.preset.scoring
+    kind = _Kind(
+        str(decision),
+        card.preset.model.model_dump_json(),
+        scoring.model_dump_json(exclude=_NOT_IN_THE_GRAPH),
+        (card.channels, card.image_size, len(card.class_names)),
+        tuple((name, tuple(value.shape), value.dtype) for name, value in weights.items()),
+    )
+    if kind not in _graphs:
+        if len(_graphs) == MOST_GRAPHS:
+            _graphs.pop(next(iter(_graphs)))
+        _graphs[kind] = _graph(model, decision, weights)
+    proto: onnx.ModelProto = onnx.ModelProto.FromString(_graphs[kind])
+    values = {name: value.numpy() for name, value in weights.items()}
+    values |= constants(model.calibration, len(card.class_names))
+    used = {name for node in proto.graph.node for name in node.input}
+    proto.graph.initializer.extend(
+        numpy_helper.from_array(value, name) for name, value in values.items() if name in used
+    )
+    return proto
+
+
+class _Kind(NamedTuple):
+    """What decides a model's graph, but for the numbers in it."""
+
+    network: str
+    model: str
+    scoring: str
+    shape: tuple[int, int, int]  # channels, image size, classes
+    weights: tuple[tuple[str, tuple[int, ...], torch.dtype], ...]
+
+
+_graphs: dict[_Kind, bytes] = {}
+"""Graphs whose constants are still inputs. Tracing one takes seconds; a benchmark exports dozens of a kind."""
+
+
+class _Functional(nn.Module):
+    """A decision whose weights are arguments, too, after those that it has."""
+
+    def __init__(self, decision: WholeDecision) -> None:
+        super().__init__()
+        self._held = [decision]  # in a list: else its weights would be this module's
+        self._names = list(decision.state_dict())
+
+    def forward(self, *arguments: Tensor) -> DecisionOutputs:
+        """Return the decision for its own arguments and then the weights, in the order of its state_dict."""
+        count = len(arguments) - len(self._names)
+        weights = dict(zip(self._names, arguments[count:], strict=True))
+        found: DecisionOutputs = functional_call(self._held[0], weights, arguments[:count])
+        return found
+
+
+def _graph(model: TrainedModel, decision: WholeDecision, weights: Mapping[str, Tensor]) -> bytes:
+    """Return a graph without constants. Raises ExportError when an operation has no counterpart in ONNX."""
+    card = model.card
     # 0 and 1 images, and as many as there are channels, would be taken for a fixed number
     images = torch.zeros(5, card.channels, card.image_size, card.image_size, dtype=torch.uint8)
     scores = {"calibration_scores": torch.zeros(7), "calibration_answers": torch.zeros(7, dtype=torch.int64)}
-    examples = {name: scores.get(name, torch.from_numpy(value)) for name, value in values.items()}
-    names, arguments = [INPUT, *examples], (images, *examples.values())
+    numbers = {name: torch.from_numpy(v) for name, v in constants(None, len(card.class_names)).items()}
+    given = {INPUT: images, **numbers, **scores, **weights}
+    names = [INPUT, *numbers, *weights]
+    arguments = tuple(given[name] for name in names)
     open_lengths = [name in _OPEN for name in names]
-    anything = torch.export.Dim.DYNAMIC
+    module, anything = _Functional(decision), torch.export.Dim.DYNAMIC
+    shapes = tuple({0: anything} if is_open else None for is_open in open_lengths)
     try:
         with _quiet():
             still = card.preset.scoring.epsilon == 0
@@ -73,7 +137,7 @@ def _onnx_model(model: TrainedModel) -> onnx.ModelProto:
                 dynamo=True,
                 input_names=names,
                 output_names=list(DecisionOutputs._fields),
-                dynamic_shapes=tuple({0: anything} if is_open else None for is_open in open_lengths),
+                dynamic_shapes=(shapes,) if still else shapes,
                 opset_version=OPSET,
                 external_data=False,
                 verbose=False,
@@ -85,8 +149,7 @@ def _onnx_model(model: TrainedModel) -> onnx.ModelProto:
             f"This model cannot be written as ONNX ({what}); predict with its network instead."
         ) from error
     del proto.graph.input[1:]
-    proto.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in values.items())
-    return proto
+    return _bytes(proto)
 
 
 def _label(proto: onnx.ModelProto, description: Description) -> None:

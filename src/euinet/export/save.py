@@ -27,17 +27,21 @@ def save_model(model: TrainedModel, folder: Path) -> Model:
     The decision file comes last: where it stands, the others are its network's. Raises StorageError, and
     ExportError when the network cannot be exported.
     """
-    from safetensors.numpy import save
-
-    weights = _weights(model)
-    content = decision_file(model, network_digest(model.card, weights))
-    config = {"format_version": FORMAT_VERSION, **model.card.to_plain()}
-    with write_atomically(folder / WEIGHTS_FILE) as temporary:
-        temporary.write_bytes(save(weights))
-    write_text(folder / CONFIG_FILE, json.dumps(config, indent=2, allow_nan=False) + "\n")
+    content = decision_file(model, network_digest(model.card, _weights(model)))
+    save_network(model, folder)
     with write_atomically(folder / DECISION_FILE) as temporary:
         temporary.write_bytes(content)
     return Model(content, str(folder), folder=folder)
+
+
+def save_network(model: TrainedModel, folder: Path) -> None:
+    """Write the network and its card alone, as `load_trained` reads them. Raises StorageError."""
+    from safetensors.numpy import save
+
+    config = {"format_version": FORMAT_VERSION, **model.card.to_plain()}
+    with write_atomically(folder / WEIGHTS_FILE) as temporary:
+        temporary.write_bytes(save(_weights(model)))
+    write_text(folder / CONFIG_FILE, json.dumps(config, indent=2, allow_nan=False) + "\n")
 
 
 def runtime_model(model: TrainedModel, name: str) -> Model:

@@ -18,7 +18,7 @@ from euinet.presets import ScoringSettings
 from euinet.records import Decision, LabelledImages
 from euinet.scoring.joint import apply_temperature, decide, joint_scores
 from euinet.scoring.perturbation import perturb
-from euinet.scoring.threshold import RawScores, apply_logit_range, raw_threshold
+from euinet.scoring.threshold import RangeTensors, RawScores, apply_logit_range, raw_threshold
 
 SPREAD = 1000  # known images a class that tell how the class spreads
 BATCH = 256  # images a pass: larger ones leave the cache; scores do not depend on it
@@ -113,7 +113,9 @@ def decide_from_scores(
     return decide(raw_joint_scores(raw, settings, logit_range), raw.disc_score, thresholds)
 
 
-def raw_joint_scores(raw: RawScores, settings: ScoringSettings, logit_range: LogitRange) -> Tensor:
+def raw_joint_scores(
+    raw: RawScores, settings: ScoringSettings, logit_range: LogitRange | RangeTensors
+) -> Tensor:
     """Return the joint scores (N, K+1) of what the network said, reject first."""
     scaled = apply_temperature(
         apply_logit_range(logit_range, raw), settings.temperature, settings.temperature_rule

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -48,7 +49,23 @@ def join_raw_scores(parts: Sequence[RawScores]) -> RawScores:
     )
 
 
-def apply_logit_range(logit_range: LogitRange, raw: RawScores) -> Tensor:
+class RangeTensors(NamedTuple):
+    """A `LogitRange` as tensors: what a traced graph can be given."""
+
+    gain: Tensor  # (K,)
+    shift: Tensor  # (K,)
+    distance_gain: Tensor  # ()
+    disc_offset: Tensor  # ()
+
+    @staticmethod
+    def of(logit_range: LogitRange) -> RangeTensors:
+        """Return the numbers of a range as float32."""
+        return RangeTensors(
+            *(torch.tensor(value, dtype=torch.float32) for value in vars(logit_range).values())
+        )
+
+
+def apply_logit_range(logit_range: LogitRange | RangeTensors, raw: RawScores) -> Tensor:
     """Map all logits of an image, (N, K), by the range of its best class k and by its distance.
 
     One map for the whole row leaves the order of its classes as it is: the answer, if there is one, is the
@@ -57,7 +74,7 @@ def apply_logit_range(logit_range: LogitRange, raw: RawScores) -> Tensor:
     logits = raw.class_logits
     best = logits.argmax(dim=1)
     gain, shift = (
-        torch.tensor(v, dtype=logits.dtype, device=logits.device)
+        torch.as_tensor(v, dtype=logits.dtype, device=logits.device)
         for v in (logit_range.gain, logit_range.shift)
     )
     lowered = shift[best]
@@ -66,7 +83,9 @@ def apply_logit_range(logit_range: LogitRange, raw: RawScores) -> Tensor:
     return gain[best].unsqueeze(1) * logits + lowered.unsqueeze(1)
 
 
-def raw_threshold(logit_range: LogitRange, raw: RawScores, settings: ScoringSettings) -> Tensor:
+def raw_threshold(
+    logit_range: LogitRange | RangeTensors, raw: RawScores, settings: ScoringSettings
+) -> Tensor:
     """Return h_a (N,) of eq. 4 for the discriminator's logits in `raw`."""
     moved = raw.disc_logits - logit_range.disc_offset
     return active_threshold(moved, settings.disc_scale, settings.disc_shift, settings.disc_link)

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from euinet import pretrained
 from euinet.export.save import save_model
 from euinet.model.card import LogitRange, ModelCard
 from euinet.networks.euinet import EuiNet
@@ -45,7 +44,7 @@ def tiny_model(make_preset: Callable[..., Preset]) -> Callable[..., TrainedModel
 def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Callable[..., TrainedModel]) -> Path:
     """The folder of two bundled models: small (all digits), and small-without-0."""
     folder = tmp_path / "bundled"
-    monkeypatch.setattr(pretrained, "MODELS_FOLDER", folder)
+    monkeypatch.setattr("euinet.model.bundled.MODELS_FOLDER", folder)
     save_model(tiny_model(range(10), closed_set_accuracy=0.5), folder / "small")
     without = tiny_model(range(1, 10), seed=1, closed_set_accuracy=0.25, auroc=0.75)
     save_model(without, folder / "small-without-0")
