@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 from euinet.data.sets import ways
 from euinet.errors import DataError
 from euinet.system.files import write_atomically
@@ -88,17 +90,15 @@ class _Search:
 
 
 def data_root(given: Path | None = None) -> Path:
-    """Return the data root: the one given, else `EUINET_DATA`, else a per-user cache folder.
+    """Return the data root: the one given, else `EUINET_DATA`, else this user's cache folder.
 
-    The cache folder is `$XDG_CACHE_HOME/euinet`, or `~/.cache/euinet`.
+    The cache folder is the system's: on Linux `$XDG_CACHE_HOME/euinet`, or `~/.cache/euinet`.
     """
     if given is not None:
         return given.expanduser()
     if from_environment := os.environ.get("EUINET_DATA"):
         return Path(from_environment).expanduser()
-    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    # The XDG specification: a relative path there is invalid and ignored.
-    return (cache if cache.is_absolute() else Path.home() / ".cache") / "euinet"
+    return user_cache_path("euinet", appauthor=False)
 
 
 def ensure_idx_files(idx_set: IdxSet, root: Path, notify: Notify | None = None) -> dict[str, Path]:
