@@ -19,10 +19,10 @@ class Gate:
 
 
 class Held:
-    """A share of a gate that can grow while the block runs, and is given back at its end.
+    """A part of a gate that can grow while the block runs, and is given back at its end.
 
-    What alone is more than the gate's `most` is let in while nothing else is inside: sent again it would be no
-    smaller.
+    What alone is more than the gate's `most` is let in while nothing else is inside: sent again it would be
+    no smaller.
     """
 
     def __init__(self, gate: Gate) -> None:
