@@ -37,9 +37,9 @@ def test_the_slider_shows_what_python_works_out(visiting: Visiting, address: str
         alpha = float(re.sub(r"[^\d.]", "", spoken)) / 100
         point = operating_point(record, model.calibration, round(alpha, 10))
         accepted, right, near, _ = shares(found)
-        assert accepted == pytest.approx(point.coverage.share, abs=6e-4)
-        assert right == pytest.approx(point.accuracy.share, abs=6e-4)
-        assert near == pytest.approx(point.rejected["held-out 0"].share, abs=6e-4)
+        assert accepted == pytest.approx(point.coverage.value, abs=6e-4)
+        assert right == pytest.approx(point.accuracy.value, abs=6e-4)
+        assert near == pytest.approx(point.rejected["held-out 0"].value, abs=6e-4)
         seen.append((accepted, near))
     assert seen[1][0] < seen[0][0] < seen[2][0]  # a larger alpha accepts fewer known images …
     assert seen[1][1] > seen[0][1] > seen[2][1]  # … and catches more unknown ones

@@ -12,9 +12,9 @@ import torch
 from euinet.card.groups import AnsweredGroup
 from euinet.card.measured import Measured, measure
 from euinet.card.promise import FalseRejects
-from euinet.card.shares import Share
 from euinet.card.stress import Changed, ChangeRow, Stress
 from euinet.card.verdict import to_heed, verdict
+from euinet.judging.share import Share
 from euinet.model.conformal import Calibration
 
 

@@ -9,33 +9,33 @@ from record_cases import CALIBRATION, random_record, small_record
 from euinet.errors import UsageError
 from euinet.judging.operating import (
     Costs,
-    Count,
     alpha_grid,
     expected_cost,
     least_cost,
     operating_point,
 )
+from euinet.judging.share import Share
 from euinet.model.conformal import Calibration
 
 
 def test_one_threshold_by_hand() -> None:
     point = operating_point(small_record(), CALIBRATION, 0.2)  # rejected: above 8
     assert point.thresholds.tolist() == [8, 8]
-    assert point.coverage == Count(4, 6)  # 8.5 and 30 are rejected, 8 is not
-    assert point.accuracy == Count(3, 4)  # the image of b with score 3 is taken for a
-    assert point.rejected == {"held-out 0": Count(2, 3), "far": Count(3, 4)}
+    assert point.coverage == Share(4, 6)  # 8.5 and 30 are rejected, 8 is not
+    assert point.accuracy == Share(3, 4)  # the image of b with score 3 is taken for a
+    assert point.rejected == {"held-out 0": Share(2, 3), "far": Share(3, 4)}
     a, b = point.per_class
-    assert (a.name, a.rejected, a.right) == ("a", Count(1, 3), Count(2, 2))
-    assert (b.name, b.rejected, b.right) == ("b", Count(1, 3), Count(1, 2))
+    assert (a.name, a.rejected, a.right) == ("a", Share(1, 3), Share(2, 2))
+    assert (b.name, b.rejected, b.right) == ("b", Share(1, 3), Share(1, 2))
 
 
 def test_a_threshold_for_each_answer_by_hand() -> None:
     # class 0 (1, 3, 4, 5): rank 5 − ⌊0.2 · 5⌋ = 4 → 5; class 1 (2, 6, 7, 8, 9): rank 6 − 1 = 5 → 9
     point = operating_point(small_record(), CALIBRATION, 0.2, per_class=True)
     assert point.thresholds.tolist() == [5, 9]
-    assert point.coverage == Count(3, 6)  # 8 and 8.5 for class 0, 30 for class 1
+    assert point.coverage == Share(3, 6)  # 8 and 8.5 for class 0, 30 for class 1
     # of the held-out 7 and 9, for class 0; of the far 10 and 30 for class 0, 20 for class 1
-    assert point.rejected == {"held-out 0": Count(2, 3), "far": Count(3, 4)}
+    assert point.rejected == {"held-out 0": Share(2, 3), "far": Share(3, 4)}
 
 
 def test_cost_by_hand() -> None:
@@ -84,7 +84,7 @@ def test_the_grid_holds_what_can_be_promised() -> None:
 def test_without_calibration_scores_the_test_images_stand_in() -> None:
     point = operating_point(small_record(), None, 0.4)  # 6 images: the 5th smallest of 1 2 3 8 8.5 30
     assert point.thresholds.tolist() == [8.5, 8.5]
-    assert point.coverage == Count(5, 6)
+    assert point.coverage == Share(5, 6)
 
 
 def test_what_cannot_be_promised_is_refused() -> None:

@@ -7,7 +7,6 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 
 from euinet.records import EvaluationRecord
 from euinet.report import EUINET_REPORT
@@ -19,7 +18,6 @@ from euinet.report.tables import (
     label_rows,
     max_to_second,
     median_rows,
-    wilson_interval,
 )
 
 
@@ -104,13 +102,6 @@ def test_a_stray_label_is_refused(six_images: EvaluationRecord) -> None:
 
     with pytest.raises(ValueError, match=r"\[-8\] belong to no class"):
         label_groups(record)
-
-
-@pytest.mark.parametrize(("right", "total"), [(0, 10), (3, 10), (970, 980), (980, 980)])
-def test_wilson_interval_agrees_with_scipy(right: int, total: int) -> None:
-    expected = binomtest(right, total).proportion_ci(method="wilson")
-
-    assert wilson_interval(right, total) == pytest.approx((expected.low, expected.high), abs=1e-6)
 
 
 def test_reported_values_are_those_of_the_report() -> None:

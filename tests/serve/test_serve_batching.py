@@ -50,6 +50,15 @@ def test_one_alone_does_not_wait_for_others() -> None:
     alone.close()
 
 
+@pytest.mark.parametrize("size", [2, 5])
+def test_a_full_batch_does_not_wait_for_others(size: int) -> None:
+    full: Batcher[int, int] = Batcher("test", doubled, most=2, wait=5.0, coming=lambda: 9)
+    started = time.monotonic()
+    assert asyncio.run(full(1, size)) == 2
+    assert time.monotonic() - started < 2
+    full.close()
+
+
 def test_the_first_waits_for_those_on_their_way() -> None:
     sizes: list[int] = []
     batcher: Batcher[int, int] = Batcher(
@@ -67,19 +76,41 @@ def test_the_first_waits_for_those_on_their_way() -> None:
     batcher.close()
 
 
-def test_an_item_above_the_most_goes_alone_and_errors_go_to_those_who_wait() -> None:
-    sizes: list[int] = []
+def test_an_item_above_the_most_goes_alone_wherever_it_stands() -> None:
+    batches: list[list[int]] = []
+    held = threading.Event()
 
+    def work(items: list[int]) -> Sequence[int]:
+        held.wait(5)
+        batches.append(items)
+        return doubled(items)
+
+    batcher: Batcher[int, int] = Batcher("test", work, most=3)
+    sizes = {1: 1, 2: 1, 3: 5, 4: 1, 5: 2, 6: 4}
+
+    async def ask() -> list[int]:
+        first = asyncio.ensure_future(batcher(0, 3))  # a full batch, which is held up
+        await asyncio.sleep(0.05)
+        others = [asyncio.ensure_future(batcher(item, size)) for item, size in sizes.items()]
+        await asyncio.sleep(0.05)
+        held.set()
+        return await asyncio.gather(first, *others)
+
+    assert asyncio.run(ask()) == [0, 2, 4, 6, 8, 10, 12]
+    assert batches == [[0], [1, 2], [3], [4, 5], [6]]
+    batcher.close()
+
+
+def test_errors_go_to_those_who_wait() -> None:
     def fails(items: list[int]) -> Sequence[int]:
         raise ValueError("no")
 
-    batcher: Batcher[int, int] = Batcher("test", fails, most=2, observe=sizes.append)
+    batcher: Batcher[int, int] = Batcher("test", fails, most=2)
 
     async def ask() -> list[Any]:
-        return await asyncio.gather(batcher(1, 5), batcher(2, 1), return_exceptions=True)
+        return await asyncio.gather(batcher(1), batcher(2), return_exceptions=True)
 
     assert [type(error) for error in asyncio.run(ask())] == [ValueError, ValueError]
-    assert sorted(sizes) == [1, 5]
     batcher.close()
 
 

@@ -53,6 +53,7 @@ def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None
         (errno.EROFS, "x may not be written; choose a folder"),
         (errno.EIO, "x cannot be written: broken"),
         (errno.ENOENT, "x cannot be written: its folder was moved or deleted"),
+        (errno.ENOLCK, "x lies on a file system without file locks; choose"),
         (errno.EFBIG, "x would be larger than this account may write"),
     ],
 )
@@ -93,6 +94,20 @@ def test_a_file_that_is_being_written_is_no_leftover(tmp_path: Path) -> None:
         assert temporary.exists()
     assert path.read_text() == "slow"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_without_file_locks_a_file_is_written_and_leftovers_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*_: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    leftover = tmp_path / ".file.txt.abcd1234.part"  # or another process's, at work: nobody can tell
+    leftover.write_text("half of the n")
+    write_text(tmp_path / "file.txt", "new")
+    assert sorted(tmp_path.iterdir()) == [leftover, tmp_path / "file.txt"]
+    assert (tmp_path / "file.txt").read_text() == "new"
 
 
 def test_a_folder_s_names_are_brought_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

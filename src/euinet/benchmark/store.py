@@ -113,13 +113,7 @@ def _as_csv(cells: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _refuse_other(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    different = sorted(
-        what
-        for key in wanted.keys() | found.keys()
-        if found.get(key) != wanted.get(key)
-        for what in differing(found.get(key), wanted.get(key), key)
-    )
-    if different:
+    if different := differing(found, wanted):
         raise UsageError(
             f"{path} belongs to a benchmark with another {', '.join(different)}: numbers of both must not "
             "be mixed, so choose another --out, or give the same options as before."

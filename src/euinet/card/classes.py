@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from euinet.card.groups import AnsweredGroup, Kind
-from euinet.card.shares import Share
+from euinet.judging.share import Share
 
 TAKEN_FOR = 3  # classes named for each unknown one
 

@@ -11,7 +11,7 @@ import numpy as np
 from euinet.answers import FloatArray
 from euinet.card.groups import AnsweredGroup
 from euinet.card.promise import least_alpha
-from euinet.card.shares import Share
+from euinet.judging.share import Share
 from euinet.model.conformal import Calibration, p_values, smallest_alpha
 
 LARGEST = 0.3

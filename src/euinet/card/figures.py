@@ -11,7 +11,7 @@ from euinet.card.measured import Measured
 from euinet.card.plots import card_style, finish, legend, level_axes, percent
 from euinet.card.stress import Stress
 from euinet.card.svg import GRID, NOISE_COLOUR, SERIES, Graphic, new_figure, to_graphic
-from euinet.card.wording import level_text, short
+from euinet.card.wording import level_text, share_text, short
 from euinet.report.style import INK, KNOWN, REJECT, UNKNOWN, drawable
 
 MOST_FAR = len(SERIES)  # lines: more could not be told apart
@@ -53,8 +53,8 @@ def draw_kept(curve: Curve, own: float | None) -> Graphic:
     first, last = curve.points[0], curve.points[-1]
     alt = (
         f"From level {level_text(first.level)} to {level_text(last.level)} the accepted share of known "
-        f"images goes from {first.accepted.text} to {last.accepted.text}, the accuracy of accepted ones from "
-        f"{first.right.text} to {last.right.text}."
+        f"images goes from {share_text(first.accepted)} to {share_text(last.accepted)}, the accuracy of "
+        f"accepted ones from {share_text(first.right)} to {share_text(last.right)}."
     )
     return to_graphic(figure, "kept", "Known images: accepted, and right", alt)
 
@@ -68,7 +68,7 @@ def draw_caught(measured: Measured) -> Graphic:
     drawn, told = 0, []
     for one in measured.detections:
         shares = [point.rejected[one.name] for point in curve.points]
-        told.append(f"{one.name} from {shares[0].text} to {shares[-1].text}")
+        told.append(f"{one.name} from {share_text(shares[0])} to {share_text(shares[-1])}")
         drawn += one.kind == "far"
         if one.kind == "far" and drawn > MOST_FAR:
             continue
@@ -106,9 +106,10 @@ def draw_stress(stress: Stress) -> Graphic:
     axes.tick_params(axis="y", length=0)
     legend(figure)
     told = (
-        f"{row.name} {', '.join(changed.rejected.text for changed in row.strengths)}" for row in stress.rows
+        f"{row.name} {', '.join(share_text(changed.rejected) for changed in row.strengths)}"
+        for row in stress.rows
     )
-    alt = f"Known images rejected, unchanged {stress.unchanged.rejected.text}; {'; '.join(told)}."
+    alt = f"Known images rejected, unchanged {share_text(stress.unchanged.rejected)}; {'; '.join(told)}."
     return to_graphic(figure, "stress", "Known images rejected under benign changes", alt)
 
 

@@ -10,7 +10,7 @@ from euinet.card.facts import Facts, all_facts
 from euinet.card.gather import Gathered, gather
 from euinet.card.groups import AnsweredGroup, Group
 from euinet.card.measured import Measured, measure
-from euinet.card.shares import to_plain
+from euinet.card.plain import to_plain
 from euinet.card.stress import measure_stress
 from euinet.card.verdict import to_heed, verdict
 from euinet.data.split.stratify import stratified_choice

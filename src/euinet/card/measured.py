@@ -9,10 +9,10 @@ from euinet.card.classes import KnownRow, UnknownRow, known_rows, unknown_rows
 from euinet.card.curve import Curve, operating_curve
 from euinet.card.groups import AnsweredGroup
 from euinet.card.promise import CalibrationCheck, FalseRejects, check_calibration, false_rejects
-from euinet.card.shares import Share
 from euinet.card.stress import Stress
 from euinet.card.unknowns import Detection, detections
 from euinet.card.wrong import WrongImages, known_misnamed, known_rejected, unknown_accepted
+from euinet.judging.share import Share
 from euinet.model.conformal import Calibration
 
 

@@ -14,7 +14,7 @@ from euinet.card.measured import Measured
 from euinet.card.pictures import picture
 from euinet.card.svg import Graphic
 from euinet.card.verdict import to_heed, verdict
-from euinet.card.wording import level_text, p_text, short
+from euinet.card.wording import interval_text, level_text, p_text, share_text, short
 from euinet.card.wrong import SHOWN
 from euinet.model.card import ModelCard
 from euinet.report.wording import listing
@@ -38,7 +38,7 @@ def render_page(
         lstrip_blocks=True,
     )
     environment.filters.update(level=level_text, p=p_text, short=short, listing=listing)
-    environment.filters.update(picture=picture, signed=_signed)
+    environment.filters.update(picture=picture, signed=_signed, share=share_text, interval=interval_text)
     return environment.get_template("page.html").render(
         card=card,
         dataset=dataset,

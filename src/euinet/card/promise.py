@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from euinet.answers import FloatArray, IntArray
-from euinet.card.shares import Share
+from euinet.judging.share import Share
 from euinet.model.conformal import Calibration, conformal_rank, smallest_alpha
 
 ALPHAS = (0.001, 0.01, 0.05, 0.1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from euinet.answers import Answers, PixelArray
 from euinet.card.changes import Change, Strength, benign_changes
 from euinet.card.groups import Group
-from euinet.card.shares import Share
+from euinet.judging.share import Share
 from euinet.system.notify import Notify
 
 Predict = Callable[[PixelArray], Answers]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from euinet.card.groups import AnsweredGroup, Kind
-from euinet.card.shares import Share
 from euinet.judging.metrics import detection_metrics
+from euinet.judging.share import Share
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from euinet.card.classes import UnknownRow
 from euinet.card.measured import Measured
-from euinet.card.wording import level_text, p_text, short
+from euinet.card.wording import interval_text, level_text, p_text, share_text, short
 from euinet.report.wording import NBSP, listing
 
 UNLIKE = 0.01  # KS p-value below which calibration and test images are called unlike
@@ -20,8 +20,9 @@ def verdict(measured: Measured, dataset: str) -> str:
     row, changed = measured.stress.worst
     unchanged = measured.stress.unchanged.rejected
     parts.append(
-        f"Of the benign changes tried, {row.name} ({changed.label}) costs most: {changed.rejected.text} of "
-        f"known images are then rejected, against {unchanged.text} unchanged."
+        f"Of the benign changes tried, {row.name} ({changed.label}) costs most: "
+        f"{share_text(changed.rejected)} of known images are then rejected, against {share_text(unchanged)} "
+        "unchanged."
     )
     return " ".join(parts)
 
@@ -43,7 +44,7 @@ def _promise(measured: Measured, dataset: str) -> str:
     rejected = measured.rejected
     counted = (
         f"{rejected.count:,} of {rejected.total:,} known test images of {short(dataset)} were rejected: "
-        f"{rejected.text} (95{NBSP}% interval {rejected.interval_text})"
+        f"{share_text(rejected)} (95{NBSP}% interval {interval_text(rejected)})"
     )
     if measured.check is None:
         return (
@@ -77,13 +78,13 @@ def _judgement(measured: Measured) -> str:
 
 def _accuracy(measured: Measured) -> str:
     return (
-        f"Of the accepted ones {measured.accepted_right.text} got their own class; without the option to "
-        f"reject it would be {measured.own_class.text} of all."
+        f"Of the accepted ones {share_text(measured.accepted_right)} got their own class; without the option "
+        f"to reject it would be {share_text(measured.own_class)} of all."
     )
 
 
 def _unknowns(measured: Measured) -> str:
-    found = [f"{one.rejected.text} of {short(one.name)} ({one.kind})" for one in measured.detections]
+    found = [f"{share_text(one.rejected)} of {short(one.name)} ({one.kind})" for one in measured.detections]
     if not any(one.kind == "near" for one in measured.detections):
         found.append("held-out classes: none were there to be tried")
     return f"Unknown images rejected: {', '.join(found)}."
@@ -123,7 +124,7 @@ def _weak_classes(measured: Measured) -> str | None:
     weak.sort(key=lambda row: -(row.rejected.value or 0.0))
     if not weak:
         return None
-    named = [f"{short(row.name)} ({row.rejected.text})" for row in weak]
+    named = [f"{short(row.name)} ({share_text(row.rejected)})" for row in weak]
     found = f"Rejected by mistake more often than others: {listing(named, NAMED)}."
     if measured.check is not None and measured.check.per_class:
         return found
@@ -139,7 +140,7 @@ def _passing_unknowns(measured: Measured) -> str | None:
 
 def _passing(row: UnknownRow) -> str:
     taken = f", the others mostly taken for {short(row.taken_for[0][0])}" if row.taken_for else ""
-    return f"{short(row.name)} ({row.rejected.text} rejected{taken})"
+    return f"{short(row.name)} ({share_text(row.rejected)} rejected{taken})"
 
 
 def _fragile(measured: Measured) -> str | None:
@@ -148,7 +149,7 @@ def _fragile(measured: Measured) -> str | None:
     for row in measured.stress.rows:
         harmful = [one for one in row.strengths[:2] if one.rejected.interval[0] > most]
         if harmful:
-            named.append(f"{row.name} ({harmful[0].label}: {harmful[0].rejected.text} rejected)")
+            named.append(f"{row.name} ({harmful[0].label}: {share_text(harmful[0].rejected)} rejected)")
     if not named:
         return None
     return f"Changes that need not even be strong to make known images look unknown: {listing(named)}."

@@ -1,12 +1,31 @@
-"""How the card writes levels, p-values and names."""
+"""How the card writes shares, levels, p-values and names."""
 
 from __future__ import annotations
 
 import math
 
-from euinet.report.wording import NBSP
+from euinet.judging.share import Share
+from euinet.report.wording import NBSP, NOT_AVAILABLE, percent
 
 LONGEST_NAME = 40
+MANY = 2000  # images of which a hundredth of a percent can be told
+
+
+def share_text(share: Share) -> str:
+    """Write a share as "1.2 %", of many images as "1.23 %"."""
+    return percent(share.count, share.total, _digits(share))
+
+
+def interval_text(share: Share) -> str:
+    """Write a share's interval as "0.9 to 1.6 %"."""
+    if not share.total:
+        return NOT_AVAILABLE
+    low, high = (f"{100 * bound:.{_digits(share)}f}" for bound in share.interval)
+    return f"{'0' if share.count == 0 else low} to {'100' if share.count == share.total else high}{NBSP}%"
+
+
+def _digits(share: Share) -> int:
+    return 2 if share.total >= MANY else 1
 
 
 def level_text(level: float) -> str:

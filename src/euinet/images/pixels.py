@@ -282,6 +282,7 @@ def square(image: Image.Image, mode: str, image_size: int) -> npt.NDArray[np.uin
         image = image.convert("RGB")
     if image.mode != mode:  # else a copy, of 400 MB for 100 megapixels
         image = image.convert(mode)
-    fitted = ImageOps.fit(image, (image_size, image_size), Image.Resampling.BILINEAR)
-    pixels = np.array(fitted, dtype=np.uint8)  # (H, W) or (H, W, 3)
+    if image.size != (image_size, image_size):  # else a copy
+        image = ImageOps.fit(image, (image_size, image_size), Image.Resampling.BILINEAR)
+    pixels = np.array(image, dtype=np.uint8)  # (H, W) or (H, W, 3)
     return np.ascontiguousarray(pixels[None] if mode == "L" else pixels.transpose(2, 0, 1))

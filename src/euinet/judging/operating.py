@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from euinet.answers import BoolArray, FloatArray
+from euinet.answers import FloatArray
 from euinet.errors import UsageError
 from euinet.judging.record import KNOWN, TestRecord
+from euinet.judging.share import Share
 from euinet.model.conformal import Calibration, check_alpha, check_enough
 
 LARGEST_ALPHA = 0.49
@@ -22,30 +23,12 @@ PER = 1000  # images that a cost is told for
 
 
 @dataclass(frozen=True)
-class Count:
-    """`count` of `total` images."""
-
-    count: int
-    total: int
-
-    @property
-    def share(self) -> float | None:
-        """0 … 1; None of no images."""
-        return self.count / self.total if self.total else None
-
-    @staticmethod
-    def of(mask: BoolArray) -> Count:
-        """Return how many entries of a mask are true."""
-        return Count(int(np.count_nonzero(mask)), len(mask))
-
-
-@dataclass(frozen=True)
 class ClassPoint:
     """What happens to the known test images of one class."""
 
     name: str
-    rejected: Count
-    right: Count  # of those accepted, the ones given their own class
+    rejected: Share
+    right: Share  # of those accepted, the ones given their own class
 
 
 @dataclass(frozen=True)
@@ -54,25 +37,21 @@ class OperatingPoint:
 
     alpha: float
     thresholds: FloatArray  # (K,) of the `ood_score`
-    coverage: Count  # known images accepted
-    accuracy: Count  # of those, the ones given their own class
-    rejected: dict[str, Count]  # of each unknown group, by its name
+    coverage: Share  # known images accepted
+    accuracy: Share  # of those, the ones given their own class
+    rejected: dict[str, Share]  # of each unknown group, by its name
     per_class: tuple[ClassPoint, ...]
 
     def to_plain(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-
-        def plain(count: Count) -> dict[str, Any]:
-            return {"count": count.count, "total": count.total, "share": count.share}
-
         return {
             "alpha": self.alpha,
             "thresholds": [float(threshold) for threshold in self.thresholds],
-            "coverage": plain(self.coverage),
-            "accuracy": plain(self.accuracy),
-            "rejected": {name: plain(count) for name, count in self.rejected.items()},
+            "coverage": self.coverage.to_plain(),
+            "accuracy": self.accuracy.to_plain(),
+            "rejected": {name: share.to_plain() for name, share in self.rejected.items()},
             "per_class": [
-                {"name": row.name, "rejected": plain(row.rejected), "right": plain(row.right)}
+                {"name": row.name, "rejected": row.rejected.to_plain(), "right": row.right.to_plain()}
                 for row in self.per_class
             ],
         }
@@ -122,15 +101,15 @@ def operating_point(
     accepted = ~rejected[known]
     true, right = record.true_class[known], (record.best_class == record.true_class)[known]
     rows = tuple(
-        ClassPoint(name, Count.of(~accepted[true == k]), Count.of(right[accepted & (true == k)]))
+        ClassPoint(name, Share.of(~accepted[true == k]), Share.of(right[accepted & (true == k)]))
         for k, name in enumerate(record.class_names)
     )
     return OperatingPoint(
         alpha=alpha,
         thresholds=thresholds,
-        coverage=Count.of(accepted),
-        accuracy=Count.of(right[accepted]),
-        rejected={g.name: Count.of(rejected[record.of_group(g.name)]) for g in record.groups[1:]},
+        coverage=Share.of(accepted),
+        accuracy=Share.of(right[accepted]),
+        rejected={g.name: Share.of(rejected[record.of_group(g.name)]) for g in record.groups[1:]},
         per_class=rows,
     )
 
@@ -144,7 +123,7 @@ def expected_cost(point: OperatingPoint, costs: Costs, unknowns: Sequence[str] |
     """
     names = list(point.rejected) if unknowns is None else list(unknowns)
     known = point.coverage.total
-    caught = [point.rejected[name].share for name in names]
+    caught = [point.rejected[name].value for name in names]
     u = costs.unknown_share
     if (not known and u < 1) or ((not caught or None in caught) and u > 0):
         return None

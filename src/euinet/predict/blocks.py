@@ -13,7 +13,7 @@ from euinet.images.sources import Read
 from euinet.model.model import BATCH as BATCH
 from euinet.model.model import Model
 from euinet.predict.drift import PValueCounts
-from euinet.predict.rows import Row
+from euinet.predict.rows import Row, rows_of
 
 PART_IMAGES = 40 * BATCH  # images a part; whole batches, so that parts change no score's last digit
 
@@ -27,17 +27,7 @@ class Block:
 
     def rows(self) -> list[Row]:
         """Return a row for each image: its answer, or its error."""
-        rows: list[Row] = []
-        answered = iter(self.answers) if self.answers is not None else iter(())
-        for read in self.reads:
-            if read.pixels is None:
-                rows.append({"path": read.path, "error": read.error})
-                continue
-            row: Row = {"path": read.path, **next(answered).to_plain()}
-            if read.remark:
-                row["remark"] = read.remark
-            rows.append(row)
-        return rows
+        return rows_of(self.reads, (answer.to_plain() for answer in self.answers or ()))
 
     def columns(self, class_names: Sequence[str]) -> list[list[Any]]:
         """Return the same as columns, in the order of `columns_of`; None where a row has nothing.

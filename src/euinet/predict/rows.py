@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+from euinet.images.sources import Read
 
 Row = dict[str, Any]
 """One image: path, label, rejected, ood_score, p_value, probabilities …; or path and error."""
@@ -13,6 +15,24 @@ Row = dict[str, Any]
 _COLUMNS = ("path", "label", "rejected", "best_class", "ood_score", "p_value", "reject_probability")
 LAST = ("remark", "error")
 NONE_OF_THESE = "none of these"
+
+
+def rows_of(reads: Iterable[Read], found: Iterable[Row]) -> list[Row]:
+    """Return a row for each image: what was found of it, or why it could not be read.
+
+    `found` are those of the images that could be read, in their order.
+    """
+    rows: list[Row] = []
+    left = iter(found)
+    for read in reads:
+        if read.pixels is None:
+            rows.append({"path": read.path, "error": read.error})
+            continue
+        row: Row = {"path": read.path, **next(left)}
+        if read.remark:
+            row["remark"] = read.remark
+        rows.append(row)
+    return rows
 
 
 def as_csv(rows: Sequence[Row], class_names: Sequence[str]) -> str:

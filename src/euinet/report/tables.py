@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from euinet.judging.share import wilson_interval
 from euinet.report.groups import entry_names, is_known, is_rejected, label_groups
 from euinet.report.wording import listing
 
 if TYPE_CHECKING:
     from euinet.records import EvaluationRecord
     from euinet.report.reported import ReportedValues
-
-Z_95 = 1.959964  # two-sided 95 % quantile of the normal distribution
 
 
 @dataclass(frozen=True)
@@ -86,19 +85,6 @@ class Confusion:
     column_names: tuple[str, ...]
     counts: npt.NDArray[np.int64]  # (U + K, K + 1)
     right_columns: tuple[int, ...]  # per row, the column that is right
-
-
-def wilson_interval(right: int, total: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval of a proportion; (0, 1) without observations.
-
-    Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
-    """
-    if total == 0:
-        return 0.0, 1.0
-    share, z2 = right / total, Z_95**2
-    centre = (share + z2 / (2 * total)) / (1 + z2 / total)
-    half = Z_95 * math.sqrt(share * (1 - share) / total + z2 / (4 * total**2)) / (1 + z2 / total)
-    return max(centre - half, 0.0), min(centre + half, 1.0)
 
 
 def max_to_second(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

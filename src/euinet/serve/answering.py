@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
-from euinet.answers import Answer, Answers
 from euinet.images.sources import Read
-from euinet.predict.rows import Row
+from euinet.predict.rows import Row, rows_of
 from euinet.serve.batching import Batcher
 from euinet.serve.decode.decoding import Decoder
 from euinet.serve.http.bodies import feed, header
 from euinet.serve.http.forms import FormReader, Upload
-from euinet.serve.http.gate import Gate, Held, holding
+from euinet.serve.http.gate import Gate, Held
 from euinet.serve.http.limits import Limits, Refused, busy
 
 Pixels = np.ndarray  # uint8 (n, C, H, W) of one request
+Result = TypeVar("Result")
 _FORM, _JSON = b"multipart/form-data", b"application/json"
 
 
@@ -83,7 +83,7 @@ class Answering:
         """Return the answer to a request with images. Raises Refused and Disconnected."""
         intake = self._intake
         intake.images.check()  # before anything is read
-        with holding(intake.bytes) as held, holding(intake.images) as inside:
+        with Held(intake.bytes) as held, Held(intake.images) as inside:
             body = await intake.body(request, held)
             self._let_in(1 if isinstance(body, bytes) else len(body), inside)
             try:
@@ -105,16 +105,7 @@ class Answering:
         if good:
             together = good[0][None] if len(good) == 1 else np.stack(good)
             results = await self._batcher(together, len(good))
-        answered = iter(results)
-        rows: list[Row] = []
-        for read in reads:
-            if read.pixels is None:
-                rows.append({"path": read.path, "error": read.error})
-                continue
-            row: Row = {"path": read.path, **self._plain(next(answered))}
-            if read.remark:
-                row["remark"] = read.remark
-            rows.append(row)
+        rows = rows_of(reads, map(self._plain, results))
         self._seen([read for read in reads if read.pixels is not None], results, rows)
         return rows
 
@@ -133,23 +124,11 @@ def as_json(document: Any, status: int = 200) -> Response:
     return Response(text.encode("utf-8", "replace"), status, media_type="application/json")
 
 
-def predict_batch(predict: Callable[[Pixels], Answers]) -> Callable[[list[Pixels]], list[list[Answer]]]:
-    """Return what answers the images of several requests in one pass."""
+def together(answer: Callable[[Pixels], Iterable[Result]]) -> Callable[[list[Pixels]], list[list[Result]]]:
+    """Return what answers the images of several requests in one pass of `answer`."""
 
-    def work(requests: list[Pixels]) -> list[list[Answer]]:
-        answers = iter(predict(requests[0] if len(requests) == 1 else np.concatenate(requests)))
-        return [[next(answers) for _ in pixels] for pixels in requests]
-
-    return work
-
-
-def explain_batch(
-    explain: Callable[[Pixels], list[dict[str, Any]]],
-) -> Callable[[list[Pixels]], list[list[dict[str, Any]]]]:
-    """Return what explains the images of several requests in one pass."""
-
-    def work(requests: list[Pixels]) -> list[list[dict[str, Any]]]:
-        found = iter(explain(requests[0] if len(requests) == 1 else np.concatenate(requests)))
+    def work(requests: list[Pixels]) -> list[list[Result]]:
+        found = iter(answer(requests[0] if len(requests) == 1 else np.concatenate(requests)))
         return [[next(found) for _ in pixels] for pixels in requests]
 
     return work

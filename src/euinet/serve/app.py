@@ -17,8 +17,7 @@ from euinet.serve.answering import (
     Intake,
     Pixels,
     as_json,
-    explain_batch,
-    predict_batch,
+    together,
 )
 from euinet.serve.api.docs_page import STYLE, docs_page
 from euinet.serve.api.openapi import add_errors, describe, openapi_of
@@ -83,14 +82,14 @@ class Service:
 
     def _add_answering(self, api: FastAPI, hot: dict[tuple[str, str], Handler]) -> None:
         served, limits = self.served, self.limits
-        predict = self._batcher("euinet-predict", predict_batch(served.model.answer), limits.batch_images)
+        predict = self._batcher("euinet-predict", together(served.model.answer), limits.batch_images)
         name = served.model.name
         ways = {
             "/v1/predict": Answering(
                 self.intake, name, "predictions", limits.images, predict, Answer.to_plain, self._seen
             )
         }
-        explain = self._batcher("euinet-explain", explain_batch(served.explainer.explain), limits.explained)
+        explain = self._batcher("euinet-explain", together(served.explainer.explain), limits.explained)
         ways["/v1/explain"] = Answering(
             self.intake, name, "explanations", limits.explained, explain, dict, _unseen
         )

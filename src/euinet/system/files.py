@@ -8,7 +8,6 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib.util import find_spec
 from pathlib import Path
 
 from euinet.errors import StorageError
@@ -80,18 +79,15 @@ def sync_folder(folder: Path) -> None:
 def remove_leftovers(path: Path) -> None:
     """Remove temporary files that killed processes left of `path`; those still written to stay.
 
-    A process locks its temporary file, and the lock ends with the process. Without POSIX locks (Windows)
-    leftovers stay.
+    A process locks its temporary file, and the lock ends with the process. On Windows leftovers stay.
     """
-    if not find_spec("fcntl"):
+    if os.name == "nt":
         return
-    import fcntl
-
     # mkstemp's own part of the name has eight signs and no dot
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.{'[a-z0-9_]' * 8}{PART}"):
         with suppress(OSError), leftover.open("r+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            leftover.unlink()
+            if _locked(file.fileno()):
+                leftover.unlink()
 
 
 def storage_error(path: Path, error: OSError) -> StorageError:
@@ -100,6 +96,8 @@ def storage_error(path: Path, error: OSError) -> StorageError:
         return StorageError(f"No space is left to write {path}; free some and run the command again.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return StorageError(f"{path} may not be written; choose a folder you can write to.")
+    if error.errno in (errno.ENOLCK, errno.ENOTSUP):
+        return StorageError(f"{path} lies on a file system without file locks; choose a folder on another.")
     if error.errno == errno.EFBIG:
         return StorageError(f"{path} would be larger than this account may write (see ulimit -f).")
     if error.errno == errno.ENOENT:
@@ -111,16 +109,21 @@ def storage_error(path: Path, error: OSError) -> StorageError:
 
 @contextmanager
 def _held(handle: int) -> Iterator[None]:
-    """Lock an open file while the block runs, where there are such locks, and close it."""
-    if not find_spec("fcntl"):
-        os.close(handle)  # Windows renames no open file
+    """Lock an open file while the block runs, where that can be, and close it."""
+    if os.name == "nt":  # renames no open file, and lets nobody write where a lock lies
+        os.close(handle)
         yield
         return
-    import fcntl
-
     try:
         with suppress(OSError):  # a file system without locks: nobody can take it for a leftover either
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _locked(handle)
         yield
     finally:
         os.close(handle)
+
+
+def _locked(handle: int) -> bool:
+    """Return whether an open file's lock is ours now. Raises OSError where there are no locks."""
+    from filelock import lock_descriptor  # here: it costs 18 ms, and most commands write nothing
+
+    return lock_descriptor(handle, blocking=False)

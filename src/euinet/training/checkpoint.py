@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from euinet.errors import StorageError, TrainingError, UsageError
+from euinet.system.differing import differing
 from euinet.system.files import storage_error, write_atomically
 from euinet.system.notify import Notify
 
@@ -136,7 +137,9 @@ def _nothing_left(folder: Path, error: StorageError) -> StorageError:
 
 
 def _refuse_other(folder: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    different = _differences("", found, wanted)
+    different = [
+        f"{path} (there {there}, here {here})" for path, (there, here) in differing(found, wanted).items()
+    ]
     # Another seed or other classes held out part the images otherwise: to name that too would mislead.
     causes = [text for text in different if not text.startswith(FOLLOWING)]
     if different := causes or different:
@@ -145,14 +148,3 @@ def _refuse_other(folder: Path, found: dict[str, Any], wanted: dict[str, Any]) -
             f"{folder} holds the checkpoint of another run, which differs in "
             f"{', '.join(different[:NAMED] + more)}. Choose another --out, or replace that run with --fresh."
         )
-
-
-def _differences(path: str, found: object, wanted: object) -> list[str]:
-    """Return where two plain values differ, as in "seed (there 0, here 1)"."""
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        return [
-            text
-            for key in sorted(found.keys() | wanted.keys())
-            for text in _differences(f"{path}.{key}".strip("."), found.get(key), wanted.get(key))
-        ]
-    return [] if found == wanted else [f"{path} (there {found}, here {wanted})"]

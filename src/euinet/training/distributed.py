@@ -19,6 +19,7 @@ from torch import Tensor
 
 from euinet.errors import TrainingError, UsageError
 from euinet.presets import Preset
+from euinet.system.differing import differing
 from euinet.system.processes import place
 from euinet.training.devices import DeviceName, Precision, make_fabric
 from euinet.training.log import TrainingLog
@@ -147,8 +148,7 @@ def from_first(fabric: Fabric, make: Callable[[], Made]) -> Made:
 def check_same(fabric: Fabric, identity: dict[str, Any]) -> None:
     """Raise UsageError in a process whose run is not the first one's: its machine may have other data."""
     first = from_first(fabric, lambda: identity)
-    different = sorted(key for key in identity if first.get(key) != identity[key])
-    if different:
+    if different := differing(first, identity):
         raise UsageError(
             f"Process {fabric.global_rank} of this training has another {', '.join(different)} than process "
             "0: give all processes the same command, data and version of euinet."

@@ -4,8 +4,8 @@ OUT/journal.log            Optuna's journal: each trial's values, state and obje
 OUT/.lock                  held while the journal is written: one process at a time
 OUT/trials/NNNN/.lock      held by the process that runs the trial; free as soon as that process is gone
 
-A lock of the operating system (flock) ends with its process, however that ends: kill -9 leaves none behind.
-On one machine that is sure; over a network file system it is as sure as that system's locks.
+A lock ends with its process, however that ends: kill -9 leaves none behind (`system/lock.py`). On one machine
+that is sure; over a network file system it is as sure as that system's locks.
 """
 
 from __future__ import annotations
@@ -16,27 +16,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from euinet.errors import StorageError, UsageError
 from euinet.system.files import storage_error
+from euinet.system.lock import FOREVER, lock_folder, sole_user
 from euinet.system.notify import Notify
 from euinet.tune.plan import Way
 
 if TYPE_CHECKING:
+    from filelock import BaseFileLock
     from optuna.study import Study
 
-JOURNAL_FILE, LOCK_FILE, TRIALS_FOLDER, STUDY = "journal.log", ".lock", "trials", "euinet"
+JOURNAL_FILE, TRIALS_FOLDER, STUDY = "journal.log", "trials", "euinet"
 
 
-def require_packages() -> None:
-    """Raise UsageError where Optuna or the system's file locks are missing."""
+def require_optuna() -> None:
+    """Raise UsageError where Optuna is missing."""
     if not find_spec("optuna"):
         raise UsageError("A search needs the package optuna: install it with pip install 'euinet[tune]'.")
-    if not find_spec("fcntl"):
-        raise UsageError(
-            "A search needs POSIX file locks, which this system does not have; on Windows run it under WSL."
-        )
 
 
 def trial_folder(out: Path, number: int) -> Path:
@@ -44,28 +42,9 @@ def trial_folder(out: Path, number: int) -> Path:
     return out / TRIALS_FOLDER / f"{number:04}"
 
 
-class TrialLock:
-    """A trial of ours: nobody else runs it while this is open."""
-
-    def __init__(self, file: IO[str]) -> None:
-        self.file = file
-
-    def release(self) -> None:
-        """Give the trial up."""
-        self.file.close()
-
-
-def lock_trial(out: Path, number: int) -> TrialLock | None:
+def lock_trial(out: Path, number: int) -> BaseFileLock | None:
     """Return the trial's lock, or None while another process, or we ourselves, hold it."""
-    import fcntl
-
-    file = _open(trial_folder(out, number) / LOCK_FILE)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    return TrialLock(file)
+    return lock_folder(trial_folder(out, number), patience=0)
 
 
 class Journal:
@@ -82,25 +61,14 @@ class Journal:
 
         Raises StorageError when the journal is damaged.
         """
-        import fcntl
-
-        with _open(self.out / LOCK_FILE) as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with sole_user(self.out, patience=FOREVER):
             path = self.out / JOURNAL_FILE
             # Nobody else writes now: what lies there was left by a process that died while writing.
-            Path(f"{path}{LOCK_FILE}").unlink(missing_ok=True)
+            Path(f"{path}.lock").unlink(missing_ok=True)
             _cut_torn_line(path)
             if self._study is None:
                 self._study = _open_study(path, self.direction)
             yield self._study
-
-
-def _open(path: Path) -> IO[str]:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("a", encoding="utf-8")
-    except OSError as error:
-        raise storage_error(path, error) from error
 
 
 def _open_study(path: Path, direction: Way) -> Study:

@@ -15,13 +15,14 @@ from euinet.benchmark.work import Materials
 from euinet.system.notify import Notify
 from euinet.training.devices import make_fabric
 from euinet.training.log import clock
-from euinet.tune.journal import Journal, TrialLock, lock_trial
+from euinet.tune.journal import Journal, lock_trial
 from euinet.tune.plan import OBJECTIVES, Judges, SearchRequest
 from euinet.tune.sampler import SETTINGS, propose
 from euinet.tune.tables import best_of, write_tables
 from euinet.tune.trial import TrialResult, drop_networks, read_judged, run_trial, write_judged
 
 if TYPE_CHECKING:
+    from filelock import BaseFileLock
     from optuna.study import Study
 
 POLL_SECONDS = 0.5  # between two looks at what other processes still run
@@ -33,7 +34,7 @@ class Taken:
 
     number: int
     settings: dict[str, str]
-    lock: TrialLock
+    lock: BaseFileLock
     again: bool  # a process that died had begun it
 
 

@@ -173,8 +173,7 @@ def claim(out: Path, identity: Mapping[str, Any]) -> None:
             raise StorageError(
                 f"{path} cannot be read, so it is not known which search {out} is of; choose another --out."
             ) from error
-        different = sorted(differing(found, identity))
-        if different:
+        if different := differing(found, identity):
             raise UsageError(
                 f"{out} belongs to a search with another {', '.join(different)}: trials of both must not be "
                 "mixed, so choose another --out, or give the same options as before."

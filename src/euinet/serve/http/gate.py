@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-from euinet.serve.http.limits import Refused, busy
+from euinet.serve.http.limits import busy
 
 
 class Gate:
-    """Counts what came in and did not go out yet; beyond `most` it refuses with 503.
-
-    What alone is more than `most` is let in when nothing else is inside.
-    """
+    """Counts what came in and did not go out yet; beyond `most` it refuses with 503."""
 
     def __init__(self, most: int, what: str) -> None:
         self.most, self.inside = most, 0
         self._full = f"The server holds as many {what} as it can: try again in a second."
 
-    def refusal(self) -> Refused:
-        """Return what is said at a full gate."""
-        return busy(self._full)
-
-    def check(self) -> None:
-        """Raise Refused when nothing more can be let in."""
-        if self.inside >= self.most:
-            raise self.refusal()
-
-    def take(self, count: int) -> None:
-        """Let `count` more in. Raises Refused."""
-        if self.inside and self.inside + count > self.most:
-            raise self.refusal()
-        self.inside += count
+    def check(self, more: int = 1) -> None:
+        """Raise Refused when so many more are too many."""
+        if self.inside + more > self.most:
+            raise busy(self._full)
 
 
 class Held:
-    """A share of a gate that can grow while the block runs, and is given back at its end."""
+    """A part of a gate that can grow while the block runs, and is given back at its end.
+
+    What alone is more than the gate's `most` is let in while nothing else is inside: sent again it would be
+    no smaller.
+    """
 
     def __init__(self, gate: Gate) -> None:
         self.gate, self.count = gate, 0
@@ -45,8 +36,7 @@ class Held:
 
     def grow(self, count: int) -> None:
         """Take `count` more. Raises Refused."""
-        self.gate.take(count)
+        if self.gate.inside > self.count:  # others are inside
+            self.gate.check(count)
+        self.gate.inside += count
         self.count += count
-
-
-holding = Held

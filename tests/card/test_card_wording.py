@@ -6,40 +6,33 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-import torch
 
-from euinet.card.shares import Share, to_plain
-from euinet.card.wording import level_text, p_text, short
+from euinet.card.plain import to_plain
+from euinet.card.wording import interval_text, level_text, p_text, share_text, short
 from euinet.data.split.stratify import stratified_choice
+from euinet.judging.share import Share
 
 
-def test_a_share_counts_and_has_wilsons_interval() -> None:
-    share = Share.of(np.array([True, False, True, True]))
-    assert (share.count, share.total, share.value) == (3, 4, 0.75)
-    # Wilson, z = 1.96, 3 of 4: centre (0.75 + z²/8) / (1 + z²/4), half z·√(0.1875/4 + z²/64) / (1 + z²/4)
-    z2 = 1.959964**2
-    centre, half = (0.75 + z2 / 8) / (1 + z2 / 4), 1.959964 * math.sqrt(0.1875 / 4 + z2 / 64) / (1 + z2 / 4)
-    assert share.interval == pytest.approx((centre - half, centre + half))
-    assert share.interval_text == "30.1 to 95.4\u00a0%"
-
-
-def test_of_nothing_there_is_no_share() -> None:
-    assert Share(0, 0).value is None
-    assert Share(0, 0).text == Share(0, 0).interval_text == "–"
-    assert Share(0, 50).interval_text == "0 to 7.1\u00a0%"
-    assert Share(50, 50).interval_text == "92.9 to 100\u00a0%"
+def test_a_share_and_its_interval_are_written_with_the_digits_that_the_images_allow() -> None:
+    assert (share_text(Share(3, 4)), interval_text(Share(3, 4))) == ("75.0\u00a0%", "30.1 to 95.4\u00a0%")
+    many = Share(30, 2000)
+    assert (share_text(many), interval_text(many)) == ("1.50\u00a0%", "1.05 to 2.13\u00a0%")
+    assert share_text(Share(0, 0)) == interval_text(Share(0, 0)) == "–"
+    assert interval_text(Share(0, 50)) == "0 to 7.1\u00a0%"
+    assert interval_text(Share(50, 50)) == "92.9 to 100\u00a0%"
 
 
 def test_plain_values_are_json_without_pictures() -> None:
     @dataclass
     class Record:
         share: Share
-        picture: torch.Tensor
+        picture: np.ndarray
         numbers: tuple[float, ...]
 
-    record = Record(Share(1, 2), torch.zeros(3), (math.nan, np.float32(0.5)))
+    record = Record(Share(1, 2), np.zeros((1, 4, 4), np.uint8), (math.nan, np.float32(0.5)))
     plain = json.loads(json.dumps(to_plain({"a": record}), allow_nan=False))["a"]
-    assert plain["share"]["share"] == 0.5
+    wanted = {"count": 1, "total": 2, "share": 0.5, "low": 0.0945, "high": 0.9055}
+    assert plain["share"] == pytest.approx(wanted, abs=1e-4)
     assert plain["numbers"] == [None, 0.5]
     assert "picture" not in plain
 
