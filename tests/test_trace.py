@@ -16,7 +16,7 @@ from euinet import experiment
 from euinet.data.split.holdout import hold_out_classes
 from euinet.data.split.leaks import verify_split
 from euinet.experiment import Experiment, Result, evaluate, run_experiment
-from euinet.fit import achievable_alpha, calibrated_model
+from euinet.fitting import achievable_alpha, calibrated_model
 from euinet.presets import Preset, get_preset
 from euinet.records import Dataset, Split
 from euinet.report import write_report

@@ -5,7 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from euinet.system.version import VERSION as __version__
+from euinet.system import version
+
+__version__ = version.VERSION
 
 _HOME = {
     "Answer": "answers",
@@ -22,7 +24,7 @@ _HOME = {
     "StorageError": "errors",
     "TrainingError": "errors",
     "UsageError": "errors",
-    "fit": "fit",
+    "fit": "fitting",
     "load": "model.opening",
 }
 """Where each public name stands. None is imported before it is asked for: torch costs seconds."""
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from euinet.errors import UsageError as UsageError
     from euinet.estimator import EuiNetClassifier as EuiNetClassifier
     from euinet.estimator import EuiNetOutlierDetector as EuiNetOutlierDetector
-    from euinet.fit import fit as fit
+    from euinet.fitting import fit as fit
     from euinet.model.conformal import Calibration as Calibration
     from euinet.model.model import Model as Model
     from euinet.model.opening import load as load

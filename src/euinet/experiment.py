@@ -24,7 +24,7 @@ from euinet.data.sets.datasets import load_dataset
 from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.data.split.holdout import split_dataset
 from euinet.export.save import save_model
-from euinet.fit import fit_split
+from euinet.fitting import fit_split
 from euinet.judging.evaluate import decision_metrics, detector_table, far_decision_metrics
 from euinet.model.names import CONFIG_FILE
 from euinet.networks.trunks import trunk_maker

@@ -20,7 +20,7 @@ from euinet.answers import Answers
 from euinet.data.sets.datasets import load_dataset
 from euinet.data.split.holdout import split_dataset
 from euinet.export.save import save_model
-from euinet.fit import calibrated_model
+from euinet.fitting import calibrated_model
 from euinet.networks.euinet import EuiNet
 from euinet.presets import get_preset
 from euinet.records import Dataset

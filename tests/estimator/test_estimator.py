@@ -17,8 +17,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import check_estimator
 
+import euinet
 from euinet.estimator import EuiNetClassifier, EuiNetOutlierDetector, SmallPromiseWarning
-from euinet.trained.model import load_trained
 
 QUICK = {
     "model.trunk_widths": [8, 16],
@@ -140,7 +140,7 @@ def test_it_is_the_model_that_is_saved(
     fitted: EuiNetClassifier, later: tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]], tmp_path: Any
 ) -> None:
     fitted.model_.save_pretrained(tmp_path)
-    answers = load_trained(tmp_path).predict(later[0])
+    answers = euinet.load(tmp_path).predict(later[0])
     np.testing.assert_allclose(answers.ood_score, fitted.ood_score(later[0]), atol=1e-4)
     assert answers.class_names == tuple("012356789")
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +13,29 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from euinet.predict.engine import open_predictor
-from euinet.predict.onnx_engine import OnnxPredictor
 from onnx import numpy_helper
 
 import euinet
 from euinet.data.sets.datasets import load_dataset
-from euinet.errors import ExportError, UsageError
-from euinet.export import check, export_onnx, gradient, onnx_file
+from euinet.errors import ExportError
+from euinet.export import check, gradient, onnx_file
+from euinet.export.decision import DecisionOutputs
+from euinet.export.onnx_file import decision_file
 from euinet.export.save import save_model
-from euinet.model.bundled import bundled_folder
 from euinet.model.card import ModelCard
+from euinet.model.decision_file import OUTPUTS
+from euinet.model.model import Model
+from euinet.model.opening import load
 from euinet.networks.euinet import EuiNet
+from euinet.networks.half import round_weights
 from euinet.presets import Preset
 from euinet.records import Decision, LabelledImages
 from euinet.scoring.inference import in_batches, raw_scores, remember
 from euinet.scoring.threshold import fit_logit_range
-from euinet.trained.model import TrainedModel, load_trained
+from euinet.trained.model import TrainedModel
 
 BATCHES = (1, 7, 256)
+NETWORK = "0" * 64
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,8 @@ def make_model(
 ) -> Callable[..., TrainedModel]:
     """A model of a kind with random weights."""
 
-    def make(case: Case, size: int = 8) -> TrainedModel:
-        torch.manual_seed(0)
+    def make(case: Case, size: int = 8, seed: int = 0) -> TrainedModel:
+        torch.manual_seed(seed)
         shown = random_images(300, case.channels, size, size, seed=1)
         preset = make_preset({"scoring.known_rejected": 0.3, **case.settings})
         network = EuiNet(preset.model, case.channels, size, 3)
@@ -93,26 +96,15 @@ def make_model(
 
 @pytest.fixture(scope="module", params=CASES)
 def exported(
-    request: pytest.FixtureRequest,
-    make_model: Callable[..., TrainedModel],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[Case, TrainedModel, Path]:
+    request: pytest.FixtureRequest, make_model: Callable[..., TrainedModel]
+) -> tuple[Case, TrainedModel, bytes]:
     case = CASES[request.param]
-    path = tmp_path_factory.mktemp("exported") / "model.onnx"
     model = make_model(case)
-    export_onnx(model, path)
-    return case, model, path
+    return case, model, decision_file(model, NETWORK)
 
 
-@pytest.fixture
-def weightless(monkeypatch: pytest.MonkeyPatch, make_model: Callable[..., TrainedModel]) -> TrainedModel:
-    """A model whose export is asked for where it must not come so far as to take seconds."""
-    monkeypatch.setattr(torch.onnx, "export", lambda *args, **kwargs: pytest.fail("it was exported"))
-    return make_model(CASES["evidence"])
-
-
-def run(predictor: OnnxPredictor, images: torch.Tensor, batch: int) -> dict[str, np.ndarray]:
-    parts = [predictor.run(part.numpy()) for part in images.split(batch)]
+def run(made: Model, images: torch.Tensor, batch: int) -> dict[str, np.ndarray]:
+    parts = [made.run(part.numpy(), OUTPUTS) for part in images.split(batch)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -133,87 +125,120 @@ def assert_same(model: TrainedModel, decision: Decision, found: dict[str, np.nda
         np.testing.assert_allclose(found[name][near], getattr(decision, name)[near], rtol=1e-4, atol=1e-4)
 
 
-def test_model_folder_and_file_decide_the_same(
-    exported: tuple[Case, TrainedModel, Path], random_images: Callable[..., torch.Tensor], tmp_path: Path
+def test_the_network_and_its_file_decide_the_same(
+    exported: tuple[Case, TrainedModel, bytes], random_images: Callable[..., torch.Tensor], tmp_path: Path
 ) -> None:
-    case, model, path = exported
-    save_model(model, tmp_path / "model")
-    reloaded, predictor = load_trained(tmp_path / "model"), OnnxPredictor(str(path))
+    case, model, content = exported
+    made = Model(content, "made")
     images = random_images(256, case.channels, 8, 8, seed=5)
     decision = model.decide(images)
     assert 0.02 < (decision.labels < 0).mean() < 0.98, "a test of one answer alone"
-    np.testing.assert_allclose(reloaded.decide(images).scores, decision.scores, rtol=1e-5, atol=1e-6)
     for batch in BATCHES:
         shown = images[:batch]
-        assert_same(model, model.decide(shown), run(predictor, shown, batch))
-    assert_same(model, decision, run(predictor, images, 1))
+        assert_same(model, model.decide(shown), run(made, shown, batch))
+    assert_same(model, decision, run(made, images, 1))
 
 
-def test_a_predictor_of_the_file_answers_as_one_of_the_folder(
-    exported: tuple[Case, TrainedModel, Path], random_images: Callable[..., torch.Tensor], tmp_path: Path
+def test_a_folder_holds_the_network_and_the_file(
+    exported: tuple[Case, TrainedModel, bytes], random_images: Callable[..., torch.Tensor], tmp_path: Path
 ) -> None:
-    case, model, path = exported
-    save_model(model, tmp_path / "model")
-    folder, file = open_predictor(str(tmp_path / "model")), open_predictor(str(path))
-    same = {"model": "", "fingerprint": ""}
-    assert replace(file.facts, **same) == replace(folder.facts, **same)
-    pixels = random_images(100, case.channels, 8, 8, seed=6).numpy()
-    wanted, found = folder.predict(pixels), file.predict(pixels)
+    case, model, _ = exported
+    made = save_model(model, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"config.json", "model.safetensors", "decision.onnx"}
+    assert load(tmp_path).fingerprint == made.fingerprint
+    back = load(tmp_path).torch()
+    assert back.card == model.card
+    pixels = random_images(100, case.channels, 8, 8, seed=6)
+    wanted, found, again = model.answer(pixels), made.answer(pixels.numpy()), back.answer(pixels)
+    np.testing.assert_allclose(again.ood_score, wanted.ood_score, rtol=1e-5, atol=1e-6)
     assert (found.labels == wanted.labels).mean() >= 0.98
-    assert found.ood_score.dtype == wanted.ood_score.dtype
     if not case.calibrated:
-        assert (found.p_value, wanted.p_value) == (None, None)
+        assert (found.p_value, wanted.p_value, back.calibration) == (None, None, None)
     else:
         assert found.p_value is not None
         # the same fractions to the last bit, but for scores within rounding of a calibration score
         assert (found.p_value == wanted.p_value).mean() >= 0.95
         if case.alpha is not None:
             np.testing.assert_array_equal(found.p_value <= case.alpha, found.rejected)
-    assert len(file.predict(pixels[:0])) == 0
 
 
-def test_the_file_is_whole_and_says_what_it_is(exported: tuple[Case, TrainedModel, Path]) -> None:
-    case, model, path = exported
-    assert [other.name for other in path.parent.iterdir()] == [path.name]  # no weights beside it
-    proto = onnx.load(path, load_external_data=False)
+def test_the_file_is_whole_and_says_what_it_is(exported: tuple[Case, TrainedModel, bytes]) -> None:
+    case, model, content = exported
+    proto = onnx.ModelProto.FromString(content)
     onnx.checker.check_model(proto, full_check=True)
     assert [(used.domain, used.version) for used in proto.opset_import] == [("", 18)]
     assert not proto.functions
-    types = {onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16}
-    assert not types & {weight.data_type for weight in proto.graph.initializer}
-    assert str(Path(euinet.__file__).parent).encode() not in path.read_bytes(), "it tells where it was made"
+    assert str(Path(euinet.__file__).parent).encode() not in content, "it tells where it was made"
 
     (entry,) = proto.metadata_props
     document = json.loads(entry.value)
     assert entry.key == "euinet"
-    assert document["format_version"] == 1
-    assert document["class_names"] == ["north", "east", "süd"]
-    assert document["preprocessing"] == model.card.preprocessing.to_plain()
-    assert document["alpha"] == case.alpha
-    assert document["per_class"] == case.per_class
+    assert document["network"] == NETWORK
+    assert document["card"] == json.loads(json.dumps(model.card.to_plain()))
+    assert (document["alpha"], document["per_class"]) == (case.alpha, case.per_class)
     assert document["calibration_images"] == (200 if case.calibrated else 0)
-    thresholds = [0.0] * 3 if model.calibration is None else model.calibration.thresholds(3).tolist()
-    assert document["threshold"] == (thresholds if case.per_class else thresholds[0])
-    assert (document["data"], document["preset"]) == ("made up", "report")
     assert document["euinet_version"] == euinet.__version__
     assert all(weight.requires_grad for weight in model.network.parameters()), "the model was changed"
-    named = [output.name for output in proto.graph.output]
-    assert ("p_value" in named) == case.calibrated
+    assert tuple(output.name for output in proto.graph.output) == DecisionOutputs._fields
+    assert set(DecisionOutputs._fields) == set(OUTPUTS)
     assert {value.type.tensor_type.shape.dim[0].dim_param for value in proto.graph.output} == {"N"}
+    assert [given.name for given in proto.graph.input] == ["images"]
+    calibration = Model(content, "made").calibration
+    assert (calibration is None) == (model.calibration is None)
+    if calibration is not None and model.calibration is not None:
+        np.testing.assert_array_equal(calibration.scores, model.calibration.scores)
+        np.testing.assert_array_equal(calibration.answers, model.calibration.answers)
 
 
-def changed(path: Path, to: Path, change: Callable[[onnx.ModelProto], object]) -> Path:
-    proto = onnx.load(path)
+def test_what_h_adds_is_the_threshold_but_for_gamma_and_calibration(
+    exported: tuple[Case, TrainedModel, bytes], random_images: Callable[..., torch.Tensor]
+) -> None:
+    case, model, content = exported
+    made = Model(content, "made")
+    pixels = random_images(20, case.channels, 8, 8, seed=7).numpy()
+    found, decision = made.run(pixels, OUTPUTS), made.decide(pixels)
+    rest = model.card.preset.scoring.disc_shift - decision.threshold
+    np.testing.assert_allclose(found["scores"][:, 0], found["disc_added"] + rest, rtol=1e-5, atol=1e-5)
+
+
+def test_a_second_model_of_a_kind_takes_the_first_one_s_graph_and_its_own_numbers(
+    make_model: Callable[..., TrainedModel],
+    random_images: Callable[..., torch.Tensor],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    case = CASES["evidence"]
+    first = make_model(case)
+    decision_file(first, NETWORK)
+    second = make_model(case, seed=1)
+    monkeypatch.setattr(torch.onnx, "export", lambda *args, **kwargs: pytest.fail("it was traced anew"))
+    made, images = Model(decision_file(second, NETWORK), "second"), random_images(50, 1, 8, 8, seed=8)
+    assert_same(second, second.decide(images), run(made, images, 50))
+    assert np.abs(second.decide(images).scores - first.decide(images).scores).max() > 0.01
+    other = Case({**case.settings, "scoring.disc_scale": 0.6}, 1, 0.1)
+    with pytest.raises(pytest.fail.Exception, match="it was traced anew"):
+        decision_file(make_model(other), NETWORK)
+
+
+def test_weights_that_halves_hold_take_half_the_space(make_model: Callable[..., TrainedModel]) -> None:
+    model = make_model(Case({**STILL, "model.trunk_widths": [16, 32]}, 1, 0.1))
+    whole = decision_file(model, NETWORK)
+    round_weights(model.network)
+    half = decision_file(TrainedModel(model.network, model.card, model.calibration), NETWORK)
+    weights = sum(2 * weight.numel() for weight in model.network.parameters() if weight.ndim == 4)
+    assert len(whole) - len(half) > 0.8 * weights
+
+
+def changed(content: bytes, change: Callable[[onnx.ModelProto], object]) -> bytes:
+    proto = onnx.ModelProto.FromString(content)
     change(proto)
-    onnx.save(proto, to)
-    return to
+    written: bytes = proto.SerializeToString()
+    return written
 
 
 def shift_a_bias(proto: onnx.ModelProto) -> None:
     """Make one class's logit a little larger: its entry of the classifier's bias (3,)."""
     for weight in proto.graph.initializer:
-        traced = "param" in weight.name and list(weight.dims) == [3]
-        if traced or weight.name.endswith("classifier.bias"):
+        if weight.name.endswith("classifier.bias"):
             values = numpy_helper.to_array(weight).copy()
             values[0] += 0.05
             weight.CopyFrom(numpy_helper.from_array(values, weight.name))
@@ -221,11 +246,11 @@ def shift_a_bias(proto: onnx.ModelProto) -> None:
     pytest.fail("there is no such weight")
 
 
-def test_one_changed_weight_is_caught(exported: tuple[Case, TrainedModel, Path], tmp_path: Path) -> None:
-    _, model, path = exported
-    check.check_export(model, path)
-    with pytest.raises(ExportError, match=r"does not answer as the model does \(.* differ"):
-        check.check_export(model, changed(path, tmp_path / "other.onnx", shift_a_bias))
+def test_one_changed_weight_is_caught(exported: tuple[Case, TrainedModel, bytes]) -> None:
+    _, model, content = exported
+    check.check_decision(model, content)
+    with pytest.raises(ExportError, match=r"does not answer as the network does \(.* differ"):
+        check.check_decision(model, changed(content, shift_a_bias))
 
 
 def test_a_wrong_gradient_leaves_nothing_behind_and_prints_nothing(
@@ -238,36 +263,37 @@ def test_a_wrong_gradient_leaves_nothing_behind_and_prints_nothing(
         return gradient * (1 - output.sign())
 
     monkeypatch.setattr(gradient, "_threshold_backward", opposite_gate)
-    path = tmp_path / "model.onnx"
-    path.write_bytes(b"what stood there")
-    with pytest.raises(ExportError, match="does not answer as the model does"):
-        export_onnx(make_model(CASES["features"]), path)
-    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [
-        ("model.onnx", b"what stood there")
-    ]
+    monkeypatch.setattr(onnx_file, "_graphs", {})  # else the right gradient is there
+    with pytest.raises(ExportError, match="does not answer as the network does"):
+        save_model(make_model(CASES["features"]), tmp_path)
+    assert not list(tmp_path.iterdir())
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.slow
-def test_exporting_is_repeatable(make_model: Callable[..., TrainedModel], tmp_path: Path) -> None:
-    for name in ("first", "second"):
-        export_onnx(make_model(CASES["features"]), tmp_path / name)
-    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+def test_exporting_is_repeatable(
+    make_model: Callable[..., TrainedModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = set()
+    for _ in range(2):
+        monkeypatch.setattr(onnx_file, "_graphs", {})
+        made.add(decision_file(make_model(CASES["features"]), NETWORK))
+    assert len(made) == 1
 
 
 def test_labels_and_p_values_that_contradict_the_scores_are_caught(
-    exported: tuple[Case, TrainedModel, Path],
+    exported: tuple[Case, TrainedModel, bytes],
 ) -> None:
-    _, model, path = exported
+    _, model, content = exported
     images = check.probe_images(model)
-    expected, found = model.decide(images), OnnxPredictor(str(path)).run(images.numpy())
+    expected, found = model.decide(images), Model(content, "made").run(images.numpy(), OUTPUTS)
     count = len(images)
     assert check.contradicts(model, found) is None
     assert check.differs(model, expected, found, count) is None
     turned = found | {"label": np.where(found["label"] == -1, found["best_class"], -1)}
     assert check.contradicts(model, turned) == "labels do not follow from scores"
     assert check.differs(model, expected, turned, count) == "labels differ"
-    if "p_value" in found:
+    if model.calibration is not None:
         moved = found | {"p_value": found["p_value"] * np.float32(1.001)}
         assert check.contradicts(model, moved) == "p-values do not follow from scores"
     other = found | {"best_class": (found["best_class"] + 1) % 3}
@@ -280,24 +306,15 @@ def test_labels_and_p_values_that_contradict_the_scores_are_caught(
 
 
 def test_what_cannot_be_exported_is_one_sentence(
-    make_model: Callable[..., TrainedModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_model: Callable[..., TrainedModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError("no such\noperation")
 
+    monkeypatch.setattr(onnx_file, "_graphs", {})
     monkeypatch.setattr(torch.onnx, "export", refuse)
     with pytest.raises(ExportError, match=r"cannot be written as ONNX \(RuntimeError: no such operation\);"):
-        export_onnx(make_model(CASES["evidence"]), tmp_path / "model.onnx")
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
-def test_a_missing_package_is_named_before_any_work(
-    weightless: TrainedModel, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(UsageError, match=rf"needs the package {package}: .* pip install 'euinet\[export\]'"):
-        export_onnx(weightless, tmp_path / "model.onnx")
+        decision_file(make_model(CASES["evidence"]), NETWORK)
 
 
 def test_a_model_over_two_gigabytes_is_refused() -> None:
@@ -319,29 +336,25 @@ def test_a_backbone_is_exported_too(
 ) -> None:
     case = Case({**settings, "model.backbone": "resnet18"}, 3, 0.1)
     model = make_model(case, size=36)
-    export_onnx(model, tmp_path / "model.onnx")
-    images = random_images(64, 3, 36, 36, seed=5)
-    predictor = OnnxPredictor(str(tmp_path / "model.onnx"))
+    made, images = Model(decision_file(model, NETWORK), "made"), random_images(64, 3, 36, 36, seed=5)
     for batch in (1, 7, 64):
-        assert_same(model, model.decide(images), run(predictor, images, batch))
+        assert_same(model, model.decide(images), run(made, images, batch))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mnist-without-4", "mnist-report"])
-def test_bundled_models_on_real_images(name: str, tmp_path: Path) -> None:
+def test_bundled_models_on_real_images(name: str) -> None:
+    """What a bundled decision file says of 1,000 real images is what its network says, to 1e-4."""
     data = load_dataset("mnist")
-    known = data.train.images[data.train.labels != (4 if name == "mnist-without-4" else 0)][:2000]
-    model = load_trained(bundled_folder(name)).calibrate(known, 0.01, per_class=name == "mnist-report")
-    export_onnx(model, tmp_path / "model.onnx")
-    images, predictor = data.test.images[:1000], OnnxPredictor(str(tmp_path / "model.onnx"))
-    decision, answers = model.decide(images), model.predict(images)
+    images, made = data.test.images[:1000], load(name)
+    network = made.torch()
+    decision, answers = network.decide(images), network.answer(images)
     assert 0.05 < (decision.labels < 0).mean() < 0.3
     for batch in BATCHES:
-        found = run(predictor, images, batch)
+        found = run(made, torch.from_numpy(images), batch)
         np.testing.assert_array_equal(found["label"], decision.labels)
         np.testing.assert_array_equal(found["best_class"], decision.classifier_labels)
         for output in ("scores", "ood_score", "probabilities", "disc_score"):
             np.testing.assert_allclose(found[output], getattr(decision, output), rtol=1e-4, atol=1e-4)
-    assert answers.p_value is not None
-    np.testing.assert_allclose(found["p_value"], answers.p_value, atol=2 / 200)
-    assert (np.abs(found["p_value"] - answers.p_value) < 1e-6).mean() > 0.99
+    if answers.p_value is not None:
+        np.testing.assert_allclose(made.answer(images).p_value, answers.p_value, atol=2e-3)

@@ -12,7 +12,7 @@ from euinet.answers import PixelArray
 from euinet.data.split.holdout import split_dataset
 from euinet.errors import UsageError
 from euinet.export.save import save_model
-from euinet.fit import calibrated_model
+from euinet.fitting import calibrated_model
 from euinet.judging import calibrate, material
 from euinet.judging.calibrate import calibrate_saved, known_images
 from euinet.model.opening import load

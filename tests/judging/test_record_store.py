@@ -17,7 +17,7 @@ from record_cases import small_record
 from euinet.data.split.holdout import split_dataset
 from euinet.errors import StorageError
 from euinet.export.save import save_model
-from euinet.fit import calibrated_model
+from euinet.fitting import calibrated_model
 from euinet.judging.record import TestRecord
 from euinet.judging.record_store import (
     RECORD_FILE,

@@ -14,7 +14,7 @@ from asgi_client import AppClient
 from euinet.data.sets.datasets import load_dataset
 from euinet.data.split.holdout import split_dataset
 from euinet.export.save import save_model
-from euinet.fit import calibrated_model
+from euinet.fitting import calibrated_model
 from euinet.images.inputs import find_inputs
 from euinet.networks.euinet import EuiNet
 from euinet.predict.run import predict_all

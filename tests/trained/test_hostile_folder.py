@@ -17,7 +17,7 @@ import torch
 from euinet.data.split.holdout import split_dataset
 from euinet.errors import EuiNetError, StorageError
 from euinet.export.save import save_model
-from euinet.fit import calibrated_model
+from euinet.fitting import calibrated_model
 from euinet.model.names import CONFIG_FILE, WEIGHTS_FILE
 from euinet.networks.euinet import EuiNet
 from euinet.presets import Preset

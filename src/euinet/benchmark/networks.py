@@ -13,7 +13,7 @@ from euinet.benchmark.plan import Cell
 from euinet.errors import StorageError
 from euinet.experiment import versions
 from euinet.export.save import save_model
-from euinet.fit import Fitted, fit_split
+from euinet.fitting import Fitted, fit_split
 from euinet.model.names import DECISION_FILE
 from euinet.model.opening import load
 from euinet.networks.discriminators import GanDiscriminator

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -53,8 +52,8 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     threads. `verbose` shows the training's progress.
 
     After `fit`: `classes_` (K,) sorted; `trained_`, the network; `model_`, the same as `euinet.Model`, which
-    `save(folder)` writes for `euinet.load` and the command line (it reads uint8 squares, and has class names
-    for labels; joblib and pickle keep the whole estimator, which then scores on the CPU);
+    `model_.save_pretrained(folder)` writes for `euinet.load` and the command line (it reads uint8 squares, and
+    has class names for labels; joblib and pickle keep the whole estimator, which then scores on the CPU);
     `alpha_`, what could be promised (None: nothing was); `image_shape_` of a row; `pixel_range_`;
     `n_features_in_`, the values of a row.
     """
@@ -122,13 +121,6 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         from euinet.export.save import runtime_model
 
         return runtime_model(self.trained_, type(self).__name__)
-
-    def save(self, folder: str | Path) -> None:
-        """Write the fitted model to `folder` for `euinet.load` and the command line. Raises StorageError."""
-        check_is_fitted(self)
-        from euinet.export.save import save_model
-
-        save_model(self.trained_, Path(folder))
 
     def predict(self, X: Any) -> Array:  # noqa: N803
         """Return the class of each row (n,), or `reject_label` where one was given and the row is rejected.

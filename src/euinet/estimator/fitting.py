@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from euinet.answers import IntArray
 from euinet.data.split.holdout import split_dataset
-from euinet.fit import fit_split, own_randomness
+from euinet.fitting import fit_split, own_randomness
 from euinet.presets import Preset
 from euinet.records import Dataset, LabelledImages, Split
 from euinet.system.notify import Notify

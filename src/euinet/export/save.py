@@ -46,7 +46,8 @@ def save_network(model: TrainedModel, folder: Path) -> None:
 
 def runtime_model(model: TrainedModel, name: str) -> Model:
     """Return a trained model as everybody uses it, without writing it anywhere. Raises ExportError."""
-    return Model(decision_file(model, network_digest(model.card, _weights(model))), name)
+    content = decision_file(model, network_digest(model.card, _weights(model)))
+    return Model(content, name, trained=model)
 
 
 def network_digest(card: ModelCard, weights: Mapping[str, np.ndarray]) -> str:

@@ -46,12 +46,13 @@ class Model:
         name: str,
         *,
         folder: Path | None = None,
+        trained: TrainedModel | None = None,
         engine: Engine | None = None,
         threads: int | None = None,
     ) -> None:
         self.name = name  # as it was asked for
-        self.folder = folder  # where the network lies; None: an exported file alone
-        self._content = content
+        self.folder = folder  # where the network lies; None: in `trained`, or nowhere
+        self._content, self._trained = content, trained
         self._engine = engine or OnnxEngine(content, name, threads)
         self.description: Description = self._engine.description
         self.calibration: Calibration | None
@@ -187,13 +188,17 @@ class Model:
             from euinet.export.engine import torch_engine
 
         engine = torch_engine(self.torch(), self.description, device)
-        return Model(self._content, self.name, folder=self.folder, engine=engine)
+        return Model(self._content, self.name, folder=self.folder, trained=self._trained, engine=engine)
 
     def torch(self, device: str | torch.device = "cpu") -> TrainedModel:
         """Return the network with its card and calibration, to look into or to learn on.
 
         Raises UsageError without torch, or for an exported file, whose network is not there.
         """
+        if self._trained is not None:
+            return replace(
+                self._trained, network=self._trained.network.to(device), calibration=self.calibration
+            )
         if self.folder is None:
             raise UsageError(
                 f"{self.name} is an exported file and holds no network of torch: give the model's folder, "
@@ -215,7 +220,11 @@ class Model:
         Raises StorageError.
         """
         folder = Path(folder)
-        if self.folder is not None and self.folder.resolve() != folder.resolve():
+        if self._trained is not None:
+            from euinet.export.save import save_network
+
+            save_network(self._trained, folder)
+        elif self.folder is not None and self.folder.resolve() != folder.resolve():
             for name in (CONFIG_FILE, WEIGHTS_FILE):
                 with write_atomically(folder / name) as temporary:
                     temporary.write_bytes((self.folder / name).read_bytes())
@@ -225,7 +234,7 @@ class Model:
         check_enough(calibration, self.class_names)
         content = with_calibration(self._content, self.description, calibration)
         engine = self._engine.calibrated(content, calibration)
-        return Model(content, self.name, folder=self.folder, engine=engine)
+        return Model(content, self.name, folder=self.folder, trained=self._trained, engine=engine)
 
     def _answers(self, found: Outputs) -> Answers:
         best = found["best_class"]
