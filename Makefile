@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 help:
 	@echo "make reproduce   the report's experiment on MNIST, into $(OUT) (SEED=$(SEED); another seed needs another OUT)"
 	@echo "make test        the tests: no network, no data set needed"
-	@echo "make check       style, types, tests"
+	@echo "make check       style, types, layers, tests"
 	@echo "make check-full  and the slow tests on real data"
 	@echo "make test-browser the page in Debian's Chromium (five to seven minutes)"
 	@echo "make screenshots  pictures of the page for docs/pictures; make page-speed how fast it answers"
@@ -46,6 +46,7 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/pytest
 
 check-full: check

@@ -1,7 +1,7 @@
 """Decision files made by hand, so small that a process that has one starts at once.
 
-The model is a light meter of 2 × 2 grey images: `ood_score` is the mean brightness, class 0 is dark (up to 50), class
-1 light; the calibration images had the brightness 11, 22, … 99.
+The model is a light meter of 4 × 4 grey images: `ood_score` is the mean brightness, class 0 is dark (up to
+50), class 1 light; the calibration images had the brightness 11, 22, … 99.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def bright(*values: int) -> np.ndarray:
 
 
 def graph(rejected: int = -1, classes: int = 2, side: int | str = SIDE) -> onnx.GraphProto:
-    """`ood_score` is the mean brightness; above its threshold `rejected`, else class 0 up to 50 and 1 above."""
+    """`ood_score` is the mean brightness; above its threshold `rejected`, else class 0 up to 50, 1 above."""
     values = {
         "axes": np.array([1, 2, 3]),
         "middle": np.float32(50),

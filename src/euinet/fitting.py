@@ -53,14 +53,14 @@ def fit(
 ) -> Model:
     """Train a model on images and return it: a class or "none of these", with α promised.
 
-    `images`: a folder with one subfolder a class, or a data set's name; or, with `labels` (one for each, names
-    or numbers), what `Model.predict` takes. `alpha`: the promised share of false alarms; where there are too
-    few images the least that they can promise is taken, and `notify` told. `hold_out`: classes to leave out,
-    as unknown. `settings`: of the preset, such as {"training.epochs": 3}. `image_size`: pixels a side, a
-    multiple of 4, to which images are brought; left out, arrays of equal squares keep theirs and others become
-    32. `out`: a folder for the model, its training log and checkpoints, from which the same call goes on;
-    without it nothing is written. Raises UsageError and DataError for what cannot be used, TrainingError when
-    training diverges.
+    `images`: a folder with one subfolder a class, or a data set's name; or, with `labels` (one for each,
+    names or numbers), what `Model.predict` takes. `alpha`: the promised share of false alarms; where there
+    are too few images the least that they can promise is taken, and `notify` told. `hold_out`: classes to
+    leave out, as unknown. `settings`: of the preset, such as {"training.epochs": 3}. `image_size`: pixels a
+    side, a multiple of 4, to which images are brought; left out, arrays of equal squares keep theirs and
+    others become 32. `out`: a folder for the model, its training log and checkpoints, from which the same
+    call goes on; without it nothing is written. Raises UsageError and DataError for what cannot be used,
+    TrainingError when training diverges.
     """
     overrides = {
         path: value if isinstance(value, str) else json.dumps(value)

@@ -58,7 +58,8 @@ def test_it_needs_no_torch(tmp_path: Path) -> None:
 import sys
 import numpy as np
 import euinet
-print(euinet.load({write(tmp_path / "model.onnx")!r}).answer(np.zeros((1, 1, {SIDE}, {SIDE}), np.uint8))[0].label)
+model = euinet.load({write(tmp_path / "model.onnx")!r})
+print(model.answer(np.zeros((1, 1, {SIDE}, {SIDE}), np.uint8))[0].label)
 print(sorted({{"torch", "onnx", "matplotlib", "sklearn"}} & set(sys.modules)))
 """
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)

@@ -46,7 +46,7 @@ def test_another_alpha_is_another_few_bytes_in_the_same_file(meter: Model) -> No
 
 
 def test_a_promise_for_each_class_by_its_own_scores(meter: Model) -> None:
-    """By hand: of class 0 there are 11, 22, 33, 44; ⌈5 · 0.8⌉ = 4 takes 44; of class 1 55 … 99; ⌈6 · 0.8⌉ = 5: 99."""
+    """By hand: of class 0 there are 11 … 44, ⌈5 · 0.8⌉ = 4 takes 44; of class 1 55 … 99, ⌈6 · 0.8⌉ = 5, 99"""
     own = meter.with_alpha(0.2, per_class=True)
     answers = own.answer(bright(44, 45, 51, 99, 100))
     assert answers.labels.tolist() == [0, -1, 1, 1, -1]

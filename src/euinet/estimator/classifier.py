@@ -52,8 +52,8 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     threads. `verbose` shows the training's progress.
 
     After `fit`: `classes_` (K,) sorted; `trained_`, the network; `model_`, the same as `euinet.Model`, which
-    `model_.save_pretrained(folder)` writes for `euinet.load` and the command line (it reads uint8 squares, and
-    has class names for labels; joblib and pickle keep the whole estimator, which then scores on the CPU);
+    `model_.save_pretrained(folder)` writes for `euinet.load` and the command line (it reads uint8 squares,
+    and has class names for labels; joblib and pickle keep the whole estimator, which then scores on the CPU);
     `alpha_`, what could be promised (None: nothing was); `image_shape_` of a row; `pixel_range_`;
     `n_features_in_`, the values of a row.
     """

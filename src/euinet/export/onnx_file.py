@@ -96,7 +96,7 @@ class _Kind(NamedTuple):
 
 
 _graphs: dict[_Kind, bytes] = {}
-"""Graphs whose constants are still inputs. Tracing one takes seconds; a benchmark exports dozens of a kind."""
+"""Graphs whose constants are still inputs. Tracing one takes seconds; a benchmark has dozens of a kind."""
 
 
 class _Functional(nn.Module):

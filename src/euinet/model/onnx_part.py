@@ -63,7 +63,7 @@ class OnnxPart:
         return written
 
     def constant(self, name: str) -> np.ndarray:
-        """Return a constant of the graph. Raises KeyError where there is none, ValueError for what is none."""
+        """Return a constant of the graph. Raises KeyError where there is none, ValueError for no array."""
         tensor = self._tensor(name)
         kinds = [kind for kind, number in _TYPES.items() if number == tensor.data_type]
         if not kinds:

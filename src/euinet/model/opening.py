@@ -30,8 +30,8 @@ def find_model(name_or_path: str | Path) -> Path:
     bundled = f", or one of {', '.join(names)}, which come with euinet" if names else ""
     raise UsageError(
         f"There is no model in {name}, and none of that name comes with euinet.{did_you_mean(name, names)} "
-        f"Give a folder with {DECISION_FILE}, as `euinet train` and `euinet reproduce` write it (in the folder "
-        f"model of their --out), an exported {ONNX_SUFFIX} file{bundled}."
+        f"Give a folder with {DECISION_FILE}, as `euinet train` and `euinet reproduce` write it (in the "
+        f"folder model of their --out), an exported {ONNX_SUFFIX} file{bundled}."
     )
 
 
