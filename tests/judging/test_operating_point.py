@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from record_cases import CALIBRATION, random_record, small_record
@@ -46,6 +48,50 @@ def test_cost_by_hand() -> None:
     assert expected_cost(point, costs, ["far"]) == pytest.approx(1000 * (0.75 * 2 + 0.25 * 3))
     assert expected_cost(point, costs, []) is None  # nothing tells how many unknowns are caught
     assert expected_cost(point, Costs(6, 3, 12, 0), []) == pytest.approx(2000)
+
+
+def test_cost_where_nothing_known_will_come_or_was_tested() -> None:
+    record = small_record()
+    point = operating_point(record, CALIBRATION, 0.2)
+    unknowns = dataclasses.replace(point, coverage=Count(0, 0), accuracy=Count(0, 0))
+    assert expected_cost(unknowns, Costs(6, 3, 12, 0.25)) is None
+    # as in the test above, 7/24 of the unknown accepted
+    assert expected_cost(unknowns, Costs(6, 3, 12, 1)) == pytest.approx(3500)
+    assert expected_cost(point, Costs(6, 3, 12, 1)) == pytest.approx(3500)
+
+
+def test_a_point_as_plain_values() -> None:
+    plain = operating_point(small_record(), CALIBRATION, 0.2).to_plain()
+    assert plain == {
+        "alpha": 0.2,
+        "thresholds": [8.0, 8.0],
+        "coverage": {"count": 4, "total": 6, "share": 4 / 6},
+        "accuracy": {"count": 3, "total": 4, "share": 0.75},
+        "rejected": {
+            "held-out 0": {"count": 2, "total": 3, "share": 2 / 3},
+            "far": {"count": 3, "total": 4, "share": 0.75},
+        },
+        "per_class": [
+            {
+                "name": name,
+                "rejected": {"count": 1, "total": 3, "share": 1 / 3},
+                "right": {"count": right, "total": 2, "share": right / 2},
+            }
+            for name, right in (("a", 2), ("b", 1))
+        ],
+    }
+    assert Count(0, 0).share is None
+
+
+@pytest.mark.parametrize("per_class", [False, True])
+def test_least_cost_is_the_least_of_the_grid_that_the_calibration_can_promise(per_class: bool) -> None:
+    record, calibration = random_record(3, per_class=per_class)
+    costs = Costs(5, 10, 40, 0.5)
+    grid = alpha_grid(50 if per_class else 150)  # three classes, 150 images
+    all_of_them = [expected_cost(operating_point(record, calibration, a), costs, ["far"]) for a in grid]
+    least = min(cost for cost in all_of_them if cost is not None)
+    assert least_cost(record, calibration, costs, ["far"]) == (grid[all_of_them.index(least)], least)
+    assert grid[0] < grid[all_of_them.index(least)] < grid[-1]
 
 
 def test_least_cost_follows_what_errors_cost() -> None:

@@ -14,8 +14,16 @@ from euinet.networks.discriminators import GanDiscriminator
 from euinet.networks.euinet import EuiNet
 from euinet.networks.records import Outputs
 from euinet.presets import ModelSettings, ScoringSettings
+from euinet.records import LabelledImages
 from euinet.scoring.baselines import gan_discriminator_scores, vanilla_odin_scores
-from euinet.scoring.inference import BATCH, decide_from_scores, in_batches, raw_scores
+from euinet.scoring.inference import (
+    BATCH,
+    decide_from_scores,
+    in_batches,
+    raw_scores,
+    read_perturbed,
+    remember,
+)
 from euinet.scoring.threshold import RawScores
 
 SETTINGS = ScoringSettings(temperature=1e-3, disc_scale=0.004, disc_shift=0.008, epsilon=0.3, pixel_range=255)
@@ -52,6 +60,28 @@ def test_raw_scores_by_hand() -> None:
     moved = raw_scores(ByHand(), images, SETTINGS)
     assert moved.class_logits[:, 0].tolist() == pytest.approx([1 + 0.6 / 255, -0.6 - 0.6 / 255])
     assert moved.disc_score[0].item() == pytest.approx(1 / (1 + math.exp(-2 * (1 + 0.6 / 255))), abs=1e-6)
+
+
+def test_a_network_that_remembers_tells_the_distance(random_images: Callable[..., Tensor]) -> None:
+    torch.manual_seed(0)
+    settings = ModelSettings(trunk_widths=(4, 8), memory_per_class=3, memory_neighbours=1)
+    model = EuiNet(settings, 1, 8, 3).eval()
+    known = random_images(9, 1, 8, 8)
+    remember(model, LabelledImages(known.numpy(), np.arange(9) % 3))
+    plain = SETTINGS.model_copy(update={"epsilon": 0.0})
+    images = torch.cat([known[:2], 255 - known[:2]])
+    distance = raw_scores(model, images, plain).distance
+    assert distance is not None
+    assert model.memory is not None
+    with torch.no_grad():
+        features = model(to_network_range(images)).features
+        torch.testing.assert_close(distance, model.memory(features), rtol=1e-4, atol=1e-5)
+    assert distance[:2].max() < distance[2:].min()
+    read = read_perturbed(model, to_network_range(images), SETTINGS)
+    assert torch.equal(
+        (read.perturbed != to_network_range(images)), torch.ones_like(images, dtype=torch.bool)
+    )
+    torch.testing.assert_close(model(read.perturbed).features, read.features)
 
 
 def test_range_temperature_and_eq4_in_one_decision() -> None:

@@ -72,3 +72,14 @@ def test_probabilities_keep_the_digits_that_the_report_s_temperature_leaves() ->
     probabilities = decide(scores, torch.zeros(1)).probabilities[0].astype(float)
     assert probabilities[1] / probabilities[0] == pytest.approx(math.exp(1e-6), abs=3e-7)
     assert probabilities[1] > probabilities[0]
+
+
+def test_each_best_class_has_its_own_threshold() -> None:
+    """The `ood_score` stays; rejection and the reject column follow the threshold of the best class."""
+    scores = torch.tensor([[1.0, 3.0, 0.0], [1.0, 0.0, 3.0], [4.0, 3.0, 0.0]])
+    decision = decide(scores, torch.zeros(3), torch.tensor([-1.0, -3.0]))
+    assert decision.ood_score.tolist() == [-2, -2, 1]
+    assert decision.threshold.tolist() == [-1, -3, -1]
+    assert decision.labels.tolist() == [0, REJECT, REJECT]
+    assert decision.scores.tolist() == [[2, 3, 0], [4, 0, 3], [5, 3, 0]]
+    assert decision.probabilities.argmax(axis=1).tolist() == [1, 0, 0]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from euinet.scoring.threshold import (
     RawScores,
     apply_logit_range,
     fit_logit_range,
+    join_raw_scores,
     low_quantile,
     raw_threshold,
 )
@@ -145,6 +147,38 @@ def test_an_image_s_logits_are_all_mapped_by_its_best_class() -> None:
     raw = RawScores(torch.tensor([[3.0, 0.0], [1.0, 4.0]]), torch.zeros(2))
     mapped = apply_logit_range(LogitRange((2.0, 10.0), (-1.0, 0.5)), raw)
     assert mapped.tolist() == [[5, -1], [10.5, 40.5]]
+
+
+def test_distance_lowers_all_logits_of_an_image() -> None:
+    raw = RawScores(torch.tensor([[3.0, 0.0], [1.0, 4.0]]), torch.zeros(2), torch.tensor([0.5, 2.0]))
+    mapped = apply_logit_range(LogitRange((2.0, 10.0), (-1.0, 0.5), 3.0), raw)
+    assert mapped.tolist() == [[5 - 1.5, -1 - 1.5], [10.5 - 6, 40.5 - 6]]
+
+
+def test_what_lies_far_off_is_rejected_first(settings: MakeSettings) -> None:
+    """By hand: equal best logits but for two; a deviation of distance counts twice one of the logits."""
+    raw = RawScores(
+        torch.tensor([[5.0, 0.0], [5.5, 0.0], [6.0, 0.0], [6.5, 0.0], [7.0, 0.0]]),
+        torch.full((5,), -100.0),
+        torch.tensor([0.0, 0.0, 0.0, 0.0, 4.0]),
+    )
+    fitted = fit_logit_range(raw, settings(known_rejected=0.2, distance_scale=2))
+    assert rejected(raw, settings(), fitted) == [4]
+    deviation, spread = raw.class_logits[:, 0].std().item(), raw.distance.std().item()  # type: ignore[union-attr]
+    assert fitted.distance_gain == pytest.approx(fitted.gain[0] * deviation * 2 / spread, rel=1e-5)
+    assert rejected(raw, settings(), fit_logit_range(raw, settings(known_rejected=0.2))) == [0]
+
+
+def test_parts_are_joined_with_their_distances_if_they_have_any() -> None:
+    one, two = made_up(2), made_up(3, seed=1)
+    joined = join_raw_scores([one, two])
+    assert torch.equal(joined.class_logits, torch.cat([one.class_logits, two.class_logits]))
+    assert torch.equal(joined.disc_logits, torch.cat([one.disc_logits, two.disc_logits]))
+    assert joined.distance is None
+    far = [replace(part, distance=part.disc_logits + 1) for part in (one, two)]
+    distance = join_raw_scores(far).distance
+    assert distance is not None
+    assert torch.equal(distance, joined.disc_logits + 1)
 
 
 def test_each_class_is_measured_by_its_own_images(settings: MakeSettings) -> None:

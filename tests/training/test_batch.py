@@ -89,9 +89,8 @@ def steps(
         if images is None:
             images = torch.randint(0, 256, (2 * IMAGES, 1, 8, 8), generator=stream, dtype=torch.uint8)
         labels = torch.arange(len(images))[torch.randperm(len(images), generator=stream)] % CLASSES
-        run = TrainingRun(
-            replace(split, train=LabelledImages(images, labels)), make_preset(changes), seed, tmp_path, fabric
-        )
+        train = LabelledImages(images.numpy(), labels.numpy())
+        run = TrainingRun(replace(split, train=train), make_preset(changes), seed, tmp_path, fabric)
         seen: dict[str, Any] = {}
         gan_step, fakes_alone, with_outliers = loop.gan_step, loop.joint_step, loop.joint_step_with_outliers
 
