@@ -19,6 +19,10 @@ class UsageError(EuiNetError):
     exit_code = 2
 
 
+class UnknownNameError(UsageError):
+    """Nothing has this name: it is misspelt, or the package that adds it is missing or broken."""
+
+
 class DataError(EuiNetError):
     """A data set cannot be found, fetched or trusted."""
 

@@ -27,6 +27,7 @@ from euinet.export.save import save_model
 from euinet.fit import fit_split
 from euinet.judging.evaluate import decision_metrics, detector_table, far_decision_metrics
 from euinet.model.names import CONFIG_FILE
+from euinet.networks.trunks import trunk_maker
 from euinet.presets import Preset
 from euinet.records import EvaluationRecord, Split
 from euinet.report import EUINET_REPORT, write_report
@@ -86,6 +87,7 @@ def run_experiment(
     first = fabric.is_global_zero
     notify = notify if notify and first else (lambda _: None)
     preset, seed = experiment.preset, experiment.seed
+    trunk_maker(preset.model)  # a wrong name must not cost the time that data take
     with fabric.rank_zero_first(local=True):  # one process a machine fetches what is not there
         dataset = load_dataset(experiment.data, data_root, image_size=experiment.image_size, notify=notify)
     split = split_dataset(dataset, experiment.held_out, preset.data, seed)

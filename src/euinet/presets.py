@@ -7,7 +7,6 @@ each unit is and how it was found stands in docs/reproduction.md.
 from __future__ import annotations
 
 import copy
-import difflib
 import json
 from collections.abc import Mapping
 from typing import Literal, cast
@@ -15,24 +14,11 @@ from typing import Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from euinet.errors import UsageError
+from euinet.system.nearest import did_you_mean
 
 ClassLoss = Literal["cross_entropy", "sigmoid_binary", "softmax_binary"]
 TemperatureRule = Literal["multiply", "divide"]
 DiscLink = Literal["probability", "surprise"]
-Backbone = Literal[
-    "",
-    "resnet18",
-    "resnet34",
-    "resnet50",
-    "resnet101",
-    "resnet152",
-    "resnext50_32x4d",
-    "resnext101_32x8d",
-    "resnext101_64x4d",
-    "wide_resnet50_2",
-    "wide_resnet101_2",
-]
-
 
 LARGEST_SHARE = 0.2  # of the known training images, for validation and for calibration
 
@@ -77,9 +63,10 @@ class DataSettings(_Settings):
 class ModelSettings(_Settings):
     """The networks that are kept."""
 
-    # The trunk: torchvision's network of this name (models/backbone.py), or, if empty, our own small one,
-    # which alone reads trunk_widths and blocks_per_stage.
-    backbone: Backbone = ""
+    # The trunk (networks/trunks.py); if empty, our own small one, which alone reads trunk_widths and
+    # blocks_per_stage. Whether there is one of this name is known where the network is built: what runs
+    # without the network needs no backbone.
+    backbone: str = Field("", pattern=r"^[\w./:@+ -]*$", max_length=200)
     # channels of each residual stage; the limits here keep a hostile file from asking for the impossible
     trunk_widths: tuple[int, ...] = Field((32, 64, 128), max_length=8)
     blocks_per_stage: int = Field(1, ge=1, le=64)
@@ -87,7 +74,7 @@ class ModelSettings(_Settings):
     embedding: int = Field(0, ge=0, le=65536)
     disc_input: Literal["pixels", "features", "stages", "evidence"] = "features"
     disc_hidden: int = Field(128, ge=1, le=65536)
-    # features of known images kept, a class (models/memory.py); 0: none
+    # features of known images kept, a class (networks/memory.py); 0: none
     memory_per_class: int = Field(0, ge=0, le=10_000)
     memory_neighbours: int = Field(5, ge=1)
 
@@ -339,8 +326,7 @@ def get_preset(name: str, overrides: Mapping[str, str] | None = None) -> Preset:
     Raises UsageError for an unknown preset or setting, and for a value that is not allowed.
     """
     if name not in _DIFFERENCES:
-        close = difflib.get_close_matches(name, _DIFFERENCES, n=1)
-        hint = f" Did you mean '{close[0]}'?" if close else ""
+        hint = did_you_mean(name, _DIFFERENCES)
         raise UsageError(f"There is no preset '{name}'.{hint} Choose one of {', '.join(_DIFFERENCES)}.")
     values: dict[str, object] = {"name": name, **copy.deepcopy(_DIFFERENCES[name])}
     for path, text in (overrides or {}).items():
@@ -382,8 +368,7 @@ def setting_paths() -> list[str]:
 def _put(values: dict[str, object], path: str, text: str) -> None:
     """Set the value at a dotted path; `text` is read as JSON where it is JSON, else as a string."""
     if path not in setting_paths():
-        close = difflib.get_close_matches(path, setting_paths(), n=1)
-        hint = f" Did you mean '{close[0]}'?" if close else ""
+        hint = did_you_mean(path, setting_paths())
         raise UsageError(f"There is no setting '{path}'.{hint} Known settings: {', '.join(setting_paths())}.")
     *parents, last = path.split(".")
     for parent in parents:

@@ -55,6 +55,65 @@ def test_the_network_itself_is_left_alone() -> None:
     assert all(parameter.requires_grad for parameter in network.parameters())
 
 
+class PreActivated(nn.Module):
+    """As in DenseNet: the norm comes first, whatever the names make one think."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm1, self.conv1 = nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv1(self.norm1(x).relu())
+
+
+class Activated(nn.BatchNorm2d):
+    """As timm's BatchNormAct2d."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x).relu()
+
+
+class Backwards(nn.Sequential):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in reversed(self):
+            x = layer(x)
+        return x
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        PreActivated(),
+        nn.Sequential(nn.Conv2d(3, 3, 1), Activated(3)),
+        Backwards(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)),
+    ],
+    ids=["before", "with activation", "backwards"],
+)
+def test_another_package_s_norm_is_folded_only_where_it_is_sure_to_follow(network: nn.Module) -> None:
+    folded = fold_batch_norms(lived(network))
+    assert norms(folded) == 1
+    images = torch.randn(2, 3, 4, 4)
+    torch.testing.assert_close(folded(images), network(images))
+
+
+def test_a_block_may_say_that_its_norms_follow() -> None:
+    class Block(nn.Module):
+        folds_norms = True
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv1, self.bn1 = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.bn1(self.conv1(x)).relu()
+
+    network = lived(Block())
+    folded = fold_batch_norms(network)
+    assert norms(folded) == 0
+    images = torch.randn(2, 3, 4, 4)
+    torch.testing.assert_close(folded(images), network(images))
+
+
 def test_a_norm_that_follows_something_else_stays() -> None:
     network = nn.Sequential(
         nn.ReLU(), nn.BatchNorm2d(3), nn.Conv2d(3, 2, 1), nn.ReLU(), nn.BatchNorm2d(2)

@@ -18,16 +18,18 @@ from euinet.benchmark.summary import Summary, summarise, write_summary
 from euinet.benchmark.wording import counted
 from euinet.benchmark.work import Materials, Work, load_materials, with_own
 from euinet.benchmark.workers import Failed, Finished, Outcome, in_processes, in_this_process
-from euinet.detectors import POSTHOC, choose_detectors
+from euinet.detectors import OWN as OWN_DETECTORS
+from euinet.detectors import choose_detectors
 from euinet.errors import TrainingError, UsageError
+from euinet.networks.trunks import trunk_maker
 from euinet.presets import Preset
 from euinet.system.lock import sole_user
 from euinet.system.notify import Notify
 from euinet.training.devices import DeviceName, Precision, make_fabric
 from euinet.training.log import clock
 
-RIVALS = frozenset(detector.name for detector in POSTHOC)
-"""Others' methods, as pytorch-ood has them; the rest are EuiNet and its parts."""
+PARTS = frozenset(detector.name for detector in OWN_DETECTORS)
+"""EuiNet and its parts; all else are others' methods."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ def run_benchmark(asked: BenchmarkRequest, notify: Notify) -> Ended:
     """
     if asked.jobs < 1:
         raise UsageError(f"--jobs is {asked.jobs}, but must be at least 1.")
+    trunk_maker(asked.preset.model)
     detectors = with_own(choose_detectors(asked.detectors))
     materials = load_materials(asked.data, asked.far, asked.data_root, notify)
     cells = plan_cells(
@@ -201,6 +204,6 @@ def make_study(work: Work, cells: Sequence[Cell], done: Mapping[str, CellResult]
         results=tuple(done[cell.id] for cell in cells if cell.id in done),
         planned=tuple((cell.id, cell.seed) for cell in cells),
         detectors=work.detectors,
-        rivals=tuple(name for name in work.detectors if name in RIVALS),
+        rivals=tuple(name for name in work.detectors if name not in PARTS),
         far_sets=tuple(name for name in work.unknown_sets if name != TEST),
     )

@@ -6,18 +6,17 @@ import torch
 from torch import Tensor, nn
 
 from euinet.augmentations.poses import POSES
-from euinet.networks.backbone import BackboneTrunk
 from euinet.networks.discriminators import EvidenceDiscriminator, FeatureDiscriminator, PixelDiscriminator
 from euinet.networks.memory import KnownMemory
 from euinet.networks.records import Mixing, Outputs
-from euinet.networks.resnet import ResNetTrunk
+from euinet.networks.trunks import trunk_maker
 from euinet.presets import ModelSettings
 
 
 class EuiNet(nn.Module):
     """ResNet classifier plus model discriminator (figure 4 of the report).
 
-    The trunk is our own small one, or torchvision's network `settings.backbone`.
+    The trunk is that of the backbone `settings.backbone` (trunks.py). Raises UnknownNameError without one.
     What the discriminator reads is `settings.disc_input`: the image itself ("pixels"), the trunk's
     last pooled stage ("features"), the pooled output of every stage ("stages"), or those and the class
     logits in falling order ("evidence").
@@ -26,7 +25,7 @@ class EuiNet(nn.Module):
     def __init__(self, settings: ModelSettings, channels: int, image_size: int, classes: int) -> None:
         super().__init__()
         self.disc_input = settings.disc_input
-        self.trunk = _trunk(settings, channels, image_size)
+        self.trunk = trunk_maker(settings)(settings, channels, image_size)
         sizes = self.trunk.feature_sizes
         self.classifier = nn.Linear(sizes[-1], classes)
         self.pose_head: nn.Linear | None = None  # there while training, where the preset asks for it
@@ -116,13 +115,6 @@ class EuiNet(nn.Module):
             read = stages[-1]
         logits: Tensor = self.discriminator(read)
         return logits
-
-
-def _trunk(settings: ModelSettings, channels: int, image_size: int) -> ResNetTrunk | BackboneTrunk:
-    embedding = settings.embedding
-    if settings.backbone:
-        return BackboneTrunk(settings.backbone, channels, embedding, image_size)
-    return ResNetTrunk(channels, settings.trunk_widths, settings.blocks_per_stage, embedding, image_size)
 
 
 def _evidence(stages: list[Tensor], class_logits: Tensor) -> Tensor:

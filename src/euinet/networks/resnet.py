@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from euinet.networks.strided import every_nth, strided_input_gradient
+from euinet.networks.trunk import Trunk
+from euinet.presets import ModelSettings
 
 
 class PointwiseConv(nn.Conv2d):
@@ -60,7 +62,7 @@ def _gradients_wanted(images: Tensor, weight: Tensor) -> bool:
 class _OneChannelConv(torch.autograd.Function):
     """conv2d; its weight gradient ∂L/∂w[o, i, j] = Σ_b,y,x g[b, o, y, x] · x[b, s·y + i − p, s·x + j − p].
 
-    Which is one matrix product of all pixels that were read. The images' gradient: models/strided.py.
+    Which is one matrix product of all pixels that were read. The images' gradient: networks/strided.py.
     """
 
     @staticmethod
@@ -106,6 +108,8 @@ class ResidualBlock(nn.Module):
     The shortcut x' is x itself, or a 1×1 convolution of it where shape changes.
     """
 
+    folds_norms = True
+
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
@@ -126,67 +130,25 @@ class ResidualBlock(nn.Module):
         return F.relu(residual.add_(self.shortcut(x)), inplace=True)
 
 
-class ResNetTrunk(nn.Module):
-    """A stem that halves the image, then one residual stage per entry of `widths`.
+def small_resnet(settings: ModelSettings, channels: int, image_size: int) -> Trunk:
+    """A stem that halves the image, then one residual stage per entry of `settings.trunk_widths`.
 
     Every stage after the first halves the image again. The stem's early halving is where the
     time is saved: a stage at full 28×28 costs four times one at 14×14.
-
-    The features that the classifier reads are the last stage's average over places, or, with an
-    `embedding`, that many units which read the last stage's map of an `image_size` image place by place:
-    an average forgets where a stroke lies, and where it lies is what tells a 4 from a 9.
     """
-
-    def __init__(
-        self,
-        in_channels: int,
-        widths: Sequence[int],
-        blocks_per_stage: int = 1,
-        embedding: int = 0,
-        image_size: int = 0,
-    ) -> None:
-        super().__init__()
-        self.stem = nn.Sequential(
-            StemConv(in_channels, widths[0], 5, stride=2, padding=2, bias=False),
-            nn.BatchNorm2d(widths[0]),
-            nn.ReLU(inplace=True),
-        )
-        stages: list[nn.Module] = []
-        channels = widths[0]
-        for index, width in enumerate(widths):
-            blocks = []
-            for block in range(blocks_per_stage):
-                stride = 2 if index > 0 and block == 0 else 1
-                blocks.append(ResidualBlock(channels, width, stride))
-                channels = width
-            stages.append(nn.Sequential(*blocks))
-        self.stages = nn.ModuleList(stages)
-        self.embed = _embedding(widths, embedding, image_size) if embedding else None
-        self.feature_sizes = (*widths, embedding) if embedding else tuple(widths)
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """Return what was found, tensors of (B, feature_sizes[i]); the last is what the classifier reads.
-
-        That is the average-pooled output of every stage, first to last, then the embedding if there is one.
-        """
-        x = self.stem(images)
-        found = []
-        for stage in self.stages:
-            x = stage(x)
-            found.append(x.mean(dim=(2, 3)))
-        if self.embed is not None:
-            found.append(self.embed(x))
-        return found
-
-
-def _embedding(widths: Sequence[int], units: int, image_size: int) -> nn.Sequential:
-    """A fully connected layer over the last stage's map (B, C, H, W): (B, units), none below 0."""
-    side = image_size
-    for _ in widths:  # the stem and every stage but the first halve, rounding up
-        side = -(-side // 2)
-    return nn.Sequential(
-        nn.Flatten(),
-        nn.Linear(widths[-1] * side * side, units, bias=False),
-        nn.BatchNorm1d(units),
-        nn.ReLU(),
+    widths = settings.trunk_widths
+    stem = nn.Sequential(
+        StemConv(channels, widths[0], 5, stride=2, padding=2, bias=False),
+        nn.BatchNorm2d(widths[0]),
+        nn.ReLU(inplace=True),
     )
+    stages: list[nn.Module] = []
+    channels, side = widths[0], -(-image_size // 2)  # halving rounds up
+    for index, width in enumerate(widths):
+        blocks = []
+        for block in range(settings.blocks_per_stage):
+            stride = 2 if index > 0 and block == 0 else 1
+            blocks.append(ResidualBlock(channels, width, stride))
+            channels, side = width, -(-side // stride)
+        stages.append(nn.Sequential(*blocks))
+    return Trunk(stem, stages, widths, side, settings.embedding)

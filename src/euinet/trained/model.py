@@ -16,13 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from euinet.answers import Answers
-from euinet.errors import StorageError, UsageError
+from euinet.errors import StorageError, UnknownNameError, UsageError
 from euinet.model.card import ModelCard
 from euinet.model.check import check_tensors, checked_card, checked_config
 from euinet.model.conformal import Calibration, check_enough
 from euinet.model.names import CONFIG_FILE, WEIGHTS_FILE
 from euinet.networks.euinet import EuiNet
 from euinet.networks.folded import fold_batch_norms
+from euinet.networks.trunks import trunk_maker
 from euinet.records import Decision
 from euinet.scoring.inference import decide_from_scores, raw_scores
 from euinet.scoring.threshold import RawScores
@@ -111,7 +112,8 @@ class TrainedModel:
 def load_trained(folder: Path, device: torch.device | str = "cpu") -> TrainedModel:
     """Read a network with its card, without a calibration (that stands in the decision file).
 
-    Raises UsageError if there is none, StorageError if it is damaged.
+    Raises UsageError if there is none, UnknownNameError if its backbone is not there, StorageError if it is
+    damaged.
     """
     from safetensors.torch import load_file
 
@@ -124,13 +126,14 @@ def load_trained(folder: Path, device: torch.device | str = "cpu") -> TrainedMod
     try:
         card = checked_card(checked_config(config_path, (FORMAT_VERSION,)))
         build = (card.preset.model, card.channels, card.image_size, len(card.class_names))
+        trunk_maker(card.preset.model)  # imports a package now: its own tensors must not become "meta"
         with torch.device("meta"):  # shapes alone: nothing is allocated for what the file does not hold
             expected = EuiNet(*build).state_dict()
         check_tensors(weights_path, {name: tuple(t.shape) for name, t in expected.items()})
         tensors = load_file(weights_path)
         network = EuiNet(*build)
         network.load_state_dict({name: _as_float32(tensors[name]) for name in expected})
-    except StorageError:
+    except (StorageError, UnknownNameError):  # a backbone that is not installed is no damage
         raise
     except Exception as error:  # json, safetensors, torch and pydantic each have their own kinds
         what = " ".join(f"{type(error).__name__}: {error}".split())[:200]

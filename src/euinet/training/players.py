@@ -12,10 +12,10 @@ from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
 from torch import nn
 from torch.optim import Adam
 
-from euinet.networks.backbone import BackboneTrunk, load_backbone_weights
 from euinet.networks.discriminators import GanDiscriminator
 from euinet.networks.euinet import EuiNet
 from euinet.networks.generators import ConvolutionalGenerator, DenseGenerator
+from euinet.networks.trunks import trunk_maker
 from euinet.presets import GanSettings, OptimizerSettings, Preset, TrainingSettings
 from euinet.records import Split
 from euinet.training.synced_norm import sync_norms
@@ -55,10 +55,11 @@ class Players:
 def build_players(split: Split, preset: Preset, seed: int, fabric: Fabric) -> Players:
     """Make the networks for `split`'s images, weights drawn from `seed`, set up on the run's device.
 
-    The trunk starts from `training.backbone_weights` where the preset names a file. Raises what
-    `load_backbone_weights` raises.
+    The trunk starts from `training.backbone_weights` where the preset names a file. Raises what its
+    `load_weights` raises.
     """
     _, channels, image_size, _ = split.train.images.shape
+    trunk_maker(preset.model)  # whatever is drawn while a package is imported, the weights are the seed's
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = EuiNet(preset.model, channels, image_size, len(split.known_classes))
@@ -85,10 +86,9 @@ def make_generator(settings: GanSettings, channels: int, image_size: int) -> nn.
 
 def _start_from_weights(model: EuiNet, settings: TrainingSettings) -> list[dict[str, Any]] | None:
     """Load the trunk's weights if there is a file; return the optimizer's groups, slow ones last."""
-    if not settings.backbone_weights or not isinstance(model.trunk, BackboneTrunk):
+    if not settings.backbone_weights:
         return None
-    load_backbone_weights(model.trunk, Path(settings.backbone_weights).expanduser())
-    loaded = model.trunk.backbone_parameters()
+    loaded = model.trunk.load_weights(Path(settings.backbone_weights).expanduser())
     known = {id(parameter) for parameter in loaded}
     new = [parameter for parameter in model.parameters() if id(parameter) not in known]
     slow = settings.backbone_rate * settings.optimizer.learning_rate

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,13 +16,14 @@ from euinet.benchmark.cell import split_of
 from euinet.benchmark.plan import Cell, parse_hold_out
 from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.errors import StorageError, UsageError
+from euinet.networks.trunks import trunk_maker
 from euinet.presets import Preset
 from euinet.records import Dataset, LabelledImages
 from euinet.system.differing import differing
 from euinet.system.files import write_text
 from euinet.system.version import VERSION
 from euinet.training.devices import DeviceName, Precision
-from euinet.tune.space import Searched
+from euinet.tune.space import Searched, read_value
 
 IDENTITY_FILE = "tune.json"
 
@@ -53,7 +55,7 @@ class SearchRequest:
     data_root: Path | None
 
     def check(self) -> None:
-        """Raise UsageError for a number below 1 or an unknown objective."""
+        """Raise UsageError for a number below 1, an unknown objective or an unknown backbone."""
         for name in ("trials", "splits", "seeds", "jobs"):
             if getattr(self, name) < 1:
                 raise UsageError(f"--{name} is {getattr(self, name)}, but must be at least 1.")
@@ -61,6 +63,10 @@ class SearchRequest:
             raise UsageError(
                 f"There is no objective '{self.objective}'; choose one of {', '.join(OBJECTIVES)}."
             )
+
+        searched = [one.choices for one in self.space if one.setting == "model.backbone"]
+        for name in (self.preset.model.backbone, *map(read_value, chain(*searched))):
+            trunk_maker(self.preset.model.model_copy(update={"backbone": name}))
 
     @property
     def maximized(self) -> bool:

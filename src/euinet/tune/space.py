@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 from collections.abc import Collection, Sequence
@@ -14,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from euinet.errors import UsageError
 from euinet.presets import Preset, setting_paths
+from euinet.system.nearest import did_you_mean
 
 FORMS = "SETTING=LOW..HIGH, SETTING=LOW..HIGH:log, SETTING=LOW..HIGH:int or SETTING=A|B|C"
 
@@ -138,8 +138,7 @@ def parse_spec(spec: str) -> Searched:
 
 def _field(setting: str) -> FieldInfo:
     if setting not in setting_paths():
-        close = difflib.get_close_matches(setting, setting_paths(), n=1)
-        hint = f" Did you mean '{close[0]}'?" if close else ""
+        hint = did_you_mean(setting, setting_paths())
         raise UsageError(
             f"There is no setting '{setting}' to search.{hint} Known settings: {', '.join(setting_paths())}."
         )

@@ -12,9 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from euinet.errors import StorageError, UsageError
+from euinet.networks.trunk import Trunk
+from euinet.presets import ModelSettings
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of red, green and blue in 0 … 1
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+TORCHVISION_RESNETS = (
+    *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+    *("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2"),
+)
 HALVINGS = 5  # by the stem's convolution and pooling, then by every stage but the first; they round up
 
 
@@ -40,28 +46,25 @@ class ToImageNet(nn.Module):
         return brought.contiguous(memory_format=torch.channels_last)
 
 
-class BackboneTrunk(nn.Module):
+class TorchvisionResNet(Trunk):
     """torchvision's network `name` without its last layer: stem and four stages, weights drawn at random.
 
-    It shows every stage and takes an `embedding`, as `ResNetTrunk` does: that many units which read the last
-    stage's map of an `image_size` image place by place; 0: the classifier reads the map's average. The map's
-    side is a 32nd of the image's, so an image of 32 pixels or fewer has one place, and the two differ little.
+    The last stage's map has a 32nd of the image's side, so an image of 32 pixels or fewer has one place, and
+    an embedding reads little else than the average there.
 
     Raises UsageError for images that have neither 1 nor 3 channels.
     """
 
-    def __init__(self, name: str, in_channels: int, embedding: int = 0, image_size: int = 0) -> None:
-        super().__init__()
-        if in_channels not in (1, 3):
+    def __init__(self, name: str, channels: int, image_size: int, embedding: int = 0) -> None:
+        if channels not in (1, 3):
             raise UsageError(
-                f"The backbone {name} reads grey or colour images, 1 or 3 channels, not {in_channels}; "
+                f"The backbone {name} reads grey or colour images, 1 or 3 channels, not {channels}; "
                 "leave model.backbone out."
             )
         from torchvision.models import get_model  # half a second, and only a backbone needs it
 
         network = get_model(name, weights=None, num_classes=1)
-        self.name = name
-        self.stem = nn.Sequential(
+        stem = nn.Sequential(
             OrderedDict(
                 to_imagenet=ToImageNet(),
                 conv1=network.conv1,
@@ -70,65 +73,46 @@ class BackboneTrunk(nn.Module):
                 maxpool=network.maxpool,
             )
         )
-        self.stages = nn.ModuleList([network.layer1, network.layer2, network.layer3, network.layer4])
-        channels: int = network.fc.in_features
-        bottleneck = channels // 512  # a block's output is wider than its inside by this
-        widths = tuple(bottleneck * width for width in (64, 128, 256, 512))
-        self.embed = _embedding(channels, embedding, image_size) if embedding else None
-        self.feature_sizes = (*widths, embedding) if embedding else widths
+        stages = [network.layer1, network.layer2, network.layer3, network.layer4]
+        bottleneck = network.fc.in_features // 512  # a block's output is wider than its inside by this
+        widths = [bottleneck * width for width in (64, 128, 256, 512)]
+        super().__init__(stem, stages, widths, -(-image_size // 2**HALVINGS), embedding)
+        self.name = name
 
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """Map (B, C, H, W) images in −1 … 1 to (B, feature_sizes[i]); the last is what the classifier reads.
+    def load_weights(self, path: Path) -> list[nn.Parameter]:
+        """Take the weights of a state dict of torchvision's network; its last layer, fc, is left out.
 
-        That is the average-pooled output of every stage, first to last, then the embedding if there is one.
+        `path`: a .safetensors file, or under any other ending one that torch.save wrote. Nothing in it is
+        executed. Raises UsageError where there is no file, no state dict in it or another network's,
+        StorageError where it cannot be read or a weight is no finite number.
         """
-        x = self.stem(images)
-        found = []
-        for stage in self.stages:
-            x = stage(x)
-            found.append(x.mean(dim=(2, 3)))
-        if self.embed is not None:
-            found.append(self.embed(x))
-        return found
-
-    def backbone_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters that torchvision's network has too: all but the embedding's."""
+        given = _read(path, self.name)
+        ours = {_torchvision_key(key): key for key in self.state_dict() if not key.startswith("embed.")}
+        shapes = {theirs: self.state_dict()[key].shape for theirs, key in ours.items()}
+        if wrong := _difference(given, shapes):
+            raise UsageError(
+                f"The file {path} does not hold torchvision's {self.name}: it {wrong}; set model.backbone to "
+                "the network that the weights are of, or give a file with its state dict."
+            )
+        self.load_state_dict({ours[key]: value for key, value in given.items()}, strict=False)
         return [*self.stem.parameters(), *self.stages.parameters()]
 
 
-def _embedding(channels: int, units: int, image_size: int) -> nn.Sequential:
-    """A fully connected layer over the last stage's map (B, C, H, W): (B, units), none below 0."""
-    side = -(-image_size // 2**HALVINGS)
-    return nn.Sequential(
-        nn.Flatten(),
-        nn.Linear(channels * side * side, units, bias=False),
-        nn.BatchNorm1d(units),
-        nn.ReLU(),
-    )
+def torchvision_resnet(settings: ModelSettings, channels: int, image_size: int) -> Trunk:
+    """Return torchvision's network `settings.backbone` as a trunk."""
+    return TorchvisionResNet(settings.backbone, channels, image_size, settings.embedding)
 
 
-def load_backbone_weights(trunk: BackboneTrunk, path: Path) -> None:
-    """Put the weights of a state dict of torchvision's network into `trunk`; its last layer, fc, is left out.
-
-    `path`: a .safetensors file, or under any other ending one that torch.save wrote. Nothing in it is
-    executed. Raises UsageError where there is no file, no state dict in it or another network's, StorageError
-    where it cannot be read or a weight is no finite number.
-    """
-    given = _read(path, trunk.name)
-    wanted = {_torchvision_key(key): key for key in trunk.state_dict() if not key.startswith("embed.")}
-    shapes = {theirs: trunk.state_dict()[ours].shape for theirs, ours in wanted.items()}
+def _difference(given: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> str:
+    """Return what a state dict lacks of these shapes, has besides or has in another shape; "" if nothing."""
     # Files from before torch 0.4.1 lack BatchNorm's counters, which nothing here reads.
-    missing = [key for key in wanted if key not in given and not key.endswith(".num_batches_tracked")]
-    unexpected = [key for key in given if key not in wanted]
-    misshapen = [key for key in given if key in wanted and given[key].shape != shapes[key]]
+    missing = [key for key in shapes if key not in given and not key.endswith(".num_batches_tracked")]
+    unexpected = [key for key in given if key not in shapes]
+    misshapen = [key for key in given if key in shapes and given[key].shape != shapes[key]]
     for keys, what in ((missing, "lacks"), (unexpected, "also holds"), (misshapen, "has another shape for")):
         if keys:
-            more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
-            raise UsageError(
-                f"The file {path} does not hold torchvision's {trunk.name}: it {what} {keys[0]}{more}; set "
-                "model.backbone to the network that the weights are of, or give a file with its state dict."
-            )
-    trunk.load_state_dict({wanted[key]: value for key, value in given.items()}, strict=False)
+            return f"{what} {keys[0]}" + (f" and {len(keys) - 1} more" if len(keys) > 1 else "")
+    return ""
 
 
 def _read(path: Path, name: str) -> dict[str, Tensor]:

@@ -25,8 +25,8 @@ from euinet.errors import StorageError, UsageError
 from euinet.export.save import save_model
 from euinet.model.card import ModelCard
 from euinet.networks import to_network_range
-from euinet.networks.backbone import BackboneTrunk, load_backbone_weights
 from euinet.networks.euinet import EuiNet
+from euinet.networks.torchvision_resnet import TorchvisionResNet
 from euinet.presets import ModelSettings, Preset, get_preset
 from euinet.records import Dataset, LabelledImages, Split
 from euinet.scoring.comparison import euinet_decision
@@ -77,8 +77,8 @@ def test_the_features_are_those_of_torchvision_s_network(
 ) -> None:
     theirs, path = network(name), tmp_path / "weights.pth"
     torch.save(theirs.state_dict(), path)
-    trunk = BackboneTrunk(name, 3).eval()
-    load_backbone_weights(trunk, path)
+    trunk = TorchvisionResNet(name, 3, 40).eval()
+    trunk.load_weights(path)
     seen: list[Tensor] = []
     for name_there in ("layer1", "layer2", "layer3", "layer4", "avgpool"):
         layer = theirs.get_submodule(name_there)
@@ -100,7 +100,7 @@ def test_the_features_are_those_of_torchvision_s_network(
 @torch.no_grad()
 def test_grey_is_the_same_as_its_repeated_colour(random_images: Callable[..., Tensor]) -> None:
     torch.manual_seed(0)
-    trunk = BackboneTrunk("resnet18", 1, 6, 32).eval()
+    trunk = TorchvisionResNet("resnet18", 1, 32, 6).eval()
     images = to_network_range(random_images(2, 1, 32, 32))
     for grey, colour in zip(trunk(images), trunk(images.expand(-1, 3, -1, -1)), strict=True):
         torch.testing.assert_close(grey, colour)
@@ -108,7 +108,7 @@ def test_grey_is_the_same_as_its_repeated_colour(random_images: Callable[..., Te
 
 def test_two_channels_are_neither() -> None:
     with pytest.raises(UsageError, match="reads grey or colour images, 1 or 3 channels, not 2; leave"):
-        BackboneTrunk("resnet18", 2)
+        TorchvisionResNet("resnet18", 2, 32)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_two_channels_are_neither() -> None:
 )
 def test_sizes_fit_whatever_the_network_and_image(name: str, size: int) -> None:
     with torch.device("meta"):  # shapes alone
-        trunk = BackboneTrunk(name, 3, 7, size).eval()
+        trunk = TorchvisionResNet(name, 3, size, 7).eval()
         found = trunk(torch.zeros(2, 3, size, size))
         assert [len(stage) for stage in found] == [2] * 5
         assert tuple(stage.shape[1] for stage in found) == trunk.feature_sizes
@@ -126,7 +126,7 @@ def test_sizes_fit_whatever_the_network_and_image(name: str, size: int) -> None:
 @torch.no_grad()
 def test_the_embedding_reads_places() -> None:
     torch.manual_seed(0)
-    trunk = BackboneTrunk("resnet18", 1, 6, 64).eval()
+    trunk = TorchvisionResNet("resnet18", 1, 64, 6).eval()
     assert trunk.embed is not None
     maps = torch.rand(1, 512, 2, 2)
     assert (trunk.embed(maps) - trunk.embed(maps.flip(3))).abs().max() > 0.01
@@ -141,11 +141,11 @@ def test_safetensors_and_torch_files_are_the_same_and_leave_the_embedding_alone(
     other = tmp_path / "resnet18.SAFETENSORS"
     save_file(resnet18.state_dict(), other)
     torch.manual_seed(0)
-    one, two = (BackboneTrunk("resnet18", 1, 4, 32) for _ in range(2))
+    one, two = (TorchvisionResNet("resnet18", 1, 32, 4) for _ in range(2))
     assert one.embed is not None
     before = {name: value.clone() for name, value in one.embed.state_dict().items()}
-    load_backbone_weights(one, weights)
-    load_backbone_weights(two, other)
+    one.load_weights(weights)
+    two.load_weights(other)
     theirs = resnet18.state_dict()
     for name, value in two.state_dict().items():
         if name.startswith("embed."):
@@ -164,8 +164,8 @@ def test_the_last_layer_does_not_matter_nor_do_old_files_without_counters(
         del state[key]
     for last in ({}, {"fc.weight": torch.zeros(1000, 512), "fc.bias": torch.full((1000,), torch.inf)}):
         torch.save(state | last, path)
-        trunk = BackboneTrunk("resnet18", 3)
-        load_backbone_weights(trunk, path)
+        trunk = TorchvisionResNet("resnet18", 3, 32)
+        trunk.load_weights(path)
         assert torch.equal(trunk.state_dict()["stem.conv1.weight"], state["conv1.weight"])
 
 
@@ -215,23 +215,23 @@ def test_what_is_no_state_dict_of_the_network_is_a_sentence(
 ) -> None:
     make, kind, sentence = CHANGES[change]
     torch.save(make(dict(resnet18.state_dict())), tmp_path / "weights.pth")
-    trunk = BackboneTrunk("resnet18", 3)
+    trunk = TorchvisionResNet("resnet18", 3, 32)
     before = trunk.state_dict()["stem.conv1.weight"].clone()
     with pytest.raises(kind, match=sentence):
-        load_backbone_weights(trunk, tmp_path / "weights.pth")
+        trunk.load_weights(tmp_path / "weights.pth")
     assert torch.equal(trunk.state_dict()["stem.conv1.weight"], before)
 
 
 @pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
 def test_a_missing_or_damaged_file_is_a_sentence(name: str, weights: Path, tmp_path: Path) -> None:
-    trunk, path = BackboneTrunk("resnet18", 3), tmp_path / name
+    trunk, path = TorchvisionResNet("resnet18", 3, 32), tmp_path / name
     for missing in (path, tmp_path):
         with pytest.raises(UsageError, match=r"There is no file .* training\.backbone_weights must name a"):
-            load_backbone_weights(trunk, missing)
+            trunk.load_weights(missing)
     for content in (b"", b"\x80\x04 no pickle", weights.read_bytes()[:100_000]):
         path.write_bytes(content)
         with pytest.raises(StorageError, match=r"weights.* cannot be read \(.*\): copy the file anew"):
-            load_backbone_weights(trunk, path)
+            trunk.load_weights(path)
 
 
 def test_nothing_in_a_file_is_executed(tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ def test_nothing_in_a_file_is_executed(tmp_path: Path) -> None:
     path.write_bytes(pickle.dumps({"trap": Trap(touched)}, protocol=2))
     for _ in range(2):
         with pytest.raises(StorageError, match=r"cannot be read \(UnpicklingError\)"):
-            load_backbone_weights(BackboneTrunk("resnet18", 3), path)
+            TorchvisionResNet("resnet18", 3, 32).load_weights(path)
         torch.save({"trap": Trap(touched)}, path)
     assert not touched.exists()
 
@@ -386,8 +386,8 @@ def subject(request: pytest.FixtureRequest, larger: Split, preset: Preset, weigh
     )
     torch.manual_seed(0)
     model = EuiNet(settings, 1, 32, 3).eval()
-    assert isinstance(model.trunk, BackboneTrunk)
-    load_backbone_weights(model.trunk, weights)
+    assert isinstance(model.trunk, TorchvisionResNet)
+    model.trunk.load_weights(weights)
     remember(model, larger.train)
     raw = raw_scores(model, larger.validation.images, preset.scoring)
     logit_range = fit_logit_range(raw, preset.scoring)
@@ -423,7 +423,7 @@ def test_detectors_of_every_kind_score_it(subject: Subject, larger: Split) -> No
 def test_images_are_not_changed(random_images: Callable[..., Tensor]) -> None:
     """torchvision's layers work in place: not on what they are given."""
     torch.manual_seed(0)
-    trunk = BackboneTrunk("resnet18", 3).eval()
+    trunk = TorchvisionResNet("resnet18", 3, 32).eval()
     images = to_network_range(random_images(2, 3, 32, 32)).requires_grad_()
     before = images.detach().clone()
     F.softplus(trunk(images)[-1]).sum().backward()
