@@ -6,7 +6,7 @@ import sys
 import pytest
 from pytorch_ood import detector as library
 
-from euinet.detectors import OWN, POSTHOC, UNSUITABLE, choose_detectors, detector_names
+from euinet.detectors import DETECTORS, OWN, POSTHOC, UNSUITABLE, choose_detectors
 from euinet.errors import UsageError
 
 
@@ -18,7 +18,7 @@ def test_every_detector_of_the_library_is_in_the_catalogue_or_said_to_be_unsuita
 
 
 def test_names_are_unique_and_euinets_own_come_first() -> None:
-    names = detector_names()
+    names = DETECTORS.names()
     assert len(set(names)) == len(names) == len(OWN) + len(POSTHOC)
     assert names[0] == "EuiNet"
     assert not any("," in name for name in names)
@@ -31,14 +31,14 @@ def test_every_paper_is_named_but_those_of_baselines_without_one() -> None:
 
 def test_groups_and_names() -> None:
     own, posthoc = choose_detectors("own"), choose_detectors("posthoc")
-    assert choose_detectors("all") == own + posthoc == detector_names()
+    assert choose_detectors("all") == own + posthoc == DETECTORS.names()
     assert choose_detectors("knn, maximum-logit ,ASH_S,KNN") == ("KNN", "maximum logit", "ASH-S")
     assert choose_detectors("KNN,own") == ("KNN", *own)
 
 
 def test_groups_leave_out_what_needs_the_gan() -> None:
     left = choose_detectors("all", gan_discriminator=False)
-    assert set(detector_names()) - set(left) == {"GAN discriminator", "one discriminator"}
+    assert set(DETECTORS.names()) - set(left) == {"GAN discriminator", "one discriminator"}
     # asked for by name, it stays: scoring then says what is missing
     assert choose_detectors("GAN discriminator", gan_discriminator=False) == ("GAN discriminator",)
 

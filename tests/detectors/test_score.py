@@ -14,13 +14,13 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from euinet.detectors import (
+    DETECTORS,
     OWN,
     POSTHOC,
     Entry,
     Scored,
     Subject,
     choose_detectors,
-    detector_names,
     score_detectors,
 )
 from euinet.detectors.parts import Parts
@@ -75,8 +75,8 @@ def test_scores_do_not_depend_on_the_other_images(
     scored: Scored, subject: Subject, sets: Mapping[str, Tensor]
 ) -> None:
     few = [3, 77, 140]
-    alone = score_detectors(subject, {"few": sets["unknown"][few]}, detector_names())
-    for name in detector_names():
+    alone = score_detectors(subject, {"few": sets["unknown"][few]}, DETECTORS.names())
+    for name in DETECTORS.names():
         whole = scored.scores["unknown"][name]
         np.testing.assert_allclose(
             alone.scores["few"][name], whole[few], rtol=1e-4, atol=1e-5 * np.abs(whole).max(), err_msg=name
@@ -89,7 +89,7 @@ NOT_ON_THIS_SET = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(set(detector_names()) - NOT_ON_THIS_SET))
+@pytest.mark.parametrize("name", sorted(set(DETECTORS.names()) - NOT_ON_THIS_SET))
 def test_noise_is_further_out_than_what_is_known(name: str, scored: Scored) -> None:
     known, unknown = (scored.scores[part][name] for part in ("known", "unknown"))
     labels = np.r_[np.zeros(len(known)), np.ones(len(unknown))]
@@ -106,7 +106,7 @@ def test_euinets_score_is_what_it_decides_by(
 
 
 def test_the_time_goes_to_the_detectors_and_to_the_passes_they_share(scored: Scored) -> None:
-    assert tuple(scored.seconds) == detector_names()
+    assert tuple(scored.seconds) == DETECTORS.names()
     assert set(scored.pass_seconds) == {"plain", "perturbed"}
     assert all(seconds > 0 for seconds in (*scored.seconds.values(), *scored.pass_seconds.values()))
 
@@ -121,7 +121,7 @@ def test_an_unread_pass_is_not_made(subject: Subject, sets: Mapping[str, Tensor]
 def test_nothing_of_the_caller_is_changed(subject: Subject, sets: Mapping[str, Tensor]) -> None:
     before = {name: value.clone() for name, value in subject.model.state_dict().items()}
     stream = torch.random.get_rng_state()
-    score_detectors(subject, sets, detector_names())
+    score_detectors(subject, sets, DETECTORS.names())
     assert torch.equal(torch.random.get_rng_state(), stream)
     for name, value in subject.model.state_dict().items():
         assert torch.equal(value, before[name])

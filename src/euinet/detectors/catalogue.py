@@ -1,5 +1,6 @@
 """Every detector, one entry each: EuiNet's own, then pytorch-ood's that need no unknown image.
 
+Another package adds its own by `register_detector`.
 No setting was tuned: each is the paper's, or the library's where the paper tunes it on unknown images.
 Activations are reshaped where the paper does it: by ReAct, SCALE and VRA after the last pooling, by ASH and
 RankFeat before it.
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pytorch_ood import detector as library
 from pytorch_ood.api import Detector, Paper
@@ -20,8 +21,10 @@ from euinet.detectors.parts import Parts
 from euinet.detectors.reads import FittedOn, Reads
 from euinet.scoring.baselines import ODIN_EPSILON, ODIN_TEMPERATURE
 from euinet.scoring.perturbation import NETWORK_RANGE
+from euinet.system.registry import Registry
 
 NOTHING, TRAIN, FEW, VALIDATION = FittedOn
+Kind = TypeVar("Kind", bound=type[Detector])
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,31 @@ class Entry:
     def paper(self) -> Paper | None:
         """Where it comes from (title, venue, year, url); None for a baseline without a paper."""
         return self.kind.info.paper
+
+
+DETECTORS: Registry[Entry] = Registry("detector", "euinet.detectors")
+
+
+def register_detector(
+    name: str,
+    reads: Reads,
+    fitted_on: FittedOn = NOTHING,
+    *,
+    arguments: Callable[[Parts], tuple[Any, ...]] = lambda parts: (parts.classifier,),
+    settings: str = "none",
+    needs_gan: bool = False,
+) -> Callable[[Kind], Kind]:
+    """Make the decorated class, one of pytorch-ood's `Detector`, the detector `name` (see `Entry`).
+
+    Raises UsageError for a name that is taken.
+    """
+
+    def register(kind: Kind) -> Kind:
+        entry = Entry(name, reads, fitted_on, kind, arguments, settings, needs_gan)
+        DETECTORS.add(name, entry, kind.__module__)
+        return kind
+
+    return register
 
 
 # EuiNet's logit range comes with the subject; "one discriminator" needs another, for its own h.
@@ -144,6 +172,8 @@ POSTHOC = (
           lambda p: (p.classifier, list(p.model.trunk.stages)), "50 bins, α = 100, O* = 50: library"),
 )
 # fmt: on
+for _entry in (*OWN, *POSTHOC):
+    DETECTORS.add(_entry.name, _entry, __name__)
 
 UNSUITABLE = {
     "MCD": "needs dropout in the network; EuiNet has none, so all its passes would be the same",

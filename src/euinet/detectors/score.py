@@ -10,8 +10,7 @@ from pytorch_ood.api import Detector
 from torch import Tensor
 
 from euinet.answers import FloatArray, PixelArray
-from euinet.detectors.catalogue import Entry
-from euinet.detectors.choose import entry
+from euinet.detectors.catalogue import DETECTORS, Entry
 from euinet.detectors.own import EuiNetDetector
 from euinet.detectors.parts import Parts
 from euinet.detectors.passes import (
@@ -46,7 +45,7 @@ def score_detectors(
     """
     clock, parts = Stopwatch(), Parts.of(subject)
     known = _known_images(parts, clock)
-    entries = [entry(name) for name in names]
+    entries = [DETECTORS[name] for name in names]
     if notify:
         notify(f"Fitting {len(entries)} detectors …")
     detectors = [_fitted(one, parts, known, clock) for one in entries]
