@@ -23,6 +23,7 @@ from euinet.images.given import Images
 from euinet.model.card import ModelCard
 from euinet.model.conformal import fewest_images, smallest_alpha
 from euinet.model.model import Model
+from euinet.networks.trunks import trunk_maker
 from euinet.presets import Preset, ScoringSettings, get_preset
 from euinet.records import Split
 from euinet.scoring.inference import raw_scores
@@ -66,6 +67,7 @@ def fit(
         for path, value in (settings or {}).items()
     }
     chosen = get_preset(preset, {"scoring.alpha": json.dumps(alpha), **overrides})
+    trunk_maker(chosen.model)  # a wrong name must not cost the time that data take
     if labels is None:
         dataset = load_dataset(str(images), data_root, image_size=image_size, notify=notify)
     else:

@@ -14,7 +14,7 @@ from typing import Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from euinet.errors import UsageError
-from euinet.system.nearest import did_you_mean
+from euinet.system.close import did_you_mean
 
 ClassLoss = Literal["cross_entropy", "sigmoid_binary", "softmax_binary"]
 TemperatureRule = Literal["multiply", "divide"]

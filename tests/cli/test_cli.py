@@ -161,7 +161,7 @@ def test_evaluate_judges_far_sets(
 def test_evaluate_takes_another_set_of_the_same_classes(
     run: Callable[..., Ended], trained: tuple[Path, Ended], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(datasets._NAMED_SETS, "mnist", datasets._NAMED_SETS["digits"])
+    monkeypatch.setitem(datasets.DATASETS._entries, "mnist", datasets.DATASETS["digits"])
     ended = run("evaluate", trained[0] / "model", "--data", "mnist", "--json")
     assert ended.code == 0, ended.err
     assert json.loads(ended.out)["data"] == "mnist"
@@ -214,7 +214,7 @@ def test_resume_without_a_checkpoint(run: Callable[..., Ended], tmp_path: Path) 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["train", "--data", "digit"], "There is no data set or folder 'digit'. Did you mean digits?"),
+        (["train", "--data", "digit"], "There is no data set or folder 'digit'. Did you mean 'digits'?"),
         (
             ["train", "--data", "digits", "--hold-out", "10", "--precision", "32-true"],
             "There is no class '10' to hold out",
@@ -228,7 +228,7 @@ def test_resume_without_a_checkpoint(run: Callable[..., Ended], tmp_path: Path) 
         (["train", "--data", "digits", "--set", "scoring.epsilon"], "--set takes SETTING=VALUE"),
         (["reproduce", "--set", "training.epochs=few"], "'training.epochs' is not allowed (it was 'few')"),
         (["evaluate", "no-such-model", "--data", "digits"], "There is no model in no-such-model"),
-        (["data", "fetch", "mnits"], "There is no data set or folder 'mnits'. Did you mean mnist?"),
+        (["data", "fetch", "mnits"], "There is no data set or folder 'mnits'. Did you mean 'mnist'?"),
     ],
 )
 def test_wrong_values_get_one_sentence_and_exit_2(

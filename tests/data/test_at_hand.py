@@ -37,4 +37,4 @@ def test_all_files_must_be_there_and_whole(tmp_path: Path) -> None:
 
 
 def test_every_named_set_can_tell() -> None:
-    assert all(callable(named.is_there) for named in datasets._NAMED_SETS.values())
+    assert all(callable(named.is_there) for named in datasets.DATASETS.all().values())

@@ -6,14 +6,24 @@ import sys
 import numpy as np
 import pytest
 
+from euinet.data.far.sets import far_names, load_far
 from euinet.data.sets import datasets
-from euinet.data.sets.datasets import DATASET_NAMES, fetch_dataset, is_at_hand, load_dataset
+from euinet.data.sets.datasets import (
+    DATASETS,
+    class_names,
+    fetch_dataset,
+    is_at_hand,
+    load_dataset,
+    register_dataset,
+)
 from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.errors import DataError, UsageError
+from euinet.records import LabelledImages
 
 
 def test_a_named_idx_set_is_read_from_the_data_root(tmp_path, monkeypatch, small_mnist, idx_files):
-    monkeypatch.setitem(datasets._NAMED_SETS, "mnist", datasets._idx_set(small_mnist, tuple("0123456789")))
+    small = datasets.idx_set(small_mnist, tuple("0123456789"))
+    monkeypatch.setitem(datasets.DATASETS._entries, "mnist", small)
     folder = tmp_path / "MNIST" / "raw"
     folder.mkdir(parents=True)
     for name, content in idx_files.items():
@@ -55,10 +65,10 @@ def test_digits_show_what_scikit_learn_has():
 
 
 def test_an_unknown_name_gets_a_suggestion_and_the_allowed_names(tmp_path):
-    with pytest.raises(UsageError, match=r"'Mnst'\. Did you mean mnist\?") as caught:
+    with pytest.raises(UsageError, match=r"'Mnst'\. Did you mean 'mnist'\?") as caught:
         load_dataset("Mnst", tmp_path)
-    assert all(name in str(caught.value) for name in DATASET_NAMES)
-    with pytest.raises(UsageError, match="Did you mean cifar10"):
+    assert all(name in str(caught.value) for name in DATASETS.names())
+    with pytest.raises(UsageError, match="Did you mean 'cifar10'"):
         fetch_dataset("cifar-10", tmp_path)
 
 
@@ -101,3 +111,53 @@ def test_the_real_mnist():
     ]  # fmt: skip
     assert np.bincount(mnist.test.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     assert dataclasses.asdict(mnist)["class_names"][0] == "0"
+
+
+# --- another package's ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def _kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    for kept in ("_entries", "_modules"):
+        monkeypatch.setattr(DATASETS, kept, dict(getattr(DATASETS, kept)))
+
+
+@pytest.mark.usefixtures("_kept")
+def test_a_registered_set_is_loaded_fetched_and_far_from_others(tmp_path):
+    asked = []
+
+    @register_dataset("stripes", ("across", "down"), is_there=lambda root: root == tmp_path)
+    def stripes(root, notify):
+        asked.append(root)
+        part = LabelledImages(np.zeros((6, 1, 8, 8), np.uint8), np.arange(6) % 2)
+        return part, part.where(np.arange(4))
+
+    found = load_dataset("stripes", tmp_path)
+    assert (found.name, found.class_names) == ("stripes", ("across", "down"))
+    assert (len(found.train), len(found.test)) == (6, 4)
+    assert fetch_dataset("stripes", tmp_path) == tmp_path
+    assert asked == [tmp_path] * 2
+    assert is_at_hand("stripes", tmp_path)
+    assert not is_at_hand("stripes", tmp_path / "elsewhere")
+    assert "stripes" in far_names()
+    assert load_far("stripes", 1, 8, tmp_path).labels == ("across", "down", "across", "down")
+    assert class_names("stripes") == ("across", "down")
+    assert class_names("a folder's name") == ()
+
+
+@pytest.mark.usefixtures("_kept")
+@pytest.mark.parametrize("label", [-1, 2])
+def test_a_label_without_a_class_is_a_sentence(label):
+    @register_dataset("stripes", ("across", "down"))
+    def stripes(root, notify):
+        part = LabelledImages(np.zeros((2, 1, 8, 8), np.uint8), np.array([0, label]))
+        return part, part
+
+    assert not is_at_hand("stripes")  # it may have to be fetched: it did not say
+    with pytest.raises(DataError, match=r"stripes has labels .*, but 2 classes: they must be 0 … 1"):
+        load_dataset("stripes")
+
+
+def test_a_name_of_ours_cannot_be_taken():
+    with pytest.raises(UsageError, match=r"a data set 'mnist' already, in euinet\.data\.sets\.datasets"):
+        register_dataset("mnist", ("0", "1"))(lambda root, notify: pytest.fail("it was loaded"))

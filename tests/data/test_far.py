@@ -12,7 +12,7 @@ from torchvision.datasets import EMNIST, ImageFolder
 
 from euinet.data.far.idx import EMNIST_CLASSES
 from euinet.data.far.letters import LETTERS, text_fonts
-from euinet.data.far.sets import FAR_NAMES, GENERATED_NAMES, FarSet, fit, load_far
+from euinet.data.far.sets import GENERATED_NAMES, FarSet, far_names, fit, load_far
 from euinet.data.sets.datasets import load_dataset
 from euinet.errors import DataError, UsageError
 from euinet.images.geometry import conform, read_image
@@ -208,8 +208,8 @@ def test_a_name_that_is_nothing_is_a_usage_error(tmp_path: Path) -> None:
     for name in (str(tmp_path / "nowhere"), "leters", "leters:transpose"):
         with pytest.raises(UsageError, match=f"There is no far set, file or folder '{name}'") as caught:
             load_far(name, 1, 28)
-        assert ", ".join(FAR_NAMES) in str(caught.value)
-    with pytest.raises(UsageError, match=r"'leters'\. Did you mean letters\? Give one of"):
+        assert ", ".join(far_names()) in str(caught.value)
+    with pytest.raises(UsageError, match=r"'leters'\. Did you mean 'letters'\? Give one of"):
         load_far("leters", 1, 28)
     with pytest.raises(UsageError, match="There is no far set"):
         load_far("letters:transpose", 1, 28)
@@ -353,5 +353,5 @@ def test_a_part_of_a_set_keeps_its_labels_beside_its_images() -> None:
 
 
 def test_every_generated_name_is_listed() -> None:
-    assert set(GENERATED_NAMES) <= set(FAR_NAMES)
-    assert {"mnist", "kmnist", "digits"} <= set(FAR_NAMES)
+    assert set(GENERATED_NAMES) <= set(far_names())
+    assert {"mnist", "kmnist", "digits"} <= set(far_names())

@@ -43,7 +43,7 @@ def model(parted: Split, preset: Preset) -> TrainedModel:
 
 @pytest.fixture(autouse=True)
 def found_dataset(monkeypatch: pytest.MonkeyPatch, dataset: Dataset) -> None:
-    monkeypatch.setattr(calibrate, "DATASET_NAMES", ("quadrants",))
+    monkeypatch.setattr(calibrate, "DATASETS", ("quadrants",))
     monkeypatch.setattr(material, "load_dataset", lambda *_, **__: dataset)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +14,15 @@ from lightning_fabric import Fabric
 
 from commands import Ended
 from euinet.errors import UnknownNameError, UsageError
+from euinet.export.save import save_model
+from euinet.model.card import LogitRange, ModelCard
+from euinet.model.names import CONFIG_FILE
 from euinet.networks.euinet import EuiNet
 from euinet.networks.torchvision_resnet import TORCHVISION_RESNETS
 from euinet.networks.trunks import BACKBONES, register_backbone, trunk_maker
 from euinet.presets import ModelSettings, Preset
 from euinet.records import Split
-from euinet.scoring.threshold import LogitRange
-from euinet.trained.model import Model, ModelCard, load_model, save_model
+from euinet.trained.model import TrainedModel, load_trained
 from euinet.training.players import build_players
 from plugins import install
 
@@ -120,27 +122,29 @@ def test_a_model_of_it_is_read_and_scores_although_its_module_makes_tensors(
     split: Split, card: ModelCard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
-    network = EuiNet(card.preset.model, 1, 8, 3).eval()
-    save_model(Model(network, card), tmp_path / "model")
+    trained = TrainedModel(EuiNet(card.preset.model, 1, 8, 3).eval(), card)
+    saved = save_model(trained, tmp_path / "model")
     with monkeypatch.context() as patch:  # as in a new process
         patch.delitem(sys.modules, "plugged_odd")
         patch.delitem(BACKBONES._entries, "odd")
         patch.delitem(BACKBONES._modules, "odd")
-        loaded = load_model(tmp_path / "model")
+        loaded = load_trained(tmp_path / "model")
     images = split.test.images
-    np.testing.assert_allclose(
-        loaded.decide(images).ood_score, Model(network, card).decide(images).ood_score, rtol=1e-5
-    )
+    expected = trained.decide(images).ood_score
+    np.testing.assert_allclose(loaded.decide(images).ood_score, expected, rtol=1e-5)
+    np.testing.assert_allclose(saved.predict(images).ood_score, expected, rtol=1e-4)
 
 
 def test_a_model_whose_backbone_is_not_installed_is_not_called_damaged(
     card: ModelCard, tmp_path: Path
 ) -> None:
-    plain = card.preset.model.model_copy(update={"backbone": ""})
-    save_model(Model(EuiNet(plain, 1, 8, 3), card), tmp_path)
-    assert json.loads((tmp_path / "config.json").read_text())["preset"]["model"]["backbone"] == "odd"
+    plain = card.preset.model_copy(update={"model": ModelSettings(trunk_widths=(4,))})
+    save_model(TrainedModel(EuiNet(plain.model, 1, 8, 3).eval(), replace(card, preset=plain)), tmp_path)
+    config = (tmp_path / CONFIG_FILE).read_text()
+    assert '"backbone": ""' in config
+    (tmp_path / CONFIG_FILE).write_text(config.replace('"backbone": ""', '"backbone": "odd"'))
     with pytest.raises(UnknownNameError, match=r"no backbone 'odd'\..* is there once it is installed"):
-        load_model(tmp_path)
+        load_trained(tmp_path)
 
 
 # --- on the command line: before any data are read ----------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from euinet.detectors.catalogue import DETECTORS, OWN, POSTHOC, Entry
 from euinet.errors import UnknownNameError
-from euinet.system.nearest import did_you_mean, plain_name
+from euinet.system.close import did_you_mean, plain_name
 
 
 def choose_detectors(text: str, *, gan_discriminator: bool = True) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from euinet.data.sets.datasets import DATASET_NAMES
+from euinet.data.sets.datasets import DATASETS
 from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.data.split.holdout import split_dataset
 from euinet.errors import DataError, UsageError
@@ -95,7 +95,7 @@ def known_images(card: ModelCard, data: str, data_root: Path | None, notify: Not
     without class folders is taken to hold known images alone. Raises UsageError when there are none, or when
     `data` has the training data's name but not its images: some of them may have been trained on.
     """
-    if data not in DATASET_NAMES and _is_plain_folder(Path(data).expanduser()):
+    if data not in DATASETS and _is_plain_folder(Path(data).expanduser()):
         return _plain_folder(card, data, notify)
     dataset = model_data(card, data, data_root, notify)
     unknown = unknown_names(dataset, card)

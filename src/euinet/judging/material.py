@@ -10,7 +10,7 @@ import numpy as np
 from euinet.answers import IntArray
 from euinet.data.far.overlap import get_far_set
 from euinet.data.far.sets import FarSet
-from euinet.data.sets.datasets import DATASET_NAMES, load_dataset
+from euinet.data.sets.datasets import DATASETS, load_dataset
 from euinet.data.split.holdout import hold_out_classes
 from euinet.errors import UsageError
 from euinet.model.card import ModelCard
@@ -46,7 +46,7 @@ def judging_material(
 
 def model_data(card: ModelCard, data: str, data_root: Path | None, notify: Notify) -> Dataset:
     """Return the data set `data`, a folder's images in the model's size. Raises UsageError for others."""
-    image_size = None if data in DATASET_NAMES else card.image_size  # named sets keep their own
+    image_size = None if data in DATASETS else card.image_size  # named sets keep their own
     dataset = load_dataset(data, data_root, image_size=image_size, notify=notify)
     shape = tuple(dataset.test.images.shape[1:])
     if shape != (card.channels, card.image_size, card.image_size):

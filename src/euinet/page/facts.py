@@ -46,7 +46,7 @@ def model_facts(
 
 def held_out_names(card: ModelCard) -> list[str]:
     """Return the names of the classes that the model never saw, as far as they are known: else numbers."""
-    from euinet.data.sets.datasets import DATASET_NAMES, class_names
+    from euinet.data.sets.datasets import class_names
 
-    names = class_names(card.data) if card.data in DATASET_NAMES else ()
+    names = class_names(card.data)
     return [names[number] if number < len(names) else str(number) for number in card.unknown_classes]

@@ -14,7 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
 from euinet.errors import UnknownNameError, UsageError
-from euinet.system.nearest import did_you_mean
+from euinet.system.close import did_you_mean
 
 Entry = TypeVar("Entry")
 _log = logging.getLogger(__name__)

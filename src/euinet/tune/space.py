@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from euinet.errors import UsageError
 from euinet.presets import Preset, setting_paths
-from euinet.system.nearest import did_you_mean
+from euinet.system.close import did_you_mean
 
 FORMS = "SETTING=LOW..HIGH, SETTING=LOW..HIGH:log, SETTING=LOW..HIGH:int or SETTING=A|B|C"
 

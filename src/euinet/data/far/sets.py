@@ -6,7 +6,6 @@ may be asked about is decided in `overlap`.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -17,16 +16,20 @@ from euinet.answers import BoolArray, PixelArray
 from euinet.data.far.files import FoundImages, read_far_path
 from euinet.data.far.letters import letter_images
 from euinet.data.far.noise import noise_images
-from euinet.data.sets.datasets import DATASET_NAMES, load_dataset
+from euinet.data.sets.datasets import DATASETS, load_dataset
 from euinet.errors import DataError, UsageError
 from euinet.images.geometry import conform
+from euinet.system.close import did_you_mean
 from euinet.system.notify import Notify
 
 TRANSPOSE = ":transpose"
 _NOISE = "noise-"
 GENERATED_NAMES = ("noise-uniform", "noise-gaussian", "letters")
-FAR_NAMES = (*DATASET_NAMES, *GENERATED_NAMES)
-"""The names that `load_far` knows; everything else is a path."""
+
+
+def far_names() -> tuple[str, ...]:
+    """Return the names that `load_far` knows; everything else is a path."""
+    return (*DATASETS.names(), *GENERATED_NAMES)
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def load_far(
 ) -> FarSet:
     """Return the far set `name` in a model's geometry, (M, channels, image_size, image_size) uint8.
 
-    `name` is one of `FAR_NAMES` (of a data set: its test images), or a path as in `far_files`, after which
+    `name` is one of `far_names()` (of a data set: its test images), or a path as in `far_files`, after which
     ":transpose" turns every image's rows into its columns. Non-square images are centre cropped, then
     `conform` does the rest; which, the remark says. Black and white are never exchanged. `data_root` and
     `notify` are `load_dataset`'s. Raises UsageError for a name or path that does not exist, DataError for
@@ -82,7 +85,7 @@ def fit(images: PixelArray, channels: int, image_size: int) -> tuple[PixelArray,
 def _find(
     name: str, channels: int, image_size: int, data_root: Path | None, notify: Notify | None
 ) -> FoundImages:
-    if name in DATASET_NAMES:
+    if name in DATASETS:
         dataset = load_dataset(name, data_root, notify=notify)
         test = dataset.test
         return FoundImages(test.images, tuple(dataset.class_names[label] for label in test.labels.tolist()))
@@ -110,11 +113,11 @@ def _hint_at_emnist(found: FoundImages, path: Path) -> FoundImages:
 
 
 def _unknown_name(name: str) -> str:
-    close = difflib.get_close_matches(name.lower(), FAR_NAMES, n=1)
-    hint = f" Did you mean {close[0]}?" if close else ""
+    names = far_names()
     return (
-        f"There is no far set, file or folder '{name}'.{hint} Give one of {', '.join(FAR_NAMES)}, an idx "
-        f"file, a .npy array, an image or a folder of images; {TRANSPOSE} may follow a path."
+        f"There is no far set, file or folder '{name}'.{did_you_mean(name, names)} Give one of "
+        f"{', '.join(names)}, an idx file, a .npy array, an image or a folder of images; {TRANSPOSE} may "
+        "follow a path."
     )
 
 

@@ -5,7 +5,6 @@ Unknown images of the data set's training part are used nowhere at all.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +15,7 @@ from euinet.data.split.stratify import stratified_positions
 from euinet.errors import UsageError
 from euinet.presets import DataSettings
 from euinet.records import Dataset, LabelledImages, Split, SplitPositions
+from euinet.system.close import did_you_mean
 
 
 def hold_out_classes(
@@ -133,11 +133,9 @@ def _class_number(value: int | str, names: tuple[str, ...]) -> int:
         number = int(value)
     if 0 <= number < len(names):
         return number
-    close = difflib.get_close_matches(str(value), names, n=1)
-    hint = f" Did you mean '{close[0]}'?" if close else ""
     raise UsageError(
-        f"There is no class '{value}' to hold out.{hint} Give a number 0 … {len(names) - 1} or one of "
-        f"{', '.join(names)}."
+        f"There is no class '{value}' to hold out.{did_you_mean(str(value), names)} Give a number 0 … "
+        f"{len(names) - 1} or one of {', '.join(names)}."
     )
 
 

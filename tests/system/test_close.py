@@ -1,4 +1,4 @@
-from euinet.system.nearest import did_you_mean
+from euinet.system.close import did_you_mean
 
 
 def test_the_nearest_name_is_given_as_it_is_spelled() -> None:
