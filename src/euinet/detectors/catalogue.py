@@ -46,7 +46,7 @@ class Entry:
     @property
     def paper(self) -> Paper | None:
         """Where it comes from (title, venue, year, url); None for a baseline without a paper."""
-        return self.kind.info.paper
+        return self.kind.info.paper if self.kind.info else None
 
 
 DETECTORS: Registry[Entry] = Registry("detector", "euinet.detectors")
