@@ -12,7 +12,9 @@ def install(
     """Write modules (name → source) and entry points (group → name → module); return what sys.path needs."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, source in modules.items():
-        (folder / f"{name}.py").write_text(source)
+        path = folder / f"{name.replace('.', '/')}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(source)
     metadata = folder / f"{package.replace('-', '_')}-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")

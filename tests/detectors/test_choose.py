@@ -2,12 +2,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from pytorch_ood import detector as library
+from pytorch_ood.api import Detector
 
-from euinet.detectors import DETECTORS, OWN, POSTHOC, UNSUITABLE, choose_detectors
+from euinet.detectors import (
+    DETECTORS,
+    FEATURES,
+    OWN,
+    POSTHOC,
+    UNSUITABLE,
+    FittedOn,
+    choose_detectors,
+    register_detector,
+)
 from euinet.errors import UsageError
+from plugins import install
 
 
 def test_every_detector_of_the_library_is_in_the_catalogue_or_said_to_be_unsuitable() -> None:
@@ -68,3 +80,36 @@ def test_the_command_line_starts_without_the_detectors() -> None:
         "import euinet.cli, sys; sys.exit('euinet.detectors' in sys.modules or 'pytorch_ood' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+# --- another package's ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def _margin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A detector "my-margin", and one whose package is broken."""
+    for kept in ("_entries", "_modules"):
+        monkeypatch.setattr(DETECTORS, kept, dict(getattr(DETECTORS, kept)))
+    register_detector("my-margin", FEATURES, FittedOn.TRAIN)(type("Margin", (Detector,), {}))
+    points = {"euinet.detectors": {"broken": "broken_detector"}}
+    source = {"broken_detector": "raise RuntimeError"}
+    monkeypatch.syspath_prepend(install(tmp_path, "broken-package", source, points))
+
+
+@pytest.mark.usefixtures("_margin")
+def test_another_package_s_detector_is_in_all_and_in_no_other_group(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert choose_detectors("My margin") == ("my-margin",)
+    assert choose_detectors("all") == (*choose_detectors("own,posthoc"), "my-margin")
+    assert ["'broken' of the package broken-package" in record.message for record in caplog.records] == [True]
+    entry = DETECTORS["my-margin"]
+    assert (entry.reads, entry.fitted_on, entry.settings) == (FEATURES, FittedOn.TRAIN, "none")
+    assert entry.paper is None
+    with pytest.raises(UsageError, match="'broken' of the package broken-package cannot be used"):
+        choose_detectors("KNN,broken")
+
+
+def test_a_name_of_ours_cannot_be_taken() -> None:
+    with pytest.raises(UsageError, match=r"a detector 'KNN' already, in euinet\.detectors\.catalogue"):
+        register_detector("KNN", FEATURES)(type("Mine", (Detector,), {}))

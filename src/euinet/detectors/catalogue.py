@@ -46,7 +46,32 @@ class Entry:
     @property
     def paper(self) -> Paper | None:
         """Where it comes from (title, venue, year, url); None for a baseline without a paper."""
-        return self.kind.info.paper
+        return self.kind.info.paper if self.kind.info else None
+
+
+DETECTORS: Registry[Entry] = Registry("detector", "euinet.detectors")
+
+
+def register_detector(
+    name: str,
+    reads: Reads,
+    fitted_on: FittedOn = NOTHING,
+    *,
+    arguments: Callable[[Parts], tuple[Any, ...]] = lambda parts: (parts.classifier,),
+    settings: str = "none",
+    needs_gan: bool = False,
+) -> Callable[[Kind], Kind]:
+    """Make the decorated class, one of pytorch-ood's `Detector`, the detector `name` (see `Entry`).
+
+    Raises UsageError for a name that is taken.
+    """
+
+    def register(kind: Kind) -> Kind:
+        entry = Entry(name, reads, fitted_on, kind, arguments, settings, needs_gan)
+        DETECTORS.add(name, entry, kind.__module__)
+        return kind
+
+    return register
 
 
 DETECTORS: Registry[Entry] = Registry("detector", "euinet.detectors")

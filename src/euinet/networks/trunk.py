@@ -16,7 +16,8 @@ class Trunk(nn.Module):
 
     Images come as (B, C, H, W) in −1 … 1, all of one size, C and size as the data set has them. What else the
     first weights want, such as another mean or size, is the stem's work. Every image's result must be its own
-    in eval mode, whatever else is in the batch.
+    in eval mode, whatever else is in the batch. Numbers that were learned or read from a file are parameters
+    or buffers: a model's file holds nothing else.
 
     `feature_sizes` are the widths of what `forward` returns: of every stage, then of the embedding if one is
     asked for, `embedding` units that read the last stage's map place by place. Without, the classifier reads

@@ -23,6 +23,8 @@ from euinet.system.close import did_you_mean
 from euinet.system.notify import Notify
 from euinet.system.registry import Registry
 
+__all__ = ["DATASETS", "Notify", "Parts", "fetch_dataset", "is_at_hand", "load_dataset", "register_dataset"]
+
 Parts = tuple[LabelledImages, LabelledImages]
 """What a data set is loaded as: its training images, then its test images."""
 
