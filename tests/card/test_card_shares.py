@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-import torch
 
+from euinet.answers import PixelArray
 from euinet.card.shares import Share, to_plain
 from euinet.card.wording import level_text, p_text, short
 from euinet.data.split.stratify import stratified_choice
@@ -34,10 +34,10 @@ def test_plain_values_are_json_without_pictures() -> None:
     @dataclass
     class Record:
         share: Share
-        picture: torch.Tensor
+        picture: PixelArray
         numbers: tuple[float, ...]
 
-    record = Record(Share(1, 2), torch.zeros(3), (math.nan, np.float32(0.5)))
+    record = Record(Share(1, 2), np.zeros((1, 8, 8), np.uint8), (math.nan, np.float32(0.5)))
     plain = json.loads(json.dumps(to_plain({"a": record}), allow_nan=False))["a"]
     assert plain["share"]["share"] == 0.5
     assert plain["numbers"] == [None, 0.5]
