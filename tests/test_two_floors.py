@@ -16,7 +16,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import euinet
+
 MODEL = "mnist-without-4"
+RUNTIME = [
+    "system",
+    "images",
+    "data",
+    "model",
+    "judging",
+    "predict",
+    "explain",
+    "inbox",
+    "page",
+    "serve",
+    "cli",
+]
 LEARNING = (
     "torch",
     "torchvision",
@@ -96,6 +111,20 @@ def test_what_needs_torch_says_so_in_one_sentence(place: Path, command: tuple[st
     code, out, err = run(place, *command)
     assert (code, out) == (2, "")
     assert re.fullmatch(r"(.*\n)?euinet: .* needs the package \S+, .* pip install 'euinet\[\w+\]'\.\n", err)
+
+
+def test_every_module_of_the_runtime_can_be_imported(place: Path) -> None:
+    package = Path(euinet.__file__).parent
+    paths = [path for room in RUNTIME for path in (package / room).rglob("*.py")]
+    names = [".".join(path.relative_to(package.parent).with_suffix("").parts) for path in paths]
+    assert len(names) > 100
+    code = "import sys, importlib\nfor name in sys.argv[1:]:\n    importlib.import_module(name)"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(place / "block"), *sys.path])}
+    wanted = [name for name in names if not name.endswith("ray_engine")]  # brings what it likes
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *wanted], env=environment, capture_output=True, text=True
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
 
 
 def test_the_python_api_says_so_too(place: Path) -> None:

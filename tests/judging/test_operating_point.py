@@ -53,7 +53,7 @@ def test_cost_by_hand() -> None:
 def test_cost_where_nothing_known_will_come_or_was_tested() -> None:
     record = small_record()
     point = operating_point(record, CALIBRATION, 0.2)
-    unknowns = dataclasses.replace(point, coverage=Count(0, 0), accuracy=Count(0, 0))
+    unknowns = dataclasses.replace(point, coverage=Share(0, 0), accuracy=Share(0, 0))
     assert expected_cost(unknowns, Costs(6, 3, 12, 0.25)) is None
     # as in the test above, 7/24 of the unknown accepted
     assert expected_cost(unknowns, Costs(6, 3, 12, 1)) == pytest.approx(3500)
@@ -80,7 +80,7 @@ def test_a_point_as_plain_values() -> None:
             for name, right in (("a", 2), ("b", 1))
         ],
     }
-    assert Count(0, 0).share is None
+    assert Share(0, 0).value is None
 
 
 @pytest.mark.parametrize("per_class", [False, True])

@@ -74,31 +74,6 @@ def register_detector(
     return register
 
 
-DETECTORS: Registry[Entry] = Registry("detector", "euinet.detectors")
-
-
-def register_detector(
-    name: str,
-    reads: Reads,
-    fitted_on: FittedOn = NOTHING,
-    *,
-    arguments: Callable[[Parts], tuple[Any, ...]] = lambda parts: (parts.classifier,),
-    settings: str = "none",
-    needs_gan: bool = False,
-) -> Callable[[Kind], Kind]:
-    """Make the decorated class, one of pytorch-ood's `Detector`, the detector `name` (see `Entry`).
-
-    Raises UsageError for a name that is taken.
-    """
-
-    def register(kind: Kind) -> Kind:
-        entry = Entry(name, reads, fitted_on, kind, arguments, settings, needs_gan)
-        DETECTORS.add(name, entry, kind.__module__)
-        return kind
-
-    return register
-
-
 # EuiNet's logit range comes with the subject; "one discriminator" needs another, for its own h.
 # fmt: off
 OWN = (
