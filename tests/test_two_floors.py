@@ -19,7 +19,10 @@ from PIL import Image
 import euinet
 
 MODEL = "mnist-without-4"
-RUNTIME = [
+RUNTIME = (
+    *("system", "images", "data", "model", "judging", "predict"),
+    *("explain", "inbox", "page", "serve", "cli"),
+)
     "system",
     "images",
     "data",
