@@ -23,27 +23,9 @@ RUNTIME = (
     *("system", "images", "data", "model", "judging", "predict"),
     *("explain", "inbox", "page", "serve", "cli"),
 )
-    "system",
-    "images",
-    "data",
-    "model",
-    "judging",
-    "predict",
-    "explain",
-    "inbox",
-    "page",
-    "serve",
-    "cli",
-]
 LEARNING = (
-    "torch",
-    "torchvision",
-    "lightning_fabric",
-    "pytorch_ood",
-    "sklearn",
-    "matplotlib",
-    "onnx",
-    "onnxscript",
+    *("torch", "torchvision", "lightning_fabric", "pytorch_ood"),
+    *("sklearn", "matplotlib", "onnx", "onnxscript"),
 )
 BLOCK = f"""
 import sys
