@@ -60,7 +60,7 @@ def digit_form() -> bytes:
     from euinet.data.sets.datasets import load_dataset
 
     stream = io.BytesIO()
-    Image.fromarray(load_dataset("digits").test.images[5][0].numpy()).save(stream, "png")
+    Image.fromarray(load_dataset("digits").test.images[5][0]).save(stream, "png")
     head = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="digit.png"\r\n'
     return head + b"Content-Type: image/png\r\n\r\n" + stream.getvalue() + b"\r\n--edge--\r\n"
 

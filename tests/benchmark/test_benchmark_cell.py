@@ -132,7 +132,7 @@ def test_an_unknown_image_in_calibration_stops_the_cell_before_training(
 ) -> None:
     def leaking(cell: Cell, dataset: Dataset) -> tuple[Split, Dataset]:
         split, source = split_of(cell, dataset)
-        positions = split.positions.calibration.clone()
+        positions = split.positions.calibration.copy()
         positions[0] = int((dataset.train.labels == 0).nonzero()[0][0])
         images = split.calibration.images.copy()
         images[0] = dataset.train.images[positions[0]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from made_up_results import made_up
 
 from euinet.benchmark.pictures import ScoredCell, draw_most_wrong, most_wrong
@@ -29,7 +28,7 @@ def test_at_most_eight_of_each_are_shown() -> None:
 def test_colours_names_and_scores_stand_under_the_images() -> None:
     judged = ScoredCell(
         result=made_up("eel", 0, {OWN: 0.75}),
-        images=torch.zeros(3, 3, 8, 8, dtype=torch.uint8),
+        images=np.zeros((3, 3, 8, 8), np.uint8),
         ood_score=np.array([0.0064, -1.25, -30], np.float32),
         labels=np.array([0, -3, 1], np.int64),
         class_names=("cat", "a very long name of a class"),

@@ -51,7 +51,7 @@ def photos(tmp_path: Path, digits: Dataset) -> Path:
     folder = tmp_path / "photos"
     folder.mkdir()
     for index, image in enumerate(digits.test.images[:30]):
-        Image.fromarray(image[0].numpy()).save(folder / f"{index:02}.png")
+        Image.fromarray(image[0]).save(folder / f"{index:02}.png")
     (folder / "99.png").write_bytes(b"broken")
     return folder
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from euinet.data.sets import sources
 from euinet.data.sets.datasets import load_dataset
@@ -21,11 +20,11 @@ def test_the_unknown_digit_comes_out_as_one_group(digit: int, together: float) -
     model = load_trained(bundled_folder(f"mnist-without-{digit}"))
     mnist = load_dataset("mnist", sources.data_root()).test
     fashion = load_dataset("fashion-mnist", sources.data_root()).test
-    chosen = torch.from_numpy(np.random.default_rng(0).choice(len(fashion), 400, replace=False))
-    images = torch.cat([mnist.images, fashion.images[chosen]])
-    unknown = np.concatenate([(mnist.labels == digit).numpy(), np.zeros(400, bool)])
+    chosen = np.random.default_rng(0).choice(len(fashion), 400, replace=False)
+    images = np.concatenate([mnist.images, fashion.images[chosen]])
+    unknown = np.concatenate([mnist.labels == digit, np.zeros(400, bool)])
     rejected = model.predict(images).rejected
-    groups = group_features(Subject.of(model).features(images[torch.from_numpy(rejected)].numpy()))
+    groups = group_features(Subject.of(model).features(images[rejected]))
     largest, own = groups == 1, unknown[rejected]
     assert own[largest].mean() > 0.99
     assert largest[own].mean() > together

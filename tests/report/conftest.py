@@ -72,7 +72,7 @@ def made_up_record(held_out: int, count: int = 2000, seed: int = 0) -> Evaluatio
         labels=labels.astype(np.int64),
         decision=decision,
         detectors=detectors,
-        fakes=(strokes(rng, 64).numpy() / 127.5 - 1).astype(np.float32),
+        fakes=(strokes(rng, 64) / 127.5 - 1).astype(np.float32),
         metrics={
             "preset": "report", "seed": 3, "n_id": count - n_ood, "n_ood": n_ood, "auroc": 0.9934,
             "fpr95": 0.021, "closed_set_accuracy": 0.9961, "train_seconds": 812.4, "device": "cpu",

@@ -85,7 +85,7 @@ def test_rows_are_those_of_predict(served: Served, digits_client: AppClient, fol
 
 def test_arrays_are_answered_as_their_pixels(served: Served, digits_client: AppClient) -> None:
     images = load_dataset("digits").test.images[:3]  # (3, 1, 28, 28)
-    wanted = served.predictor.predict(images.numpy())
+    wanted = served.predictor.predict(images)
     for nested in (images.tolist(), images[:, 0].tolist()):
         rows = digits_client.post("/v1/predict", json={"images": nested}).json()["predictions"]
         assert [row["path"] for row in rows] == ["images[0]", "images[1]", "images[2]"]

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 MEASURES = (
     ("auroc", "AUROC, unknown as the positive class"),
     ("fpr95", "FPR95: known images flagged when 95 % of unknown ones are caught"),
-    ("aupr_out", "AUPR, unknown as the positive class"),
-    ("aupr_in", "AUPR, known as the positive class"),
+    ("aupr_out", "AUPR (average precision), unknown as the positive class"),
+    ("aupr_in", "AUPR (average precision), known as the positive class"),
     ("oscr", "OSCR: known images right against unknown ones accepted, area"),
     ("closed_set_accuracy", "Accuracy of the classifier alone, on known images"),
 )

@@ -1,7 +1,7 @@
 """Pure noise as a far set: 10,000 images that no class explains, of any size, the same ones each time.
 
-Drawn by NumPy's generator. Until 2026 it was torch's: same distributions, other images, so that a number
-measured then may differ from today's in its last digit.
+Drawn by NumPy's generator. They were drawn by torch's before: the same distributions, but other images, so
+that a number measured then may differ in its last digits.
 
 Source: the two synthetic sets of section 4.2 of S. Liang, Y. Li, R. Srikant, Enhancing the Reliability of
 Out-of-distribution Image Detection in Neural Networks, ICLR 2018, https://arxiv.org/abs/1706.02690
