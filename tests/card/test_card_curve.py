@@ -16,17 +16,18 @@ from euinet.trained.model import TrainedModel
 
 def test_a_point_by_hand(make_judged: Callable[..., AnsweredGroup]) -> None:
     calibration = Calibration(np.arange(9, dtype=np.float32), np.zeros(9, np.int64), alpha=0.2)
-    known = make_judged([0, 0, 1, 1], [0, 1, 1, 0], [-1, -1, -1, 1], [0.1, 0.9, 0.5, 0.2])
-    far = make_judged([-1, -1], [0, 2], [1, 1], [0.1, 0.3], kind="far", name="far")
+    # the p-values are (1 + scores of 0 … 8 that are at least this one) / 10: 0.1, 0.9, 0.5, 0.2; 0.1, 0.3
+    known = make_judged([0, 0, 1, 1], [0, 1, 1, 0], [8.5, 0.5, 4.5, 7.5])
+    far = make_judged([-1, -1], [0, 2], [8.5, 6.5], kind="far", name="far")
     curve = operating_curve(calibration, known, [far])
     assert (curve.basis, curve.least) == ("calibration", 0.1)
-    assert [point.level for point in curve.rows] == [0.1, 0.2]
+    assert [point.alpha for point in curve.rows] == [0.1, 0.2]
     least, own = curve.rows
-    assert (least.accepted.count, least.right.count, least.right.total) == (3, 1, 3)
-    assert (own.accepted.count, own.right.count, own.right.total) == (2, 1, 2)
+    assert (least.coverage.count, least.accuracy.count, least.accuracy.total) == (3, 1, 3)
+    assert (own.coverage.count, own.accuracy.count, own.accuracy.total) == (2, 1, 2)
     assert own.rejected["far"].count == 1
-    assert curve.points[0].level == pytest.approx(0.1)
-    assert curve.points[-1].level == pytest.approx(LARGEST)
+    assert curve.points[0].alpha == pytest.approx(0.1)
+    assert curve.points[-1].alpha == pytest.approx(LARGEST)
 
 
 @pytest.mark.parametrize("per_class", [False, True])
@@ -40,12 +41,12 @@ def test_the_curve_is_what_the_model_would_do_at_each_alpha(
     mask = split.test.labels >= 0
     images, labels = split.test.images[mask], split.test.labels[mask]
     names = dict(enumerate(split.class_names))
-    known = AnsweredGroup(Group("known", "known", images, labels, names, len(labels)), model.predict(images))
+    known = AnsweredGroup(Group("known", "known", images, labels, names, len(labels)), model.answer(images))
     curve = operating_curve(repeated, known, [])
     assert curve.least == least_alpha(repeated)
     for point in (*curve.rows, *curve.points[::8]):
-        answers = model.with_alpha(point.level, per_class=per_class).predict(images)
-        assert point.accepted.count == int((~answers.rejected).sum())
+        answers = model.with_alpha(point.alpha, per_class=per_class).answer(images)
+        assert point.coverage.count == int((~answers.rejected).sum())
 
 
 def test_without_calibration_the_level_is_the_share_of_known_images_rejected(
@@ -56,9 +57,9 @@ def test_without_calibration_the_level_is_the_share_of_known_images_rejected(
     far = make_judged([-1, -1], [0, 0], [0.995, 0.5], kind="far", name="far")
     curve = operating_curve(None, known, [far])
     assert curve.basis == "test"
-    by_level = {point.level: point for point in curve.rows}
+    by_level = {point.alpha: point for point in curve.rows}
     for level, point in by_level.items():
-        assert 1 - (point.accepted.value or 0) == pytest.approx(level, abs=0.0011)
+        assert 1 - (point.coverage.value or 0) == pytest.approx(level, abs=0.0011)
     assert by_level[0.01].rejected["far"].count == 1
 
 

@@ -22,7 +22,7 @@ from euinet.trained.model import TrainedModel
 @pytest.fixture(autouse=True)
 def quadrants(monkeypatch: pytest.MonkeyPatch, dataset: Dataset) -> None:
     """Every name of data is the quadrants."""
-    monkeypatch.setattr("euinet.card.gather.load_dataset", lambda *_, **__: dataset)
+    monkeypatch.setattr("euinet.judging.material.load_dataset", lambda *_, **__: dataset)
 
 
 def test_known_images_are_capped_and_it_is_said(tiny_model: TrainedModel, tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_known_images_are_capped_and_it_is_said(tiny_model: TrainedModel, tmp_pa
 def test_wrong_arguments_cost_no_minutes(
     tiny_model: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(TrainedModel, "predict", lambda *_: pytest.fail("something was scored"))
+    monkeypatch.setattr(TrainedModel, "answer", lambda *_: pytest.fail("something was scored"))
     with pytest.raises(UsageError, match="is a folder: give the name of a file"):
         make_card(tiny_model, "quadrants", (), tmp_path, None, print)
     with pytest.raises(UsageError, match="limit is 0"):

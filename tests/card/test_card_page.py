@@ -32,7 +32,7 @@ HOSTILE = ("</title><script>alert('x')</script>", "$x^{2", "名前\u202e", "W" *
 @pytest.fixture(autouse=True)
 def quadrants(monkeypatch: pytest.MonkeyPatch, dataset: Dataset) -> None:
     """Every name of data is the quadrants."""
-    monkeypatch.setattr("euinet.card.gather.load_dataset", lambda *_, **__: dataset)
+    monkeypatch.setattr("euinet.judging.material.load_dataset", lambda *_, **__: dataset)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def card(
 ) -> tuple[Page, dict[str, Any]]:
     """The card of a model with α 0.2, and its numbers."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("euinet.card.gather.load_dataset", lambda *_, **__: dataset)
+        patched.setattr("euinet.judging.material.load_dataset", lambda *_, **__: dataset)
         out = tmp_path_factory.mktemp("card") / "new" / "card.html"
         return made(tiny_model.with_alpha(0.2), out, far, "noise-uniform")
 
@@ -113,7 +113,7 @@ def test_hostile_class_names_stay_text(
     dataset: Dataset, make_model: Callable[..., TrainedModel], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     hostile = replace(dataset, name="mine & <b>yours</b>", class_names=HOSTILE)
-    monkeypatch.setattr("euinet.card.gather.load_dataset", lambda *_, **__: hostile)
+    monkeypatch.setattr("euinet.judging.material.load_dataset", lambda *_, **__: hostile)
     model = make_model(hold_out_classes(hostile, [3], validation_fraction=0.3))
     page, _ = made(model, tmp_path / "card.html")
     assert "<script" not in page.html

@@ -8,25 +8,15 @@ from typing import Literal
 
 import numpy as np
 
-from euinet.answers import FloatArray
 from euinet.card.groups import AnsweredGroup
 from euinet.card.promise import least_alpha
-from euinet.judging.share import Share
-from euinet.model.conformal import Calibration, p_values, smallest_alpha
+from euinet.judging.operating import OperatingPoint, operating_point
+from euinet.judging.record import KNOWN, UNKNOWN, Kind, RecordGroup, TestRecord
+from euinet.model.conformal import Calibration, smallest_alpha
 
 LARGEST = 0.3
 STEPS = 40
 TABLE_LEVELS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
-
-
-@dataclass(frozen=True)
-class CurvePoint:
-    """What happens at one level: α, or the share of known test images that is to be rejected."""
-
-    level: float
-    accepted: Share  # of the known images
-    right: Share  # of these, those in their own class
-    rejected: dict[str, Share]  # of each unknown group, by its name
 
 
 @dataclass(frozen=True)
@@ -35,8 +25,8 @@ class Curve:
 
     basis: Literal["calibration", "test"]  # whose scores set the thresholds
     least: float
-    points: tuple[CurvePoint, ...]  # none where the images allow no level below LARGEST
-    rows: tuple[CurvePoint, ...]  # for the table
+    points: tuple[OperatingPoint, ...]  # none where the images allow no level below LARGEST
+    rows: tuple[OperatingPoint, ...]  # for the table
 
 
 def operating_curve(
@@ -47,23 +37,8 @@ def operating_curve(
     Without calibration scores the known test images set the thresholds themselves: the level is then the
     share of them that is rejected, and no promise.
     """
-    if calibration is None:
-        scores = known.answers.ood_score
-        least = smallest_alpha(len(scores))
-        found = [p_values(scores, judged.answers.ood_score) for judged in (known, *unknown)]
-    else:
-        least = least_alpha(calibration)
-        found = [_p(judged) for judged in (known, *unknown)]
-
-    def at(level: float) -> CurvePoint:
-        accepted = found[0] > level
-        return CurvePoint(
-            level=level,
-            accepted=Share.of(accepted),
-            right=Share.of(known.own_class[accepted]),
-            rejected={j.group.name: Share.of(p <= level) for j, p in zip(unknown, found[1:], strict=True)},
-        )
-
+    least = smallest_alpha(len(known.labels)) if calibration is None else least_alpha(calibration)
+    record = _record(known, unknown)
     levels = np.geomspace(least, LARGEST, STEPS).tolist() if least < LARGEST else []
     table = {level for level in TABLE_LEVELS if level >= least}
     if calibration is not None and calibration.alpha is not None:
@@ -71,12 +46,23 @@ def operating_curve(
     return Curve(
         basis="test" if calibration is None else "calibration",
         least=least,
-        points=tuple(map(at, levels)),
-        rows=tuple(map(at, sorted(table))),
+        points=tuple(operating_point(record, calibration, level) for level in levels),
+        rows=tuple(operating_point(record, calibration, level) for level in sorted(table)),
     )
 
 
-def _p(judged: AnsweredGroup) -> FloatArray:
-    if judged.answers.p_value is None:
-        raise ValueError("answers of a calibrated model have p-values")
-    return judged.answers.p_value
+def _record(known: AnsweredGroup, unknown: Sequence[AnsweredGroup]) -> TestRecord:
+    """Return the groups' answers as a test record."""
+    groups = (known, *unknown)
+    sizes = [len(group.labels) for group in groups]
+    names = [KNOWN, *(group.group.name for group in unknown)]
+    far: list[Kind] = ["far"] * len(unknown)
+    kinds = [KNOWN, *far]
+    return TestRecord(
+        data="",
+        class_names=known.answers.class_names,
+        groups=tuple(RecordGroup(n, k, s, s) for n, k, s in zip(names, kinds, sizes, strict=True)),
+        ood_score=np.concatenate([group.answers.ood_score for group in groups]).astype(np.float32),
+        best_class=np.concatenate([group.answers.best_classes for group in groups]),
+        true_class=np.concatenate([known.labels, np.full(sum(sizes[1:]), UNKNOWN)]),
+    )

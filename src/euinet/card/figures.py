@@ -43,18 +43,18 @@ def draw_kept(curve: Curve, own: float | None) -> Graphic:
     """Draw what share of the known images is accepted, and how right the accepted ones are."""
     figure = new_figure(240)
     axes = level_axes(figure, curve, own)
-    levels = [point.level for point in curve.points]
-    accepted = [percent(point.accepted.value) for point in curve.points]
-    right = [percent(point.right.value) for point in curve.points]
+    levels = [point.alpha for point in curve.points]
+    accepted = [percent(point.coverage.value) for point in curve.points]
+    right = [percent(point.accuracy.value) for point in curve.points]
     axes.plot(levels, accepted, color=KNOWN, linewidth=2, label="known images accepted")
     axes.plot(levels, right, color=INK, linewidth=2, linestyle="--", label="accepted in their own class")
     axes.set_ylim(max(0.0, min([*accepted, *right]) - 3), 100.5)
     finish(figure, axes, "share (%)")
     first, last = curve.points[0], curve.points[-1]
     alt = (
-        f"From level {level_text(first.level)} to {level_text(last.level)} the accepted share of known "
-        f"images goes from {share_text(first.accepted)} to {share_text(last.accepted)}, the accuracy of "
-        f"accepted ones from {share_text(first.right)} to {share_text(last.right)}."
+        f"From level {level_text(first.alpha)} to {level_text(last.alpha)} the accepted share of known "
+        f"images goes from {share_text(first.coverage)} to {share_text(last.coverage)}, the accuracy of "
+        f"accepted ones from {share_text(first.accuracy)} to {share_text(last.accuracy)}."
     )
     return to_graphic(figure, "kept", "Known images: accepted, and right", alt)
 
@@ -63,7 +63,7 @@ def draw_caught(measured: Measured) -> Graphic:
     """Draw what share of each group of unknown images is rejected."""
     curve, figure = measured.curve, new_figure(240)
     axes = level_axes(figure, curve, own_level(measured))
-    levels = [point.level for point in curve.points]
+    levels = [point.alpha for point in curve.points]
     far, noise = iter(SERIES), iter(("--", ":"))
     drawn, told = 0, []
     for one in measured.detections:

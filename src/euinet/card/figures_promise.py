@@ -35,19 +35,19 @@ def draw_promise(curve: Curve, check: CalibrationCheck, tested: int) -> Graphic:
     """Draw measured false rejects against α on two logarithmic axes: the diagonal is the promise."""
     figure = new_figure(240)
     axes = level_axes(figure, curve, None)
-    levels = [point.level for point in curve.points]
+    levels = [point.alpha for point in curve.points]
     axes.plot(levels, levels, color=REJECT, linewidth=1.6, linestyle="--", label="alpha, as promised")
     if not check.per_class:
         ranges = [expected_rejections(level, check.calibration_images, tested) for level in levels]
         floor = 0.3 / tested
         lows, highs = ([max(counts[i] / tested, floor) for counts in ranges] for i in (0, 1))
         axes.fill_between(levels, lows, highs, color=REJECT, alpha=0.15, linewidth=0, label="95 % of tests")
-    rejected = [1 - (point.accepted.value or 0.0) for point in curve.points]
+    rejected = [1 - (point.coverage.value or 0.0) for point in curve.points]
     axes.plot(levels, [share or math.nan for share in rejected], color=KNOWN, linewidth=2, label="measured")
     axes.set_yscale("log")
     level_ticks(axes, "y", max(1e-4, min([share for share in rejected if share] or [1e-3]) / 2), 0.5)
     finish(figure, axes, "known images rejected")
     alt = "Known test images rejected at alpha: " + "; ".join(
-        f"{level_text(point.level)}: {level_text(1 - (point.accepted.value or 0.0))}" for point in curve.rows
+        f"{level_text(point.alpha)}: {level_text(1 - (point.coverage.value or 0.0))}" for point in curve.rows
     )
     return to_graphic(figure, "promise", "False rejects against the promise", f"{alt}.")
