@@ -130,8 +130,8 @@ def test_a_part_of_another_job_that_arrives_late_is_not_used(images: str, tmp_pa
     late = {path.name: path.read_bytes() for path in folder.glob("000001.*")}
     with pytest.raises(KeyboardInterrupt):
         predict(other(interrupt(1)), images, out, fresh=True)
-    for name, content in late.items():
-        (folder / name).write_bytes(content)
+    for name, part in late.items():
+        (folder / name).write_bytes(part)
     again = other()
     predict(again, images, out)
     assert len(again.batches) == 6
