@@ -146,17 +146,20 @@ def test_a_model_that_cannot_be_written_leaves_all_as_it_was(
         assert json.loads((out / "model.json").read_text())["name"] == "first"
 
 
-@pytest.mark.parametrize("given", ["run/model", "run/model/decision.onnx"])
+@pytest.mark.parametrize(
+    ("given", "name"), [("run/model", "run"), ("run.2/digits.v1", "digits.v1"), ("v1.onnx", "v1")]
+)
 def test_the_command_writes_and_tells(
-    run: Callable[..., Ended], model: Model, tmp_path: Path, given: str
+    run: Callable[..., Ended], model: Model, tmp_path: Path, given: str, name: str
 ) -> None:
-    model.save_pretrained(tmp_path / "run" / "model")
+    save = model.save_onnx if given.endswith(".onnx") else model.save_pretrained
+    save(tmp_path / given)
     out = tmp_path / "page"
     ended = run("page", tmp_path / given, "--out", out, "--neighbours", "9", "--json")
     assert ended.code == 0, ended.err
     said = json.loads(ended.out)
     assert said["neighbours"] == 9
-    assert said["model"] == ("run" if given == "run/model" else "decision")
+    assert said["model"] == name
     assert said["record"] is False
     assert Model((out / "model.onnx").read_bytes(), "the page's").fingerprint == model.fingerprint
 
