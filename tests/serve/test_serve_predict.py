@@ -51,7 +51,7 @@ def digits_client(served: Served) -> Iterator[AppClient]:
 
 def rows_of_predict(served: Served, folder: Path) -> list[dict[str, Any]]:
     printed = RowList()
-    predict_all(served.predictor, find_inputs([str(folder)]), [printed], lambda _: None)
+    predict_all(served.model, find_inputs([str(folder)]), [printed], lambda _: None)
     return printed.rows
 
 
@@ -68,7 +68,7 @@ def test_rows_are_those_of_predict(served: Served, digits_client: AppClient, fol
     assert answered.status_code == 200
     document = answered.json()
     Predictions.model_validate(document)
-    assert document["model"] == served.predictor.facts.model
+    assert document["model"] == served.model.name
     assert len(document["predictions"]) == len(wanted)
     for row, other in zip(document["predictions"], wanted, strict=True):
         name = Path(other["path"]).name
@@ -85,7 +85,7 @@ def test_rows_are_those_of_predict(served: Served, digits_client: AppClient, fol
 
 def test_arrays_are_answered_as_their_pixels(served: Served, digits_client: AppClient) -> None:
     images = load_dataset("digits").test.images[:3]  # (3, 1, 28, 28)
-    wanted = served.predictor.predict(images.numpy())
+    wanted = served.model.answer(images)
     for nested in (images.tolist(), images[:, 0].tolist()):
         rows = digits_client.post("/v1/predict", json={"images": nested}).json()["predictions"]
         assert [row["path"] for row in rows] == ["images[0]", "images[1]", "images[2]"]
@@ -95,8 +95,8 @@ def test_arrays_are_answered_as_their_pixels(served: Served, digits_client: AppC
 
 def test_arrays_of_another_size_and_colour_are_fitted(served: Served, digits_client: AppClient) -> None:
     colour = np.random.default_rng(1).integers(0, 256, (2, 3, 40, 60), np.uint8)
-    fitted = np.stack([served.predictor.facts.preprocessing.fit(image).pixels for image in colour])
-    wanted = served.predictor.predict(fitted)
+    fitted = np.stack([served.model.preprocessing.fit(image).pixels for image in colour])
+    wanted = served.model.answer(fitted)
     rows = digits_client.post("/v1/predict", json={"images": colour.tolist()}).json()["predictions"]
     assert [row["ood_score"] for row in rows] == pytest.approx(wanted.ood_score.tolist(), abs=1e-5)
     many = np.repeat(colour, 40, axis=0)  # too much JSON to be parsed at once: by another process
@@ -143,7 +143,7 @@ def test_a_lone_unreadable_image_is_refused_with_its_row(client: AppClient) -> N
 
 
 def test_metrics_count_what_was_answered(client: AppClient, picture: Callable[..., bytes]) -> None:
-    files = [("file", ("a", picture(value))) for value in (10, 200, 255)] + [("file", ("b", b"no image"))]
+    files = [("file", ("a", picture(value))) for value in (10, 60, 255)] + [("file", ("b", b"no image"))]
     assert client.post("/v1/predict", files=files).status_code == 200
     client.get("/wp-admin.php")
     text = client.get("/metrics").text
@@ -152,6 +152,7 @@ def test_metrics_count_what_was_answered(client: AppClient, picture: Callable[..
     assert 'euinet_images_total{answer="unreadable"} 1.0' in text
     assert 'euinet_requests_total{method="POST",path="/v1/predict",status="200"} 1.0' in text
     assert 'euinet_requests_total{method="GET",path="other",status="404"} 1.0' in text
-    assert 'euinet_p_value_bucket{le="0.5"} 3.0' in text
+    for edge, images in (("0.1", 1), ("0.5", 2), ("1.0", 3)):  # p = 1/10, 5/10 and 10/10
+        assert f'euinet_p_value_bucket{{le="{edge}"}} {images}.0' in text
     assert "euinet_batch_images_count 1.0" in text
     assert "wp-admin" not in text
