@@ -8,18 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from asgi_client import AppClient
 
 from euinet.data.sets.datasets import load_dataset
-from euinet.data.split.holdout import split_dataset
-from euinet.export.save import save_model
-from euinet.fit import calibrated_model
 from euinet.images.inputs import find_inputs
-from euinet.networks.euinet import EuiNet
 from euinet.predict.run import predict_all
 from euinet.predict.sinks import RowList
-from euinet.presets import get_preset
 from euinet.serve.api.schemas import AnswerRow, Explanations, Health, ModelFacts, Predictions
 from euinet.serve.app import Service
 from euinet.serve.http.access import Access
@@ -27,19 +21,8 @@ from euinet.serve.served import Served, open_served
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Served:
-    """A network whose weights were drawn at random, calibrated with digits."""
-    torch.manual_seed(0)
-    changes = {"model.trunk_widths": "[4, 8]", "model.memory_per_class": "20", "scoring.epsilon": "0.02"}
-    preset = get_preset("default", changes)
-    digits = load_dataset("digits")
-    network = EuiNet(preset.model, 1, 28, 9)
-    with torch.no_grad():
-        network.train()(torch.randn(32, 1, 28, 28))
-    folder = tmp_path_factory.mktemp("model")
-    split = split_dataset(digits, ["0"], preset.data, 0)
-    save_model(calibrated_model(network.eval(), split, preset, 0, 0.05), folder)
-    return open_served(str(folder), "cpu", None, None, lambda _: None)
+def served(digits_folder: Path) -> Served:
+    return open_served(str(digits_folder), "cpu", None, None, lambda _: None)
 
 
 @pytest.fixture(scope="module")
