@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from euinet.fit import calibrated_model
 from lightning_fabric import Fabric
 
 from commands import Ended
 from euinet import __main__ as program
-from euinet.data.split.holdout import hold_out_classes
+from euinet.data.sets.datasets import load_dataset
+from euinet.data.split.holdout import hold_out_classes, split_dataset
+from euinet.export.save import save_model
+from euinet.networks.euinet import EuiNet
 from euinet.presets import Preset, get_preset
 from euinet.records import Dataset, Split
 from euinet.training.devices import make_fabric
@@ -48,6 +53,21 @@ def make_preset() -> Callable[..., Preset]:
         return get_preset("report", TINY | texts)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def digits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model's folder: weights drawn at random, calibrated with scikit-learn's digits 1 … 9, perturbing."""
+    torch.manual_seed(0)
+    changes = {"model.trunk_widths": "[4, 8]", "model.memory_per_class": "20", "scoring.epsilon": "0.02"}
+    preset = get_preset("default", changes)
+    network = EuiNet(preset.model, 1, 28, 9)
+    with torch.no_grad():
+        network.train()(torch.randn(32, 1, 28, 28))  # BatchNorm's statistics
+    split = split_dataset(load_dataset("digits"), ["0"], preset.data, 0)
+    folder = tmp_path_factory.mktemp("digits") / "model"
+    save_model(calibrated_model(network.eval(), split, preset, 0, 0.05), folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

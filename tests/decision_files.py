@@ -7,6 +7,7 @@ The model is a light meter of 4 × 4 grey images: `ood_score` is the mean bright
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def bright(*values: int) -> np.ndarray:
 
 
 def graph(rejected: int = -1, classes: int = 2, side: int | str = SIDE) -> onnx.GraphProto:
-    """`ood_score` is the mean brightness; above its threshold `rejected`, else class 0 up to 50, 1 above."""
+    """The score is the mean brightness; above its threshold `rejected`, else class 0 up to 50 and 1 above."""
     values = {
         "axes": np.array([1, 2, 3]),
         "middle": np.float32(50),
@@ -54,7 +55,7 @@ def graph(rejected: int = -1, classes: int = 2, side: int | str = SIDE) -> onnx.
         "third": np.full((1, classes + 1), 1 / 3, np.float32),
         "one": np.array([1]),
         "unit": np.float32(1),
-        **constants(CALIBRATION, 2),
+        **constants(CALIBRATION, classes),
     }
     nodes = [
         helper.make_node("Cast", ["images"], ["perturbed"], to=TensorProto.FLOAT),
@@ -109,6 +110,17 @@ def content(document: object = DOCUMENT, **changes: Any) -> bytes:
         helper.set_model_props(model, {KEY: text})
     written: bytes = model.SerializeToString(deterministic=True)
     return written
+
+
+def with_card(**values: Any) -> bytes:
+    """Return the content of the same light meter with another card, for grey images of the card's size.
+
+    Of more than two classes it names the first two alone.
+    """
+    classes = len(values.get("class_names", CARD.class_names))
+    card = replace(CARD, logit_range=LogitRange((1.0,) * classes, (0.0,) * classes), **values)
+    document = json.loads(describe(Description(card, "0" * 64), CALIBRATION).to_json())
+    return content(document, classes=classes, side=card.image_size)
 
 
 def write(path: Path, document: object = DOCUMENT, **changes: Any) -> str:

@@ -19,7 +19,7 @@ import euinet
 from commands import Ended
 from euinet.data.sets import datasets
 from euinet.errors import DataError
-from euinet.judging import saved
+from euinet.judging import material
 from euinet.records import Dataset, LabelledImages
 
 SMALL = [
@@ -176,7 +176,7 @@ def test_evaluate_goes_by_the_classes_names_not_their_places(
         return Dataset("digits", tuple(reversed(given.class_names)), *parts)
 
     plain = json.loads(run("evaluate", trained[0] / "model", "--data", "digits", "--json").out)
-    monkeypatch.setattr(saved, "load_dataset", backwards)
+    monkeypatch.setattr(material, "load_dataset", backwards)
     turned = json.loads(run("evaluate", trained[0] / "model", "--data", "digits", "--json").out)
     assert turned["closed_set_accuracy"] == pytest.approx(plain["closed_set_accuracy"])
 

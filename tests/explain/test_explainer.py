@@ -7,44 +7,43 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from explain_settings import MEMORY, SIGN, STILL
+from explain_settings import CASES, Exported
 
+from decision_files import bright, content
 from euinet.errors import UsageError
 from euinet.explain import Explainer
 from euinet.explain.plain import image_of, values_of
+from euinet.model.model import Model
 from euinet.networks import to_network_range
 from euinet.scoring.inference import read_heads
-from euinet.trained.model import TrainedModel
 
-CASES = {
-    "still, with a memory": ({**STILL, **MEMORY}, 1),
-    "perturbed": (SIGN, 1),
-    "perturbed, in colour": ({**SIGN, **MEMORY}, 3),
-}
+Pixels = np.ndarray
 
 
-@pytest.fixture(scope="module", params=CASES)
-def model(request: pytest.FixtureRequest, explained_model: Callable[..., TrainedModel]) -> TrainedModel:
-    settings, channels = CASES[request.param]
-    return explained_model(settings, channels=channels)
+@pytest.fixture(params=CASES)
+def both(request: pytest.FixtureRequest, exported: Callable[[str], Exported]) -> Exported:
+    return exported(request.param)
 
 
 @pytest.fixture
-def images(model: TrainedModel, random_images: Callable[..., torch.Tensor]) -> torch.Tensor:
+def model(both: Exported) -> Model:
+    return both.model
+
+
+@pytest.fixture
+def images(model: Model, random_images: Callable[..., torch.Tensor]) -> Pixels:
     card = model.card
-    return random_images(40, card.channels, card.image_size, card.image_size, seed=5)
+    return random_images(40, card.channels, card.image_size, card.image_size, seed=5).numpy()
 
 
-def test_the_answer_is_that_of_predict(model: TrainedModel, images: torch.Tensor) -> None:
+def test_the_answer_is_that_of_predict(model: Model, images: Pixels) -> None:
     found = Explainer(model).explain(images)
     wanted = [answer.to_plain() for answer in model.predict(images)]
     assert [one["answer"] for one in found] == wanted
     assert 0 < sum(one["answer"]["rejected"] for one in found) < len(found)
 
 
-def test_threshold_logits_and_h_are_what_entered_the_softmax(
-    model: TrainedModel, images: torch.Tensor
-) -> None:
+def test_threshold_logits_and_h_are_what_entered_the_softmax(model: Model, images: Pixels) -> None:
     decision = model.decide(images)
     for at, one in enumerate(Explainer(model).explain(images)):
         assert one["threshold"] == decision.scores[at, 0]
@@ -58,31 +57,42 @@ def test_threshold_logits_and_h_are_what_entered_the_softmax(
         np.testing.assert_allclose(shares, told, rtol=1e-5)
 
 
-def test_the_image_is_the_one_given(model: TrainedModel, images: torch.Tensor) -> None:
-    for given, one in zip(images, Explainer(model).explain(images.numpy()), strict=True):
-        np.testing.assert_array_equal(image_of(one["image"]), given.numpy())
+def test_the_threshold_is_what_h_adds_and_gamma_less_what_calibration_asks(
+    model: Model, images: Pixels
+) -> None:
+    """Eq. 4 by its parts: threshold = α·h + γ − calibrated threshold, of which `disc_added` is α·h."""
+    settings, calibrated = model.card.preset.scoring, model.decide(images).threshold
+    for at, one in enumerate(Explainer(model).explain(images)):
+        assert one["disc_added"] == pytest.approx(settings.disc_scale * one["disc_score"], abs=1e-6)
+        wanted = one["disc_added"] + settings.disc_shift - calibrated[at]
+        assert one["threshold"] == pytest.approx(wanted, abs=1e-5)
 
 
-def test_the_decision_reads_the_image_and_the_change(model: TrainedModel, images: torch.Tensor) -> None:
+def test_the_image_is_the_one_given(model: Model, images: Pixels) -> None:
+    for given, one in zip(images, Explainer(model).explain(images), strict=True):
+        np.testing.assert_array_equal(image_of(one["image"]), given)
+
+
+def test_the_decision_reads_the_image_and_the_change(both: Exported, images: Pixels) -> None:
     """Image plus change, read without a perturbation, is the decision: the picture shows what was read."""
-    found = Explainer(model).explain(images)
+    found = Explainer(both.model).explain(images)
     change = np.stack([values_of(one["change"]) for one in found])
-    read = to_network_range(images) + torch.from_numpy(change.copy()) / 127.5
+    read = to_network_range(torch.from_numpy(images)) + torch.from_numpy(change.copy()) / 127.5
     with torch.no_grad():
-        decision = model.decide_from(read_heads(model.folded, read))
-    np.testing.assert_allclose(decision.ood_score, model.decide(images).ood_score, atol=2e-5)
+        decision = both.trained.decide_from(read_heads(both.trained.folded, read))
+    np.testing.assert_allclose(decision.ood_score, both.model.decide(images).ood_score, atol=2e-5)
 
 
 def test_the_change_is_a_step_against_the_sign_of_the_gradient(
-    explained_model: Callable[..., TrainedModel], random_images: Callable[..., torch.Tensor]
+    exported: Callable[[str], Exported], random_images: Callable[..., torch.Tensor]
 ) -> None:
     """x̂ = x − ε·sign(∇L), ε = 4 of 255: worked out here by a small step of each of some pixels."""
-    model = explained_model(SIGN)
-    image = random_images(1, 1, 16, 16, seed=9)
-    (one,) = Explainer(model).explain(image)
+    trained, model = exported("perturbed")
+    image = random_images(1, 3, 16, 16, seed=9)
+    (one,) = Explainer(model).explain(image.numpy())
     change = values_of(one["change"])[0]
     assert set(np.unique(np.round(np.abs(change), 3))) <= {0.0, 4.0}
-    network, settings = model.folded.double(), model.card.preset.scoring
+    network, settings = trained.folded.double(), trained.card.preset.scoring
 
     def loss(inputs: torch.Tensor) -> float:
         with torch.no_grad():
@@ -96,20 +106,31 @@ def test_the_change_is_a_step_against_the_sign_of_the_gradient(
         step[0, 0, row, column] = 1e-3
         slope = loss(base + step) - loss(base - step)
         agreeing += np.sign(change[row, column]) == -np.sign(slope)
-    model.folded.float()
+    trained.folded.float()
     assert agreeing >= 5  # at most one where a ReLU's border lies within the step
 
 
 def test_without_a_perturbation_nothing_is_changed(
-    explained_model: Callable[..., TrainedModel], random_images: Callable[..., torch.Tensor]
+    exported: Callable[[str], Exported], random_images: Callable[..., torch.Tensor]
 ) -> None:
-    (one,) = Explainer(explained_model(STILL)).explain(random_images(1, 1, 16, 16))
-    assert not values_of(one["change"]).any()
-    assert one["neighbours"] == []
+    images = random_images(20, 1, 16, 16).numpy()
+    images[0] = np.arange(256).reshape(16, 16)
+    for one in Explainer(exported("still").model).explain(images):
+        assert not values_of(one["change"]).any()
+        assert one["neighbours"] == []
 
 
-def test_no_images_no_explanations_and_a_wrong_shape_is_refused(model: TrainedModel) -> None:
-    card = model.card
-    assert Explainer(model).explain(np.empty((0, card.channels, 16, 16), np.uint8)) == []
+def test_an_exported_file_alone_is_explained() -> None:
+    """By hand: the light meter's reject score is 0 and h 0, its reading the brightness itself."""
+    (one,) = Explainer(Model(content(), "meter")).explain(bright(60))
+    assert (one["answer"]["label"], one["answer"]["ood_score"]) == ("light", 60)
+    assert (one["disc_score"], one["disc_added"]) == (0, 0)
+    assert list(one["logits"]) == ["dark", "light"]
+    assert image_of(one["image"]).tolist() == bright(60)[0].tolist()
+
+
+def test_no_images_no_explanations_and_a_wrong_shape_is_refused(model: Model) -> None:
+    channels = model.card.channels
+    assert Explainer(model).explain(np.empty((0, channels, 16, 16), np.uint8)) == []
     with pytest.raises(UsageError, match="the model reads uint8"):
-        Explainer(model).explain(np.zeros((1, card.channels, 8, 8), np.uint8))
+        Explainer(model).explain(np.zeros((1, channels, 8, 8), np.uint8))

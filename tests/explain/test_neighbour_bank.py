@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from explain_settings import SIGN
+from explain_settings import Exported
 from sklearn.neighbors import NearestNeighbors
 
+from decision_files import with_card
 from euinet.answers import IntArray, PixelArray
 from euinet.data.sets.datasets import load_dataset
 from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.data.split.holdout import split_dataset
 from euinet.explain import Explainer, NeighbourBank, load_bank
 from euinet.explain.plain import image_of
+from euinet.model.model import Model
 from euinet.scoring.inference import in_batches, read_perturbed
 from euinet.trained.model import TrainedModel
 
@@ -25,30 +27,36 @@ DIGITS = tuple("123456789")
 
 
 @pytest.fixture(scope="module")
-def model(explained_model: Callable[..., TrainedModel]) -> TrainedModel:
-    return explained_model(SIGN)
+def both(exported: Callable[[str], Exported]) -> Exported:
+    return exported("perturbed")
+
+
+@pytest.fixture(scope="module")
+def model(both: Exported) -> Model:
+    return both.model
 
 
 @pytest.fixture(scope="module")
 def known(random_images: Callable[..., torch.Tensor]) -> tuple[PixelArray, IntArray]:
-    return random_images(90, 1, 16, 16, seed=2).numpy(), np.arange(90) % 3
+    return random_images(90, 3, 16, 16, seed=2).numpy(), np.arange(90) % 3
 
 
-@pytest.fixture(scope="module")
-def digits_model(explained_model: Callable[..., TrainedModel]) -> TrainedModel:
-    """An untrained network with the card of a model of scikit-learn's digits, 0 held out."""
-    return explained_model(
-        {},
-        size=28,
-        class_names=DIGITS,
-        known_classes=tuple(range(1, 10)),
-        unknown_classes=(0,),
-        data="digits",
-        data_fingerprint=dataset_fingerprint(load_dataset("digits")),
-    )
+def digits_model(**card: Any) -> Model:
+    """A light meter with the card of a model of scikit-learn's digits, 0 held out."""
+    values: dict[str, Any] = {
+        "data": "digits",
+        "data_fingerprint": dataset_fingerprint(load_dataset("digits")),
+        "class_names": DIGITS,
+        "known_classes": tuple(range(1, 10)),
+        "unknown_classes": (0,),
+        "image_size": 28,
+    }
+    return Model(with_card(**values | card), "digits")
 
 
-def features_of(model: TrainedModel, images: PixelArray | torch.Tensor) -> np.ndarray:
+def features_of(model: TrainedModel, images: PixelArray) -> np.ndarray:
+    """Return what the network itself reads."""
+
     def read(inputs: torch.Tensor) -> torch.Tensor:
         return read_perturbed(model.folded, inputs, model.card.preset.scoring).features
 
@@ -56,13 +64,14 @@ def features_of(model: TrainedModel, images: PixelArray | torch.Tensor) -> np.nd
 
 
 def test_the_nearest_are_those_of_scikit_learn(
-    model: TrainedModel, known: tuple[PixelArray, IntArray], random_images: Callable[..., torch.Tensor]
+    both: Exported, known: tuple[PixelArray, IntArray], random_images: Callable[..., torch.Tensor]
 ) -> None:
     images, labels = known
+    trained, model = both
     bank = NeighbourBank.of(model, images, labels)
-    asked = random_images(12, 1, 16, 16, seed=3)
+    asked = random_images(12, 3, 16, 16, seed=3).numpy()
     judge = NearestNeighbors(n_neighbors=8, metric="cosine", algorithm="brute")
-    distances, places = judge.fit(features_of(model, images)).kneighbors(features_of(model, asked))
+    distances, places = judge.fit(features_of(trained, images)).kneighbors(features_of(trained, asked))
     for at, one in enumerate(Explainer(model, bank).explain(asked)):
         found = one["neighbours"]
         np.testing.assert_allclose([near["distance"] for near in found], distances[at], atol=1e-3)
@@ -73,9 +82,7 @@ def test_the_nearest_are_those_of_scikit_learn(
             assert found[0]["label"] == model.card.class_names[labels[best]]
 
 
-def test_an_image_of_the_bank_is_nearest_to_itself(
-    model: TrainedModel, known: tuple[PixelArray, IntArray]
-) -> None:
+def test_an_image_of_the_bank_is_nearest_to_itself(model: Model, known: tuple[PixelArray, IntArray]) -> None:
     images, labels = known
     bank = NeighbourBank.of(model, images, labels)
     one = Explainer(model, bank).explain(images[17:18])[0]["neighbours"][0]
@@ -84,28 +91,28 @@ def test_an_image_of_the_bank_is_nearest_to_itself(
     assert one["label"] == model.card.class_names[17 % 3]
 
 
-def test_a_large_bank_is_cut_to_equally_many_of_each_class(model: TrainedModel) -> None:
+def test_a_large_bank_is_cut_to_equally_many_of_each_class(model: Model) -> None:
     labels = np.array([0] * 60 + [1] * 25 + [2] * 5)
-    images = np.arange(90, dtype=np.uint8).reshape(90, 1, 1, 1).repeat(16, 2).repeat(16, 3)
+    images = np.arange(90, dtype=np.uint8).reshape(90, 1, 1, 1).repeat(3, 1).repeat(16, 2).repeat(16, 3)
     bank = NeighbourBank.of(model, images, labels, most=25)
     assert np.bincount(bank.labels).tolist() == [10, 10, 5]
     np.testing.assert_array_equal(labels[bank.images[:, 0, 0, 0]], bank.labels)
 
 
 def test_features_are_rounded_to_halves_so_that_a_page_has_the_same(
-    model: TrainedModel, known: tuple[PixelArray, IntArray]
+    model: Model, known: tuple[PixelArray, IntArray]
 ) -> None:
     bank = NeighbourBank.of(model, *known)
     np.testing.assert_array_equal(bank.features.astype(np.float16).astype(np.float32), bank.features)
     np.testing.assert_allclose(np.linalg.norm(bank.features, axis=1), 1, atol=1e-3)
 
 
-def test_a_bank_holds_training_images_of_known_classes_alone(digits_model: TrainedModel) -> None:
-    bank = load_bank(digits_model)
+def test_a_bank_holds_training_images_of_known_classes_alone() -> None:
+    model = digits_model()
+    bank = load_bank(model)
     assert bank is not None
     assert len(bank) > 500
-    card = digits_model.card
-    split = split_dataset(load_dataset("digits"), ["0"], card.preset.data, card.seed)
+    split = split_dataset(load_dataset("digits"), ["0"], model.card.preset.data, model.card.seed)
     trained = {image.tobytes() for image in split.train.images}
     kept_aside = [split.validation, split.calibration, split.test]
     others = {image.tobytes() for part in kept_aside for image in part.images} - trained
@@ -116,21 +123,19 @@ def test_a_bank_holds_training_images_of_known_classes_alone(digits_model: Train
     assert {bank.class_names[label] for label in bank.labels} == set(DIGITS)
 
 
-def test_other_images_of_the_same_name_are_no_bank(digits_model: TrainedModel) -> None:
+def test_other_images_of_the_same_name_are_no_bank() -> None:
     said: list[str] = []
-    other = replace(digits_model, card=replace(digits_model.card, data_fingerprint="0" * 16))
-    assert load_bank(other, notify=said.append) is None
+    assert load_bank(digits_model(data_fingerprint="0" * 16), notify=said.append) is None
     assert "other images" in said[0]
 
 
-def test_what_is_not_at_hand_is_not_fetched(
-    digits_model: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_not_at_hand_is_not_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = digits_model()
     monkeypatch.setattr(
         "euinet.data.sets.datasets.load_dataset", lambda *_, **__: pytest.fail("it was loaded")
     )
     for name in ("mnist", "kmnist", "cifar10", "no such data"):
-        model = replace(digits_model, card=replace(digits_model.card, data=name))
-        assert load_bank(model, tmp_path) is None
-    assert load_bank(digits_model, most=0) is None
+        other = Model(with_card(data=name), "other")
+        assert load_bank(other, tmp_path) is None
+    assert load_bank(model, most=0) is None
     assert not list(tmp_path.iterdir())

@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from inbox_cases import answer, make_inbox
 from PIL import Image
 
+import euinet
 from euinet import __main__ as program
 from euinet.inbox.pictures import Pixels
-from euinet.trained.model import load_trained
 from tiny import TINY
 
 SIDE, IMAGES = 16, 30
@@ -72,9 +71,8 @@ def test_what_was_rejected_is_learned(run: Callable[..., Any], tmp_path: Path) -
     assert metrics["held_out"] == []
     assert metrics["closed_set_accuracy"] > 0.9
 
-    model = load_trained(out / "model")
-    assert set(model.card.class_names) == set(CLASSES)
-    fresh = torch.from_numpy(np.stack([quadrant(0, 5000 + seed) for seed in range(20)]))
-    answers = model.predict(fresh)
-    taken_for = [model.card.class_names[best] for best in answers.best_classes]
+    model = euinet.load(out / "model")
+    assert set(model.class_names) == set(CLASSES)
+    answers = model.predict(np.stack([quadrant(0, 5000 + seed) for seed in range(20)]))
+    taken_for = [model.class_names[best] for best in answers.best_classes]
     assert taken_for.count(CLASSES[0]) >= 18

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx_files import write
 
+from decision_files import SIDE, write
 from euinet.images.inputs import find_inputs
-from euinet.predict.engine import open_predictor
+from euinet.model.opening import load
 from euinet.predict.parts import parts_folder
 from euinet.predict.to_file import Order, predict_to_file
 
@@ -27,13 +27,13 @@ PARTS = IMAGES // PART
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("in") / "images.npy"
-    np.save(path, np.random.default_rng(0).integers(0, 256, (IMAGES, 2, 2), np.uint8))
+    np.save(path, np.random.default_rng(0).integers(0, 256, (IMAGES, SIDE, SIDE), np.uint8))
     return path
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An exported model, which needs no torch: the process starts in a moment."""
+    """A decision file made by hand, so small that the process starts in a moment."""
     return write(tmp_path_factory.mktemp("model") / "model.onnx")
 
 
@@ -45,7 +45,7 @@ def expected(model: str, images: Path, tmp_path_factory: pytest.TempPathFactory)
 
 def uninterrupted(model: str, images: Path, out: Path, part_images: int) -> bytes:
     found = find_inputs([str(images)])
-    predict_to_file(open_predictor(model), found, out, Order("cpu", part_images), (), lambda _: None)
+    predict_to_file(load(model), found, out, Order("cpu", part_images), (), lambda _: None)
     assert out.read_text().count("\n") == found.images + 1
     return out.read_bytes()
 

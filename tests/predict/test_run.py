@@ -3,65 +3,37 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from euinet.answers import Answers
+from decision_files import SIDE
 from euinet.cli.using import predict
 from euinet.images.inputs import find_inputs
-from euinet.images.preprocessing import Preprocessing
 from euinet.images.sources import Read
-from euinet.model.conformal import p_values
 from euinet.predict import blocks, run
-from euinet.predict.engine import Facts
 from euinet.predict.run import predict_all
 from euinet.predict.sinks import RowList
-
-CALIBRATION = np.arange(100, dtype=np.float32)
-
-
-class Brightness:
-    """`ood_score` is the mean brightness; above 99 rejected, else class "dark" up to 50, "light" above."""
-
-    facts = Facts("brightness", ("dark", "light"), Preprocessing(1, 8), 0.01, 100)
-
-    def __init__(self) -> None:
-        self.batches: list[int] = []
-
-    def predict(self, pixels: np.ndarray) -> Answers:
-        self.batches.append(len(pixels))
-        score = pixels.mean(axis=(1, 2, 3)).astype(np.float32)
-        best = (score > 50).astype(np.int64)
-        labels = np.where(score > 99, -1, best)
-        return Answers(
-            self.facts.class_names,
-            labels,
-            best,
-            score,
-            p_values(CALIBRATION, score),
-            np.full((len(score), 3), 1 / 3, np.float32),
-        )
+from watched import Watched
 
 
 def save(folder: Path, *brightness: int) -> None:
     for index, value in enumerate(brightness):
-        Image.new("L", (8, 8), value).save(folder / f"{index}.png")
+        Image.new("L", (SIDE, SIDE), value).save(folder / f"{index}.png")
 
 
 def test_every_image_has_its_row_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "BATCH", 2)
     save(tmp_path, 10, 200, 60, 0, 120)
     (tmp_path / "3.png").write_bytes(b"")
-    predictor = Brightness()
+    model = Watched()
     kept = RowList()
-    predicted = predict_all(predictor, find_inputs([str(tmp_path)]), [kept], lambda _: None)
+    predicted = predict_all(model, find_inputs([str(tmp_path)]), [kept], lambda _: None)
     assert [Path(row["path"]).name for row in kept.rows] == [f"{index}.png" for index in range(5)]
     assert [row.get("label") for row in kept.rows] == ["dark", None, "light", None, None]
     assert [row.get("rejected") for row in kept.rows] == [False, True, False, None, True]
     assert "3.png is empty" in kept.rows[3]["error"]
-    assert kept.rows[1]["p_value"] == pytest.approx(1 / 101)
-    assert predictor.batches == [2, 1, 1]
+    assert kept.rows[1]["p_value"] == 1 / 10
+    assert model.batches == [2, 1, 1]
     plain = predicted.to_plain()
     assert (plain["images"], plain["broken"], plain["rejected"]) == (5, 1, 2)
     assert plain["rejected_share"] == 0.5
@@ -70,7 +42,7 @@ def test_every_image_has_its_row_in_order(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_nothing_but_broken_images_is_no_share(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"")
-    plain = predict_all(Brightness(), find_inputs([str(tmp_path)]), (), lambda _: None).to_plain()
+    plain = predict_all(Watched(), find_inputs([str(tmp_path)]), (), lambda _: None).to_plain()
     assert (plain["broken"], plain["rejected_share"], plain["drift"]) == (1, None, None)
 
 
@@ -79,7 +51,7 @@ def test_progress_has_an_estimate(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(run, "PLAIN_SECONDS", 0.0)
     save(tmp_path, 1, 2, 3)
     said: list[str] = []
-    predict_all(Brightness(), find_inputs([str(tmp_path)]), (), said.append)
+    predict_all(Watched(), find_inputs([str(tmp_path)]), (), said.append)
     assert said[0].startswith("1 of 3 images, ")
     assert said[-1].endswith(" 0 s left")
 

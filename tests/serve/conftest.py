@@ -1,4 +1,4 @@
-"""An app around a made-up predictor, and files to send."""
+"""An app around a hand-made model, and files to send."""
 
 from __future__ import annotations
 
@@ -10,33 +10,35 @@ from typing import Any
 import numpy as np
 import pytest
 from asgi_client import AppClient
-from brightness import Brightness
 from PIL import Image
 
+from euinet.explain import Explainer
+from euinet.page import model_facts
 from euinet.serve.app import Service
 from euinet.serve.http.access import Access
 from euinet.serve.http.limits import Limits
-from euinet.serve.served import Served, onnx_facts
+from euinet.serve.served import Served
+from watched import Watched
 
 
 @pytest.fixture
-def predictor() -> Brightness:
-    return Brightness()
+def model() -> Watched:
+    return Watched()
 
 
 @pytest.fixture
-def make_service(predictor: Brightness) -> Iterator[Callable[..., Service]]:
+def make_service(model: Watched) -> Iterator[Callable[..., Service]]:
     """make_service(queue_images=4, token=b"…", hosts={"localhost"}) → a service that is closed afterwards."""
     made = []
 
     def make(token: bytes | None = None, hosts: set[str] | None = None, **limits: Any) -> Service:
-        served = Served(predictor, onnx_facts(predictor))
+        served = Served(model, model_facts(model, model.name), Explainer(model))
         access = Access(None if hosts is None else frozenset(hosts), token)
         made.append(Service(served, access, Limits(**limits)))
         return made[-1]
 
     yield make
-    predictor.go_on.set()
+    model.go_on.set()
     for service in made:
         service.close()
 
@@ -48,9 +50,9 @@ def client(make_service: Callable[..., Service]) -> AppClient:
 
 @pytest.fixture(scope="session")
 def picture() -> Callable[..., bytes]:
-    """picture(200, "jpeg", size=(40, 30)) → an image file of one grey."""
+    """picture(60, "jpeg", size=(40, 30)) → an image file of one grey."""
 
-    def make(value: int = 200, kind: str = "png", size: tuple[int, int] = (4, 4), **options: Any) -> bytes:
+    def make(value: int = 60, kind: str = "png", size: tuple[int, int] = (4, 4), **options: Any) -> bytes:
         stream = io.BytesIO()
         Image.new("L", size, value).save(stream, kind, **options)
         return stream.getvalue()

@@ -25,6 +25,7 @@ from euinet.serve.decode.decoder_pool import DecoderPool
 from euinet.serve.decode.decoder_process import Task
 from euinet.serve.http.forms import FormReader, safe_name
 from euinet.serve.http.limits import Limits, Refused
+from watched import Watched
 
 Form = Callable[..., tuple[bytes, dict[str, str]]]
 FORM = {"Content-Type": "multipart/form-data; boundary=edge"}
@@ -280,12 +281,12 @@ def test_a_decoder_that_takes_too_long_is_ended_and_replaced() -> None:
 
 
 def test_a_failing_model_is_told_in_one_sentence_and_logged_without_the_request(
-    make_service: Callable[..., Service], predictor: Any, form: Form, picture: Any, caplog: Any
+    make_service: Callable[..., Service], model: Watched, form: Form, picture: Any, caplog: Any
 ) -> None:
-    def fails(pixels: Any) -> Any:
+    def fails(batch: int) -> None:
         raise RuntimeError("the graph is broken")
 
-    predictor.predict = fails
+    model.before = fails
     client = AppClient(make_service().app)
     body, headers = form(picture(), "private-name.png")
     headers["Authorization"] = "Bearer very-secret-token"

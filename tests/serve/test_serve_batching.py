@@ -10,10 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
-from brightness import Brightness, until
+from until import until
 
 from euinet.serve.app import Service
 from euinet.serve.batching import Batcher
+from watched import Watched
 
 
 def doubled(items: list[int]) -> Sequence[int]:
@@ -152,31 +153,31 @@ def post_many(
 
 
 def test_clients_share_batches(
-    make_service: Callable[..., Service], predictor: Brightness, picture: Callable[..., bytes]
+    make_service: Callable[..., Service], model: Watched, picture: Callable[..., bytes]
 ) -> None:
     service = make_service()
-    predictor.go_on.clear()
+    model.go_on.clear()
 
     def wait() -> None:
-        until(lambda: sum(predictor.batches) + service._batchers[0].waiting == 32)
-        predictor.go_on.set()
+        until(lambda: sum(model.batches) + service._batchers[0].waiting == 32)
+        model.go_on.set()
 
     answers = post_many(service, 32, picture(), wait)
     assert {answer.status_code for answer in answers} == {200}
-    assert sum(predictor.batches) == 32
-    assert len(predictor.batches) <= 2  # one that was held up, and all others
+    assert sum(model.batches) == 32
+    assert len(model.batches) <= 2  # one that was held up, and all others
 
 
 def test_a_full_house_is_refused_at_once_and_the_others_are_answered(
-    make_service: Callable[..., Service], predictor: Brightness, picture: Callable[..., bytes]
+    make_service: Callable[..., Service], model: Watched, picture: Callable[..., bytes]
 ) -> None:
     service = make_service(queue_images=5)
-    predictor.go_on.clear()
+    model.go_on.clear()
 
     def wait() -> None:
         until(lambda: service.intake.images.inside == 5)
         time.sleep(0.1)
-        predictor.go_on.set()
+        model.go_on.set()
 
     answers = post_many(service, 12, picture(), wait)
     refused = [answer for answer in answers if answer.status_code == 503]
@@ -189,15 +190,15 @@ def test_a_full_house_is_refused_at_once_and_the_others_are_answered(
 
 
 def test_an_answer_that_takes_too_long_is_refused(
-    make_service: Callable[..., Service], predictor: Brightness, picture: Callable[..., bytes]
+    make_service: Callable[..., Service], model: Watched, picture: Callable[..., bytes]
 ) -> None:
     service = make_service(answer_seconds=0.2)
-    predictor.go_on.clear()
+    model.go_on.clear()
     (answer,) = post_many(service, 1, picture(), lambda: None)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert "too long" in answer.json()["error"]
     assert service.intake.images.inside == 0
-    predictor.go_on.set()
+    model.go_on.set()
     assert post_many(service, 1, picture(), lambda: None)[0].status_code == 200
 
 
@@ -236,16 +237,16 @@ def test_a_body_that_does_not_come_is_given_up(
 
 
 def test_all_uploads_together_are_bounded(
-    make_service: Callable[..., Service], predictor: Brightness, picture: Callable[..., bytes]
+    make_service: Callable[..., Service], model: Watched, picture: Callable[..., bytes]
 ) -> None:
     content = picture() + bytes(5000)
     service = make_service(bodies_bytes=2 * len(content) + 1000)
-    predictor.go_on.clear()
+    model.go_on.clear()
 
     def wait() -> None:
         until(lambda: service.intake.images.inside == 2)
         time.sleep(0.1)
-        predictor.go_on.set()
+        model.go_on.set()
 
     answers = post_many(service, 4, content, wait)
     assert sorted(answer.status_code for answer in answers) == [200, 200, 503, 503]

@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from brightness import Brightness, until
+from until import until
 
 from euinet.serve.app import Service
 from euinet.serve.http.gate import Gate, Held
 from euinet.serve.http.limits import Refused
+from watched import Watched
 
 
 def test_all_together_are_at_most_so_many() -> None:
@@ -57,7 +58,7 @@ async def ask(client: httpx.AsyncClient, images: int, content: bytes | None) -> 
 
 @pytest.mark.parametrize("as_array", [False, True])
 def test_a_request_larger_than_the_queue_is_answered_alone_and_refused_beside_another(
-    make_service: Callable[..., Service], predictor: Brightness, picture: Callable[..., bytes], as_array: bool
+    make_service: Callable[..., Service], model: Watched, picture: Callable[..., bytes], as_array: bool
 ) -> None:
     service = make_service(queue_images=4)
     content = None if as_array else picture()
@@ -66,15 +67,15 @@ def test_a_request_larger_than_the_queue_is_answered_alone_and_refused_beside_an
         transport = httpx.ASGITransport(service.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             alone = await ask(client, 6, content)
-            predictor.go_on.clear()
+            model.go_on.clear()
             first = asyncio.ensure_future(ask(client, 1, content))
-            await asyncio.to_thread(until, lambda: len(predictor.batches) == 2)
+            await asyncio.to_thread(until, lambda: len(model.batches) == 2)
             beside = await ask(client, 6, content)
-            predictor.go_on.set()
+            model.go_on.set()
             return alone, await first, beside
 
     alone, first, beside = asyncio.run(talk())
     assert (alone.status_code, len(alone.json()["predictions"])) == (200, 6)
     assert (first.status_code, beside.status_code) == (200, 503)
-    assert predictor.batches == [6, 1]
+    assert model.batches == [6, 1]
     assert service.intake.images.inside == 0

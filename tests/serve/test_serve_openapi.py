@@ -11,23 +11,36 @@ from fastapi import FastAPI
 
 from euinet.serve.api.docs_page import kind
 from euinet.serve.api.openapi import add_errors
+from euinet.serve.api.schemas import Explanation, Explanations
 
 
 def test_every_path_is_described_with_its_refusals(client: AppClient) -> None:
     document = client.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
-    assert set(document["paths"]) == {"/v1/predict", "/v1/model", "/v1/record", "/healthz", "/metrics"}
-    predict = document["paths"]["/v1/predict"]["post"]
-    assert set(predict["responses"]) == {"200", "400", "403", "408", "413", "415", "422", "503"}
-    assert set(predict["requestBody"]["content"]) == {"multipart/form-data", "application/json"}
-    for status, response in predict["responses"].items():
-        (schema,) = [content["schema"] for content in response["content"].values()]
-        assert schema["$ref"].rpartition("/")[2] in document["components"]["schemas"], status
+    answering = {"/v1/predict", "/v1/explain"}
+    assert set(document["paths"]) == answering | {"/v1/model", "/v1/record", "/healthz", "/metrics"}
+    for path in answering:
+        post = document["paths"][path]["post"]
+        assert set(post["responses"]) == {"200", "400", "403", "408", "413", "415", "422", "503"}
+        assert set(post["requestBody"]["content"]) == {"multipart/form-data", "application/json"}
+        for status, response in post["responses"].items():
+            (schema,) = [content["schema"] for content in response["content"].values()]
+            assert schema["$ref"].rpartition("/")[2] in document["components"]["schemas"], status
 
 
-def test_an_explanation_is_not_offered_by_an_exported_model(client: AppClient) -> None:
-    assert client.get("/v1/model").json()["features"]["explain"] is False
-    assert client.post("/v1/explain", json={"images": [[[1]]]}).status_code == 404
+def test_an_exported_file_alone_explains_its_answers_as_described(client: AppClient) -> None:
+    """By hand: the light meter has no h, reads a brightness of 60 as light, and has no training images."""
+    assert client.get("/v1/model").json()["features"] == {
+        "record": False,
+        "inbox": False,
+        "neighbours": False,
+    }
+    answered = client.post("/v1/explain", json={"images": [[[60] * 4] * 4]})
+    assert answered.status_code == 200, answered.text
+    (one,) = Explanations.model_validate(answered.json()).explanations
+    assert isinstance(one, Explanation)
+    assert (one.answer.label, one.answer.ood_score) == ("light", 60)
+    assert (one.disc_score, one.disc_added, one.neighbours) == (0, 0, [])
 
 
 class Tags(HTMLParser):

@@ -8,18 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from asgi_client import AppClient
 
 from euinet.data.sets.datasets import load_dataset
-from euinet.data.split.holdout import split_dataset
-from euinet.export.save import save_model
-from euinet.fitting import calibrated_model
 from euinet.images.inputs import find_inputs
-from euinet.networks.euinet import EuiNet
 from euinet.predict.run import predict_all
 from euinet.predict.sinks import RowList
-from euinet.presets import get_preset
 from euinet.serve.api.schemas import AnswerRow, Explanations, Health, ModelFacts, Predictions
 from euinet.serve.app import Service
 from euinet.serve.http.access import Access
@@ -27,19 +21,8 @@ from euinet.serve.served import Served, open_served
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Served:
-    """A network whose weights were drawn at random, calibrated with digits."""
-    torch.manual_seed(0)
-    changes = {"model.trunk_widths": "[4, 8]", "model.memory_per_class": "20", "scoring.epsilon": "0.02"}
-    preset = get_preset("default", changes)
-    digits = load_dataset("digits")
-    network = EuiNet(preset.model, 1, 28, 9)
-    with torch.no_grad():
-        network.train()(torch.randn(32, 1, 28, 28))
-    folder = tmp_path_factory.mktemp("model")
-    split = split_dataset(digits, ["0"], preset.data, 0)
-    save_model(calibrated_model(network.eval(), split, preset, 0, 0.05), folder)
-    return open_served(str(folder), "cpu", None, None, lambda _: None)
+def served(digits_folder: Path) -> Served:
+    return open_served(str(digits_folder), "cpu", None, None, lambda _: None)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +34,7 @@ def digits_client(served: Served) -> Iterator[AppClient]:
 
 def rows_of_predict(served: Served, folder: Path) -> list[dict[str, Any]]:
     printed = RowList()
-    predict_all(served.predictor, find_inputs([str(folder)]), [printed], lambda _: None)
+    predict_all(served.model, find_inputs([str(folder)]), [printed], lambda _: None)
     return printed.rows
 
 
@@ -68,7 +51,7 @@ def test_rows_are_those_of_predict(served: Served, digits_client: AppClient, fol
     assert answered.status_code == 200
     document = answered.json()
     Predictions.model_validate(document)
-    assert document["model"] == served.predictor.facts.model
+    assert document["model"] == served.model.name
     assert len(document["predictions"]) == len(wanted)
     for row, other in zip(document["predictions"], wanted, strict=True):
         name = Path(other["path"]).name
@@ -85,7 +68,7 @@ def test_rows_are_those_of_predict(served: Served, digits_client: AppClient, fol
 
 def test_arrays_are_answered_as_their_pixels(served: Served, digits_client: AppClient) -> None:
     images = load_dataset("digits").test.images[:3]  # (3, 1, 28, 28)
-    wanted = served.predictor.predict(images)
+    wanted = served.model.answer(images)
     for nested in (images.tolist(), images[:, 0].tolist()):
         rows = digits_client.post("/v1/predict", json={"images": nested}).json()["predictions"]
         assert [row["path"] for row in rows] == ["images[0]", "images[1]", "images[2]"]
@@ -95,8 +78,8 @@ def test_arrays_are_answered_as_their_pixels(served: Served, digits_client: AppC
 
 def test_arrays_of_another_size_and_colour_are_fitted(served: Served, digits_client: AppClient) -> None:
     colour = np.random.default_rng(1).integers(0, 256, (2, 3, 40, 60), np.uint8)
-    fitted = np.stack([served.predictor.facts.preprocessing.fit(image).pixels for image in colour])
-    wanted = served.predictor.predict(fitted)
+    fitted = np.stack([served.model.preprocessing.fit(image).pixels for image in colour])
+    wanted = served.model.answer(fitted)
     rows = digits_client.post("/v1/predict", json={"images": colour.tolist()}).json()["predictions"]
     assert [row["ood_score"] for row in rows] == pytest.approx(wanted.ood_score.tolist(), abs=1e-5)
     many = np.repeat(colour, 40, axis=0)  # too much JSON to be parsed at once: by another process
@@ -143,7 +126,7 @@ def test_a_lone_unreadable_image_is_refused_with_its_row(client: AppClient) -> N
 
 
 def test_metrics_count_what_was_answered(client: AppClient, picture: Callable[..., bytes]) -> None:
-    files = [("file", ("a", picture(value))) for value in (10, 200, 255)] + [("file", ("b", b"no image"))]
+    files = [("file", ("a", picture(value))) for value in (10, 60, 255)] + [("file", ("b", b"no image"))]
     assert client.post("/v1/predict", files=files).status_code == 200
     client.get("/wp-admin.php")
     text = client.get("/metrics").text
@@ -152,6 +135,7 @@ def test_metrics_count_what_was_answered(client: AppClient, picture: Callable[..
     assert 'euinet_images_total{answer="unreadable"} 1.0' in text
     assert 'euinet_requests_total{method="POST",path="/v1/predict",status="200"} 1.0' in text
     assert 'euinet_requests_total{method="GET",path="other",status="404"} 1.0' in text
-    assert 'euinet_p_value_bucket{le="0.5"} 3.0' in text
+    for edge, images in (("0.1", 1), ("0.5", 2), ("1.0", 3)):  # p = 1/10, 5/10 and 10/10
+        assert f'euinet_p_value_bucket{{le="{edge}"}} {images}.0' in text
     assert "euinet_batch_images_count 1.0" in text
     assert "wp-admin" not in text

@@ -4,34 +4,35 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
-from brightness import until
+from until import until
 
+from decision_files import CARD, write
 from euinet import __main__ as program
 from euinet.cli import serving
 from euinet.errors import UsageError
+from euinet.judging.record import KNOWN, RecordGroup, TestRecord
+from euinet.judging.record_store import record_path, save_record
 
 TOKEN = "a-long-random-text-of-the-test"
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An exported model, so small that a server of it starts without torch."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(Path(__file__).parents[1] / "predict"))
-        from onnx_files import write
-
-        return write(tmp_path_factory.mktemp("onnx") / "m.onnx")
+    """A decision file made by hand, so small that a server of it starts at once."""
+    return write(tmp_path_factory.mktemp("onnx") / "m.onnx")
 
 
 class Running:
@@ -171,14 +172,44 @@ def test_the_token_is_read_from_a_file_or_the_environment(
         serving.read_token(None)
 
 
-def test_a_missing_package_is_named(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_an_exported_file_is_served_with_its_record_and_an_inbox(
+    exported: str, tmp_path: Path, picture: Any
 ) -> None:
-    real: Callable[..., Any] = serving.find_spec
-    monkeypatch.setattr(serving, "find_spec", lambda name: None if name == "python_multipart" else real(name))
-    monkeypatch.setattr(sys, "argv", ["euinet", "serve"])
-    with pytest.raises(SystemExit) as ended:
-        program.run()
-    assert ended.value.code == 2
-    assert "python-multipart" in (said := capsys.readouterr().err)
-    assert "pip install 'euinet[serve]'" in said
+    file = Path(shutil.copy(exported, tmp_path / "meter.onnx"))
+    known = (np.float32([10, 60, 99]), np.array([0, 1, 1]), np.array([0, 1, 1]))
+    groups = (RecordGroup(KNOWN, KNOWN, 3, 3),)
+    save_record(TestRecord("made up", CARD.class_names, groups, *known, "0" * 64), record_path(file))
+    server = Running(str(file), tmp_path / "log", "--inbox", str(tmp_path / "inbox"))
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    try:
+        with httpx.Client(base_url=server.address, headers=headers, timeout=20) as client:
+            features = client.get("/v1/model").json()["features"]
+            assert features == {"record": True, "inbox": True, "neighbours": False}
+            assert client.get("/v1/record").json()["data"] == "made up"
+            files = [("file", (f"{value}.png", picture(value))) for value in (60, 255)]
+            rows = client.post("/v1/predict", files=files).json()["predictions"]
+            assert [row["label"] for row in rows] == ["light", None]
+            until(lambda: client.get("/v1/inbox").json()["images"] == 1)
+            (item,) = client.get("/v1/inbox/items").json()["items"]
+            assert (item["name"], item["best_class"]) == ("255.png", "light")
+            # what groups them are features, read out of the same file
+            assert len(client.get("/v1/inbox/groups").json()["groups"]) == 1
+        server.process.terminate()
+        assert server.process.wait(20) == 0
+    finally:
+        server.process.kill()
+        server.process.wait()
+        server.process.stdout.close()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("package", ["uvicorn", "python_multipart"])
+def test_a_missing_package_is_named(package: str) -> None:
+    program = f"import sys; sys.modules[{package!r}] = None; from euinet.__main__ import run; run()"
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "serve"], capture_output=True, text=True, timeout=100
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    name = package.replace("_", "-")
+    assert ended.stderr == (
+        f"euinet: serve needs the package {name}, which is not installed: pip install 'euinet[serve]'.\n"
+    )

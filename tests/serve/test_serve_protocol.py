@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from brightness import Brightness
 
 from euinet.serve.app import Service
 from euinet.serve.run import Server
@@ -107,7 +106,7 @@ def test_clients_beyond_the_most_are_turned_away_and_room_is_made_again(port: in
         assert read_all(line).startswith(b"HTTP/1.1 200")
 
 
-def test_an_answer_that_is_not_taken_is_thrown_away(port: int, predictor: Brightness, form: Any) -> None:
+def test_an_answer_that_is_not_taken_is_thrown_away(port: int, form: Any) -> None:
     """A client that asks and asks and never reads: the server would have to keep all its answers."""
     body, headers = form(b"no image", "x" * 200)
     head = f"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n".encode()

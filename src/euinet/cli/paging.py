@@ -48,9 +48,10 @@ def page(
     from euinet.page import write_page
 
     path = find_model(model)
+    own = path.stem if path.is_file() else path.name
     result = write_page(
         load(model),
-        path.stem if path.name != "model" else path.resolve().parent.name,
+        path.resolve().parent.name if path.name == "model" else own,
         out,
         record_file=record_path(path),
         data=data,

@@ -53,7 +53,8 @@ class _About(BaseModel):
 
 def record_path(model: Path) -> Path:
     """Return where the test record of a model's folder, or of an exported file, stands."""
-    return model.with_suffix(f".{RECORD_FILE}") if model.suffix == ONNX_SUFFIX else model / RECORD_FILE
+    is_file = model.suffix.lower() == ONNX_SUFFIX
+    return model.with_suffix(f".{RECORD_FILE}") if is_file else model / RECORD_FILE
 
 
 def save_record(record: TestRecord, path: Path) -> None:

@@ -117,7 +117,6 @@ class UnreadableExplanations(Problem):
 class Features(BaseModel):
     """What this server can do besides predicting."""
 
-    explain: bool
     record: bool
     inbox: bool
     neighbours: bool
