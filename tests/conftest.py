@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from euinet.fit import calibrated_model
 from lightning_fabric import Fabric
 
 from commands import Ended
@@ -18,6 +17,7 @@ from euinet import __main__ as program
 from euinet.data.sets.datasets import load_dataset
 from euinet.data.split.holdout import hold_out_classes, split_dataset
 from euinet.export.save import save_model
+from euinet.fitting import calibrated_model
 from euinet.networks.euinet import EuiNet
 from euinet.presets import Preset, get_preset
 from euinet.records import Dataset, Split

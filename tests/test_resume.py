@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import euinet
 from euinet import __main__ as program
 from euinet.system.lock import sole_user
 from euinet.training import loop
@@ -168,7 +169,7 @@ def test_another_run_s_folder_is_left_alone_unless_fresh_is_given(
             train(out, "--seed", "1", "--fresh")
     assert {"metrics.json", "model/config.json"}.isdisjoint(contents(out))
     assert train(out, "--seed", "1").code == 0
-    assert Model.from_pretrained(out / "model").card.seed == 1
+    assert euinet.load(out / "model").card.seed == 1
 
 
 def test_two_runs_do_not_work_in_one_folder(train: Callable[..., Ended], tmp_path: Path) -> None:
