@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 
 from euinet.errors import StorageError, TrainingError, UsageError
-from euinet.export.save import save_model, save_network
+from euinet.export.save import save_model
 from euinet.model.card import ModelCard
 from euinet.model.names import CONFIG_FILE, DECISION_FILE, WEIGHTS_FILE
 from euinet.networks import to_network_range
@@ -24,7 +24,7 @@ from euinet.records import Split
 from euinet.scoring.comparison import euinet_decision
 from euinet.scoring.inference import raw_scores
 from euinet.scoring.threshold import fit_logit_range
-from euinet.trained.model import FORMAT_VERSION, TrainedModel, load_trained
+from euinet.trained.model import FORMAT_VERSION, TrainedModel, load_trained, save_network
 
 
 @pytest.fixture

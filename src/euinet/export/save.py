@@ -13,12 +13,9 @@ import numpy as np
 from euinet.export.onnx_file import decision_file
 from euinet.model.card import ModelCard
 from euinet.model.model import Model
-from euinet.model.names import CONFIG_FILE, DECISION_FILE, WEIGHTS_FILE
-from euinet.networks.half import stored
-from euinet.system.files import write_atomically, write_text
-from euinet.trained.model import FORMAT_VERSION, TrainedModel
-
-Weights = dict[str, np.ndarray]
+from euinet.model.names import DECISION_FILE
+from euinet.system.files import write_atomically
+from euinet.trained.model import TrainedModel, save_network, weights_of
 
 
 def save_model(model: TrainedModel, folder: Path) -> Model:
@@ -27,26 +24,16 @@ def save_model(model: TrainedModel, folder: Path) -> Model:
     The decision file comes last: where it stands, the others are its network's. Raises StorageError, and
     ExportError when the network cannot be exported.
     """
-    content = decision_file(model, network_digest(model.card, _weights(model)))
+    content = decision_file(model, network_digest(model.card, weights_of(model)))
     save_network(model, folder)
     with write_atomically(folder / DECISION_FILE) as temporary:
         temporary.write_bytes(content)
     return Model(content, str(folder), folder=folder)
 
 
-def save_network(model: TrainedModel, folder: Path) -> None:
-    """Write the network and its card alone, as `load_trained` reads them. Raises StorageError."""
-    from safetensors.numpy import save
-
-    config = {"format_version": FORMAT_VERSION, **model.card.to_plain()}
-    with write_atomically(folder / WEIGHTS_FILE) as temporary:
-        temporary.write_bytes(save(_weights(model)))
-    write_text(folder / CONFIG_FILE, json.dumps(config, indent=2, allow_nan=False) + "\n")
-
-
 def runtime_model(model: TrainedModel, name: str) -> Model:
     """Return a trained model as everybody uses it, without writing it anywhere. Raises ExportError."""
-    content = decision_file(model, network_digest(model.card, _weights(model)))
+    content = decision_file(model, network_digest(model.card, weights_of(model)))
     return Model(content, name, trained=model)
 
 
@@ -61,7 +48,3 @@ def network_digest(card: ModelCard, weights: Mapping[str, np.ndarray]) -> str:
         digest.update(f"{name} {tensor.dtype} {tensor.shape}\n".encode())
         digest.update(tensor.data)
     return digest.hexdigest()
-
-
-def _weights(model: TrainedModel) -> Weights:
-    return {name: stored(tensor).numpy() for name, tensor in model.network.state_dict().items()}

@@ -221,7 +221,7 @@ class Model:
         """
         folder = Path(folder)
         if self._trained is not None:
-            from euinet.export.save import save_network
+            from euinet.trained.model import save_network
 
             save_network(self._trained, folder)
         elif self.folder is not None and self.folder.resolve() != folder.resolve():

@@ -6,6 +6,7 @@ checked before anything is built from it (model/check.py). export/save.py writes
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,10 +24,12 @@ from euinet.model.conformal import Calibration, check_enough
 from euinet.model.names import CONFIG_FILE, WEIGHTS_FILE
 from euinet.networks.euinet import EuiNet
 from euinet.networks.folded import fold_batch_norms
+from euinet.networks.half import stored
 from euinet.networks.trunks import trunk_maker
 from euinet.records import Decision
 from euinet.scoring.inference import decide_from_scores, raw_scores
 from euinet.scoring.threshold import RawScores
+from euinet.system.files import write_atomically, write_text
 
 if TYPE_CHECKING:
     from euinet.detectors.own import EuiNetDetector
@@ -147,3 +150,18 @@ def _as_float32(tensor: Tensor) -> Any:
     if tensor.is_floating_point() and not tensor.isfinite().all():
         raise ValueError("a weight is not a number, or infinite")
     return tensor.float() if tensor.dtype == torch.float16 else tensor
+
+
+def save_network(model: TrainedModel, folder: Path) -> None:
+    """Write the network and its card alone, as `load_trained` reads them. Raises StorageError."""
+    from safetensors.numpy import save
+
+    config = {"format_version": FORMAT_VERSION, **model.card.to_plain()}
+    with write_atomically(folder / WEIGHTS_FILE) as temporary:
+        temporary.write_bytes(save(weights_of(model)))
+    write_text(folder / CONFIG_FILE, json.dumps(config, indent=2, allow_nan=False) + "\n")
+
+
+def weights_of(model: TrainedModel) -> dict[str, np.ndarray]:
+    """Return the network's tensors as they stand in a file."""
+    return {name: stored(tensor).numpy() for name, tensor in model.network.state_dict().items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,7 @@ import numpy as np
 from euinet.answers import BoolArray
 from euinet.benchmark.cell import split_of
 from euinet.benchmark.plan import Cell, parse_hold_out
+from euinet.benchmark.work import Materials, load_materials
 from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.errors import StorageError, UsageError
 from euinet.networks.trunks import trunk_maker
@@ -21,8 +22,9 @@ from euinet.presets import Preset
 from euinet.records import Dataset, LabelledImages
 from euinet.system.differing import differing
 from euinet.system.files import write_text
+from euinet.system.notify import Notify
 from euinet.system.version import VERSION
-from euinet.training.devices import DeviceName, Precision
+from euinet.training.devices import DeviceName, Precision, make_fabric
 from euinet.tune.space import Searched, read_value
 
 IDENTITY_FILE = "tune.json"
@@ -185,3 +187,12 @@ def claim(out: Path, identity: Mapping[str, Any]) -> None:
                 "mixed, so choose another --out, or give the same options as before."
             )
     write_text(path, json.dumps(identity, indent=2) + "\n")
+
+
+def prepare(asked: SearchRequest, notify: Notify | None) -> tuple[Judges, Materials, dict[str, object]]:
+    """Return the judging cells, the images that may help to choose, and the search's identity."""
+    materials = load_materials(asked.data, (), asked.data_root, notify)
+    judges = choose_judges(asked, materials.dataset)
+    precision = str(make_fabric(asked.device, asked.precision).strategy.precision.precision)
+    identity = search_identity(asked, judges, materials.dataset, precision)
+    return judges, replace(materials, dataset=blinded(materials.dataset, judges.held_out)), identity

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import replace
 
 from euinet.benchmark.wording import counted
-from euinet.benchmark.work import Materials, load_materials
+from euinet.benchmark.work import Materials
 from euinet.errors import TrainingError
 from euinet.system.notify import Notify
-from euinet.training.devices import make_fabric
 from euinet.tune.journal import Journal, require_optuna
 from euinet.tune.loop import judged_trials, run_trials
 from euinet.tune.picture import write_history
-from euinet.tune.plan import OBJECTIVES, Judges, SearchRequest, blinded, choose_judges, claim, search_identity
+from euinet.tune.plan import OBJECTIVES, Judges, SearchRequest, claim, prepare
 from euinet.tune.tables import write_tables
 from euinet.tune.trial import TrialResult
 from euinet.tune.workers import work_in_processes
@@ -48,15 +46,6 @@ def run_search(asked: SearchRequest, notify: Notify) -> tuple[TrialResult, ...]:
             f"None of {len(trials)} trials came to an objective; the first of them: {trials[0].error}"
         )
     return trials
-
-
-def prepare(asked: SearchRequest, notify: Notify | None) -> tuple[Judges, Materials, dict[str, object]]:
-    """Return the judging cells, the images that may help to choose, and the search's identity."""
-    materials = load_materials(asked.data, (), asked.data_root, notify)
-    judges = choose_judges(asked, materials.dataset)
-    precision = str(make_fabric(asked.device, asked.precision).strategy.precision.precision)
-    identity = search_identity(asked, judges, materials.dataset, precision)
-    return judges, replace(materials, dataset=blinded(materials.dataset, judges.held_out)), identity
 
 
 def _work(asked: SearchRequest, judges: Judges, materials: Materials, before: int, notify: Notify) -> None:

@@ -54,7 +54,7 @@ def work_in_processes(asked: SearchRequest, jobs: int, notify: Notify) -> list[i
 def _serve(asked: SearchRequest, threads: int, notify: Notify) -> None:
     """Run trials until none is left; the body of a worker process."""
     from euinet.tune.loop import run_trials
-    from euinet.tune.run import prepare
+    from euinet.tune.plan import prepare
 
     leave_terminal()
     threading.Thread(target=stop_with_parent, daemon=True).start()
