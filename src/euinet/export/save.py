@@ -15,7 +15,7 @@ from euinet.model.card import ModelCard
 from euinet.model.model import Model
 from euinet.model.names import CONFIG_FILE, DECISION_FILE, WEIGHTS_FILE
 from euinet.networks.half import stored
-from euinet.system.files import write_atomically, write_text
+from euinet.system.files import remove_file, write_atomically, write_text
 from euinet.trained.model import FORMAT_VERSION, TrainedModel
 
 Weights = dict[str, np.ndarray]
@@ -24,10 +24,11 @@ Weights = dict[str, np.ndarray]
 def save_model(model: TrainedModel, folder: Path) -> Model:
     """Write `model` to `folder`, each file whole or not at all, and return it as everybody uses it.
 
-    The decision file comes last: where it stands, the others are its network's. Raises StorageError, and
-    ExportError when the network cannot be exported.
+    The decision file goes first and comes last: where it stands, the others are its network's. Raises
+    StorageError, and ExportError when the network cannot be exported.
     """
     content = decision_file(model, network_digest(model.card, _weights(model)))
+    remove_file(folder / DECISION_FILE)
     save_network(model, folder)
     with write_atomically(folder / DECISION_FILE) as temporary:
         temporary.write_bytes(content)
