@@ -15,6 +15,8 @@ from PIL import Image
 
 import euinet
 from euinet import __main__ as program
+from euinet.errors import UsageError
+from euinet.export import save
 from euinet.system.lock import sole_user
 from euinet.training import loop
 from euinet.training.checkpoint import read_checkpoint
@@ -97,10 +99,11 @@ def test_the_same_command_completes_what_is_missing_and_trains_nothing(
 ) -> None:
     out = tmp_path / "run"
     assert train(out).code == 0
-    before, measured = contents(out), metrics(out)
+    before, measured, network = contents(out), metrics(out), euinet.load(out / "model").description.network
     (out / "metrics.json").unlink()
     (out / "model" / "config.json").unlink()
     (out / "model" / "model.safetensors").write_bytes(b"torn")
+    (out / "model" / "decision.onnx").write_bytes(b"torn")
     monkeypatch.setattr(loop, "train_step", None)  # to call it would raise
     again = train(out)
     assert again.code == 0, again.err
@@ -109,6 +112,7 @@ def test_the_same_command_completes_what_is_missing_and_trains_nothing(
     assert contents(out).keys() == before.keys()
     name = "model/model.safetensors"
     assert contents(out)[name] == before[name]
+    assert euinet.load(out / "model").description.network == network
 
 
 def test_after_an_interruption_the_same_command_goes_on(
@@ -167,9 +171,27 @@ def test_another_run_s_folder_is_left_alone_unless_fresh_is_given(
         patched.setattr(loop, "validation_accuracy", lambda run: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             train(out, "--seed", "1", "--fresh")
-    assert {"metrics.json", "model/config.json"}.isdisjoint(contents(out))
+    assert {"metrics.json", "model/config.json", "model/decision.onnx"}.isdisjoint(contents(out))
     assert train(out, "--seed", "1").code == 0
     assert euinet.load(out / "model").card.seed == 1
+
+
+def test_broken_off_between_its_files_a_model_has_no_decision_of_another_network(
+    train: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    assert train(out).code == 0
+    with monkeypatch.context() as patched:
+
+        def power_failure(path: Path, text: str) -> None:
+            raise KeyboardInterrupt
+
+        patched.setattr(save, "write_text", power_failure)  # the config, which follows the weights
+        assert train(out).code == 130
+    with pytest.raises(UsageError, match=r"has no decision\.onnx, which answers from it"):
+        euinet.load(out / "model")
+    assert train(out).code == 0
+    assert euinet.load(out / "model").torch().card.seed == 0
 
 
 def test_two_runs_do_not_work_in_one_folder(train: Callable[..., Ended], tmp_path: Path) -> None:

@@ -89,14 +89,13 @@ class Answers:
     @property
     def rows(self) -> list[dict[str, Any]]:
         """A row of plain values for each image, as `euinet predict --json` gives it: answer or error."""
-        found = []
-        for index, label in enumerate(self.labels):
-            row: dict[str, Any] = {} if self.paths is None else {"path": self.paths[index]}
-            if label == UNREADABLE:
-                found.append({**row, "error": self.errors and self.errors[index]})
-            else:
-                found.append({**row, **self[index].to_plain()})
-        return found
+        return [self._row(index) for index in range(len(self))]
+
+    def _row(self, index: int) -> dict[str, Any]:
+        row: dict[str, Any] = {} if self.paths is None else {"path": self.paths[index]}
+        if self.labels[index] == UNREADABLE:
+            return {**row, "error": self.errors and self.errors[index]}
+        return {**row, **self[index].to_plain()}
 
     def to_pandas(self) -> Any:
         """Return the rows as a pandas DataFrame, each class's probability in a column of its own.
@@ -111,7 +110,8 @@ class Answers:
         """Return a table for notebooks: at most SHOWN_ROWS images."""
         heads = ("", "label", "best class", "p-value", "ood_score")
         lines = []
-        for index, row in enumerate(self.rows[:SHOWN_ROWS]):
+        for index in range(min(len(self), SHOWN_ROWS)):
+            row = self._row(index)
             name = row.get("path", index)
             if "error" in row:
                 cells = [name, row["error"], "", "", ""]

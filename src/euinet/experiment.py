@@ -26,14 +26,14 @@ from euinet.data.split.holdout import split_dataset
 from euinet.export.save import save_model
 from euinet.fitting import fit_split
 from euinet.judging.evaluate import decision_metrics, detector_table, far_decision_metrics
-from euinet.model.names import CONFIG_FILE
+from euinet.model.names import CONFIG_FILE, DECISION_FILE
 from euinet.networks.trunks import trunk_maker
 from euinet.presets import Preset
 from euinet.records import EvaluationRecord, Split
 from euinet.report import EUINET_REPORT, write_report
 from euinet.report.write import PAGE
 from euinet.scoring.comparison import compare_detectors
-from euinet.system.files import storage_error, write_text
+from euinet.system.files import remove_file, write_text
 from euinet.system.lock import sole_user
 from euinet.system.notify import Notify
 from euinet.trained.model import TrainedModel
@@ -131,11 +131,9 @@ def remove_results(out: Path) -> None:
 
     Raises StorageError.
     """
-    for path in (out / METRICS_FILE, out / MODEL_FOLDER / CONFIG_FILE, out / PAGE):
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise storage_error(path, error) from error
+    model = out / MODEL_FOLDER
+    for path in (out / METRICS_FILE, model / DECISION_FILE, model / CONFIG_FILE, out / PAGE):
+        remove_file(path)
 
 
 def evaluate(

@@ -10,7 +10,7 @@ from browser_pages import Visit
 
 import euinet
 from euinet.judging.operating import operating_point
-from euinet.judging.record_store import load_record
+from euinet.judging.record_store import load_record, record_path
 from euinet.model.bundled import bundled_folder
 
 pytestmark = pytest.mark.browser
@@ -26,7 +26,8 @@ def test_the_slider_shows_what_python_works_out(visiting: Visiting, address: str
     found = visiting(address, "operating")
     slider = found.page.locator("#alpha")
     slider.wait_for()
-    model, record = euinet.load("mnist-without-0"), load_record(bundled_folder("mnist-without-0"))
+    model = euinet.load("mnist-without-0")
+    record = load_record(record_path(bundled_folder("mnist-without-0")), model.description.network)
     assert record is not None
     seen = []
     for presses, key in [(0, "ArrowRight"), (30, "ArrowRight"), (60, "ArrowLeft")]:

@@ -75,7 +75,7 @@ def same(found: Any, wanted: Any) -> None:
         assert answer[key] == close(other[key], rel=1e-4, abs=1e-4), key
     assert answer["probabilities"] == close(other["probabilities"], rel=1e-4, abs=1e-4)
     assert found["logits"] == close(wanted["logits"], rel=1e-4, abs=1e-4)
-    for key in ("threshold", "disc_score"):
+    for key in ("threshold", "disc_score", "disc_added"):
         assert found[key] == close(wanted[key], rel=1e-4, abs=1e-4), key
     assert (answer["label"], answer["best_class"], answer["rejected"]) == (
         other["label"],
@@ -98,7 +98,6 @@ def test_a_model_that_perturbs_is_the_same_in_the_browser(
     visiting: Visiting, tmp_path_factory: pytest.TempPathFactory, noises: list[list[int]]
 ) -> None:
     """mnist-report: where a gradient is 0 but for rounding its sign may jump, and that pixel by 2ε."""
-    import torch
     from browser_pages import plain_server, write_static_page
 
     import euinet
@@ -113,7 +112,7 @@ def test_a_model_that_perturbs_is_the_same_in_the_browser(
         static.page.click("[data-kind=known]")
         static.wait_for_answer("known")
         assert "changed" in static.page.locator("[data-part=change]").get_attribute("aria-label")
-    pixels = torch.tensor(images, dtype=torch.uint8).view(-1, 1, 28, 28)
+    pixels = np.array(images, np.uint8).reshape(-1, 1, 28, 28)
     wanted = Explainer(euinet.load("mnist-report")).explain(pixels)
     scores = np.array([[one["answer"]["ood_score"], one["threshold"]] for one in found])
     others = np.array([[one["answer"]["ood_score"], one["threshold"]] for one in wanted])

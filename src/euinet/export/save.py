@@ -14,17 +14,18 @@ from euinet.export.onnx_file import decision_file
 from euinet.model.card import ModelCard
 from euinet.model.model import Model
 from euinet.model.names import DECISION_FILE
-from euinet.system.files import write_atomically
+from euinet.system.files import remove_file, write_atomically
 from euinet.trained.model import TrainedModel, save_network, weights_of
 
 
 def save_model(model: TrainedModel, folder: Path) -> Model:
     """Write `model` to `folder`, each file whole or not at all, and return it as everybody uses it.
 
-    The decision file comes last: where it stands, the others are its network's. Raises StorageError, and
-    ExportError when the network cannot be exported.
+    An old decision file goes first and the new one comes last: where one stands, the others are its network's.
+    Raises StorageError, and ExportError when the network cannot be exported.
     """
     content = decision_file(model, network_digest(model.card, weights_of(model)))
+    remove_file(folder / DECISION_FILE)
     save_network(model, folder)
     with write_atomically(folder / DECISION_FILE) as temporary:
         temporary.write_bytes(content)

@@ -51,6 +51,14 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def remove_file(path: Path) -> None:
+    """Remove a file, if it is there. Raises StorageError."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(path, error) from error
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder and those above it, each name on the disk when this returns. Raises OSError."""
     if folder.is_dir():
