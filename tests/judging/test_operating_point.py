@@ -46,9 +46,9 @@ def test_each_class_counts_its_own_images() -> None:
     rejected = record.ood_score > point.thresholds[0]
     for k, row in enumerate(point.per_class):
         own = record.true_class == k
-        assert row.rejected == Count(int((rejected & own).sum()), int(own.sum()))
+        assert row.rejected == Share(int((rejected & own).sum()), int(own.sum()))
         accepted = own & ~rejected
-        assert row.right == Count(int((record.best_class[accepted] == k).sum()), int(accepted.sum()))
+        assert row.right == Share(int((record.best_class[accepted] == k).sum()), int(accepted.sum()))
     assert len({(row.rejected.count, row.right.count) for row in point.per_class}) == 3
 
 

@@ -21,7 +21,7 @@ from euinet.trained.model import TrainedModel, save_network, weights_of
 def save_model(model: TrainedModel, folder: Path) -> Model:
     """Write `model` to `folder`, each file whole or not at all, and return it as everybody uses it.
 
-    An old decision file goes first and the new one comes last: where one stands, the others are its network's.
+    The old decision file goes first, the new one comes last: where one stands, the others are its network's.
     Raises StorageError, and ExportError when the network cannot be exported.
     """
     content = decision_file(model, network_digest(model.card, weights_of(model)))
