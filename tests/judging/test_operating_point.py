@@ -40,6 +40,18 @@ def test_a_threshold_for_each_answer_by_hand() -> None:
     assert point.rejected == {"held-out 0": Share(2, 3), "far": Share(3, 4)}
 
 
+def test_each_class_counts_its_own_images() -> None:
+    record, calibration = random_record(4)
+    point = operating_point(record, calibration, 0.2)
+    rejected = record.ood_score > point.thresholds[0]
+    for k, row in enumerate(point.per_class):
+        own = record.true_class == k
+        assert row.rejected == Share(int((rejected & own).sum()), int(own.sum()))
+        accepted = own & ~rejected
+        assert row.right == Share(int((record.best_class[accepted] == k).sum()), int(accepted.sum()))
+    assert len({(row.rejected.count, row.right.count) for row in point.per_class}) == 3
+
+
 def test_cost_by_hand() -> None:
     point = operating_point(small_record(), CALIBRATION, 0.2)
     costs = Costs(wrong_answer=6, rejected_known=3, accepted_unknown=12, unknown_share=0.25)

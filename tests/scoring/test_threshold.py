@@ -105,6 +105,14 @@ def test_exactly_the_promised_share_is_rejected(
     assert len(rejected(raw, chosen, fit_logit_range(raw, chosen))) == int(share * (count + 1))
 
 
+def test_the_promised_share_is_rejected_with_h_as_it_is_measured(settings: MakeSettings) -> None:
+    """The border is set among thresholds that h has raised, after its offset: where h matters most."""
+    raw = made_up(640)
+    raw = RawScores(raw.class_logits, 3 * raw.disc_logits + 4)
+    chosen = settings(known_rejected=0.1, disc_known=0.5, disc_link="surprise", disc_scale=0.05)
+    assert len(rejected(raw, chosen, fit_logit_range(raw, chosen))) == 64
+
+
 def test_none_is_rejected_where_there_are_too_few_images_for_the_share(settings: MakeSettings) -> None:
     chosen = settings(known_rejected=0.002, temperature=1)
     for seed in range(50):
@@ -228,6 +236,7 @@ def test_low_quantile() -> None:
     assert low_quantile(values, 0.6) == 3.5
     assert 0.999 < low_quantile(values, 0.19) < 1
     assert -4.001 < low_quantile(-values, 0.19) < -4
+    assert low_quantile(torch.tensor([2010.0, 10.0, 30_010.0]), 0.1) == pytest.approx(10 - 3)
 
 
 def test_threshold_accepting_is_the_smallest_that_accepts_the_share() -> None:

@@ -361,6 +361,8 @@ def test_each_kind_of_fake_weighs_its_share() -> None:
     assert weights[:2].tolist() == pytest.approx([0.1, 0.1])
     without = fake_weights((torch.zeros(2), torch.zeros(0), torch.zeros(5)), (0.5, 0.3))
     assert [float(w.sum()) for w in without.split([2, 5])] == pytest.approx([0.4, 0.6])
+    alone = fake_weights((torch.zeros(2), torch.zeros(1), torch.zeros(0)), (0.5, 0.0))
+    assert alone.tolist() == pytest.approx([0.25, 0.25, 0.5])
 
 
 @pytest.fixture
