@@ -40,6 +40,8 @@ def test_the_threshold_is_the_score_of_that_rank() -> None:
     assert conformal_threshold(scores, 0.1) == 9
     assert conformal_threshold(scores, 0.2) == 8
     assert conformal_threshold(scores, 0.45) == 6  # ⌈10 · 0.55⌉ = 6
+    many = np.random.default_rng(0).permutation(999).astype(np.float32)
+    assert [conformal_threshold(many, alpha) for alpha in (0.01, 0.1, 0.3)] == [989, 899, 699]
 
 
 def test_the_fewest_images_are_just_enough() -> None:
