@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
-import threading
 import traceback
 import warnings
 from collections.abc import Generator, Sequence
@@ -24,14 +22,7 @@ from euinet.benchmark.results import CellResult
 from euinet.benchmark.store import cell_folder
 from euinet.benchmark.work import Materials, Work, load_materials
 from euinet.system.files import write_text
-from euinet.system.worker_processes import (
-    THREAD_VARIABLES,
-    environment,
-    interrupts_held,
-    leave_terminal,
-    stop_with_parent,
-    threads_each,
-)
+from euinet.system.worker_processes import end_workers, start_worker, threads_each
 from euinet.training.devices import make_fabric
 
 ERROR_FILE = "error.txt"
@@ -89,7 +80,9 @@ def in_processes(todo: Sequence[Cell], work: Work, jobs: int) -> Generator[Outco
                     _dismiss(worker)
                 yield outcome
     finally:
-        _stop([worker for worker, _ in running.values()])
+        for worker, _ in running.values():
+            worker.pipe.close()
+        end_workers([worker.process for worker, _ in running.values()])
 
 
 def _attempt(cell: Cell, work: Work, materials: Materials, fabric: Fabric, *, quiet: bool) -> Outcome:
@@ -106,11 +99,8 @@ def _attempt(cell: Cell, work: Work, materials: Materials, fabric: Fabric, *, qu
 
 
 def _start(work: Work, jobs: int) -> _Worker:
-    context = multiprocessing.get_context("spawn")  # fork would copy torch's threads in an unknown state
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, work, threads_each(jobs)), daemon=True)
-    with environment({name: str(threads_each(jobs)) for name in THREAD_VARIABLES}), interrupts_held():
-        process.start()
+    ours, theirs = multiprocessing.Pipe()
+    process = start_worker(_serve, (theirs, work, threads_each(jobs)), jobs)
     theirs.close()  # so that a dead process is an end of file here
     return _Worker(process, ours)
 
@@ -119,8 +109,6 @@ def _serve(pipe: Connection, work: Work, threads: int) -> None:
     """Run the cells that come through `pipe` until it ends; the body of a worker process."""
     # A nearest-neighbour search in a daemon runs on one thread, which is all a worker has; no need to say so.
     warnings.filterwarnings("ignore", message="Loky-backed parallel loops cannot be called")
-    leave_terminal()
-    threading.Thread(target=stop_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     fabric = materials = None
     with suppress(KeyboardInterrupt, EOFError, BrokenPipeError):
@@ -152,17 +140,3 @@ def _receive(worker: _Worker, cell: Cell) -> Outcome:
 def _dismiss(worker: _Worker) -> None:
     worker.pipe.close()
     worker.process.join()
-
-
-def _stop(workers: Sequence[_Worker]) -> None:
-    """Interrupt the processes and wait for their checkpoints; a second Ctrl-C ends them at once."""
-    for worker in workers:
-        if worker.process.pid is not None and worker.process.is_alive():
-            os.kill(worker.process.pid, signal.SIGINT)
-    try:
-        for worker in workers:
-            _dismiss(worker)
-    except KeyboardInterrupt:
-        for worker in workers:
-            worker.process.terminate()
-        raise

@@ -5,9 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -18,7 +20,40 @@ def threads_each(jobs: int) -> int:
     return max(1, cores // jobs)
 
 
-def leave_terminal() -> None:
+def start_worker(body: Callable[..., None], arguments: tuple[object, ...], jobs: int) -> BaseProcess:
+    """Start one of `jobs` processes that runs `body(*arguments)` and then ends.
+
+    It has its share of the cores, leaves Ctrl-C to this process, and is interrupted when this one is gone.
+    """
+    # fork would copy torch's threads in an unknown state
+    process = multiprocessing.get_context("spawn").Process(target=_work, args=(body, arguments), daemon=True)
+    threads = dict.fromkeys(THREAD_VARIABLES, str(threads_each(jobs)))
+    with _environment(threads), _interrupts_held():
+        process.start()
+    return process
+
+
+def end_workers(processes: Sequence[BaseProcess]) -> None:
+    """Interrupt processes and wait for their checkpoints; a second Ctrl-C ends them at once."""
+    for process in processes:
+        if process.pid is not None and process.is_alive():
+            os.kill(process.pid, signal.SIGINT)
+    try:
+        for process in processes:
+            process.join()
+    except KeyboardInterrupt:
+        for process in processes:
+            process.terminate()
+        raise
+
+
+def _work(body: Callable[..., None], arguments: tuple[object, ...]) -> None:
+    _leave_terminal()
+    threading.Thread(target=_stop_with_parent, daemon=True).start()
+    body(*arguments)
+
+
+def _leave_terminal() -> None:
     """Let Ctrl-C reach the parent alone, which passes it on once: a second one would cut a checkpoint off."""
     if hasattr(os, "setsid"):
         os.setsid()
@@ -28,7 +63,7 @@ def leave_terminal() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def stop_with_parent() -> None:
+def _stop_with_parent() -> None:
     """Interrupt this process when its parent is gone, however that ended."""
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -37,7 +72,7 @@ def stop_with_parent() -> None:
 
 
 @contextmanager
-def environment(values: dict[str, str]) -> Iterator[None]:
+def _environment(values: dict[str, str]) -> Iterator[None]:
     """Set environment variables for processes started meanwhile."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
@@ -52,7 +87,7 @@ def environment(values: dict[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def interrupts_held() -> Iterator[None]:
+def _interrupts_held() -> Iterator[None]:
     """Hold Ctrl-C back until the block is over; a process started meanwhile holds it back too."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
