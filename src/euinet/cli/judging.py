@@ -1,4 +1,4 @@
-"""Commands that look: evaluate, card, models, data fetch."""
+"""Commands that look: evaluate, models, data fetch."""
 
 from __future__ import annotations
 
