@@ -192,7 +192,7 @@ class ScoringSettings(_Settings):
     logit_range: Literal["fixed", "shared", "per_class"] = "per_class"
     known_rejected: float = Field(0.002, gt=0, lt=0.5)  # share of validation images to reject
     # Promised share of known images rejected by mistake: calibration images then set the threshold
-    # (scoring/conformal.py). None: it stays where `known_rejected` of the validation images put it.
+    # (model/conformal.py). None: it stays where `known_rejected` of the validation images put it.
     alpha: float | None = Field(None, gt=0, lt=0.5)
     known_lead: float = Field(0.022, gt=0)  # best score of the median known image, above that threshold
     epsilon: float = Field(0.0, ge=0)

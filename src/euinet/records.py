@@ -1,6 +1,6 @@
 """What passes between the stages, with shapes. Plain NumPy: no torch in this file.
 
-What the networks alone pass on is in `networks/outputs.py` and `training/records.py`.
+What the networks alone pass on is in `networks/records.py` and `training/records.py`.
 
 Signs and words, the same everywhere:
 

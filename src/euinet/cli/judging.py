@@ -1,4 +1,4 @@
-"""Commands that look: evaluate, card, models, data fetch."""
+"""Commands that look: evaluate, models, data fetch."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def evaluate(
 
 @app.command()
 def models(json_: JsonOption = False) -> None:
-    """List the models that come with euinet; evaluate takes their names."""
+    """List the models that come with euinet; every command takes their names."""
     from dataclasses import asdict
 
     from euinet.model.listing import models_table, summarize_models

@@ -33,11 +33,16 @@ class Precision(StrEnum):
 
 
 ModelArgument = Annotated[
-    str,
-    typer.Argument(help="A model's folder, as train and reproduce write it, or a name that models lists."),
+    str, typer.Argument(help="A model's folder, a name that models lists, or an exported .onnx file.")
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Decides everything that is drawn at random.")]
-DeviceOption = Annotated[Device, typer.Option("--device", help="auto takes a GPU where there is one.")]
+DeviceOption = Annotated[
+    Device,
+    typer.Option(
+        "--device",
+        help="auto trains on a GPU where there is one, and answers by onnxruntime on the processor.",
+    ),
+]
 PrecisionOption = Annotated[
     Precision, typer.Option("--precision", help="Of training; auto is bfloat16 where the processor has it.")
 ]

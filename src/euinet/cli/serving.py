@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from euinet.cli.options import DataRootOption, Device, DeviceOption, JsonOption, notify, print_result
+from euinet.cli.options import (
+    DataRootOption,
+    Device,
+    DeviceOption,
+    JsonOption,
+    ModelArgument,
+    notify,
+    print_result,
+)
 from euinet.cli.program import app
 
 DEFAULT_MODEL = "mnist-without-0"
@@ -18,9 +26,7 @@ FEWEST_CHARACTERS = 16  # of a token
 
 @app.command()
 def serve(
-    model: Annotated[
-        str, typer.Argument(help="A model's folder, a name that models lists, or an exported .onnx file.")
-    ] = DEFAULT_MODEL,
+    model: ModelArgument = DEFAULT_MODEL,
     host: Annotated[
         str, typer.Option("--host", help="Address to listen on; 0.0.0.0 for all that reach this machine.")
     ] = "127.0.0.1",

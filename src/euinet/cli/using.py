@@ -74,9 +74,7 @@ class Engine(StrEnum):
 
 @app.command()
 def predict(
-    model: Annotated[
-        str, typer.Argument(help="A model's folder, a name that models lists, or an exported .onnx file.")
-    ],
+    model: ModelArgument,
     paths: Annotated[
         list[str],
         typer.Argument(

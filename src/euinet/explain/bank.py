@@ -2,7 +2,7 @@
 
 The distance is 1 − cosine of the two images' features, 0 … 2 (0 … 1 after a ReLU): the *direction* of the
 features says what is seen, their length how strongly. It is the distance to single images that the model's
-own memory uses (models/memory.py; Sun et al. 2022, "Out-of-Distribution Detection with Deep Nearest
+own memory uses (networks/memory.py; Sun et al. 2022, "Out-of-Distribution Detection with Deep Nearest
 Neighbors"), so what the page shows as near is near for the decision too.
 """
 

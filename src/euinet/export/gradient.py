@@ -79,7 +79,7 @@ def _convolution_backward(
     """Return a convolution's gradient with respect to its input: a transposed convolution, same weights.
 
     Without groups and dilation that is written as an ordinary convolution, followed by a pixel shuffle where
-    the stride is above 1 (models/strided.py): runtimes compute that faster.
+    the stride is above 1 (networks/strided.py): runtimes compute that faster.
 
     Raises NotImplementedError for a transposed convolution, and for a gradient of weights or bias.
     """

@@ -45,7 +45,7 @@ class TestRecord:
     ood_score: FloatArray  # (N,) float32, higher = more out-of-distribution
     best_class: IntArray  # (N,), 0 … K−1, the classifier's own choice
     true_class: IntArray  # (N,), 0 … K−1, UNKNOWN
-    model: str = ""  # fingerprint of what makes the scores (store.py)
+    model: str = ""  # fingerprint of what makes the scores (export/save.py)
 
     def __len__(self) -> int:
         return len(self.ood_score)

@@ -1,4 +1,4 @@
-"""Who computes a decision: onnxruntime on the processor. (On a GPU it is torch: trained/engine.py.)"""
+"""Who computes a decision: onnxruntime on the processor. (On a GPU it is torch: export/engine.py.)"""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ function startWorker() {
     });
 }
 
-// What euinet/explain/explainer.py says, from the outputs of the exported model.
+// What explain/explainer.py says, from the outputs of the exported model.
 function explanation(model, pixels, shape, found) {
   const names = model.class_names;
   const byName = (values, from) => Object.fromEntries(names.map((name, at) => [name, values[from + at]]));

@@ -1,4 +1,4 @@
-// The training images nearest to another, as euinet/explain/bank.py finds them: 1 − cosine of the features.
+// The training images nearest to another, as explain/bank.py finds them: 1 − cosine of the features.
 
 const SHOWN = 8;
 

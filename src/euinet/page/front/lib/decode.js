@@ -1,4 +1,4 @@
-// An image file in the browser becomes what the model reads, by the same steps as euinet/pixels.py:
+// An image file in the browser becomes what the model reads, by the same steps as images/pixels.py:
 // upright, transparency on white, grey by ITU-R 601, shorter side resized (antialiased), centre square.
 
 import { Refusal } from "./refusal.js";
