@@ -101,23 +101,16 @@ def write(folder: Path, name: str, parts: Sequence[Sequence[Block]]) -> Path:
     return folder / name
 
 
-def test_a_block_is_rows_and_columns() -> None:
+def test_a_block_is_rows() -> None:
     assert block().rows() == ROWS
-    columns = dict(zip(columns_of(CLASSES), block().columns(CLASSES), strict=True))
-    for place, row in enumerate(ROWS):
-        assert {name: values[place] for name, values in columns.items()} == {
-            name: flat(row).get(name) for name in columns
-        }
     broken = Block([Read("b.png", None, error="b.png is empty")], None)
     assert broken.rows() == [{"path": "b.png", "error": "b.png is empty"}]
-    assert broken.columns(CLASSES) == [["b.png"], *[[None]] * 9, ["b.png is empty"]]
 
 
-def test_a_model_without_p_values_has_an_empty_column() -> None:
+def test_a_model_without_p_values_has_none_in_its_rows() -> None:
     whole = block()
     assert whole.answers is not None
     without = Block(whole.reads, replace(whole.answers, p_value=None))
-    assert without.columns(CLASSES)[5] == [None, None, None]
     assert without.rows()[0]["p_value"] is None
 
 

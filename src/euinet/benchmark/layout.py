@@ -1,10 +1,8 @@
-"""Tables of words, aligned for a terminal or as Markdown."""
+"""Tables of words, and how they are written in Markdown."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from rich.cells import cell_len
 
 
 @dataclass(frozen=True)
@@ -15,18 +13,6 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str
-
-
-def aligned(table: Table) -> str:
-    """Return the rows for a terminal: the first column to the left, the others to the right."""
-    lines = (table.columns, *table.rows)
-    widths = [max(cell_len(line[at]) for line in lines) for at in range(len(table.columns))]
-
-    def padded(text: str, at: int) -> str:
-        space = " " * (widths[at] - cell_len(text))
-        return text + space if at == 0 else space + text
-
-    return "\n".join("  ".join(padded(cell, at) for at, cell in enumerate(line)).rstrip() for line in lines)
 
 
 def markdown_rows(table: Table) -> str:

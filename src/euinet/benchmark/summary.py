@@ -11,11 +11,12 @@ from typing import Any
 from euinet.benchmark.columns import class_table, detector_table, far_table
 from euinet.benchmark.findings import findings
 from euinet.benchmark.intervals import Interval
-from euinet.benchmark.layout import Table, aligned, escaped, markdown_rows
+from euinet.benchmark.layout import Table, escaped, markdown_rows
 from euinet.benchmark.study import Study
 from euinet.benchmark.tables import class_rows, detector_rows, far_rows
 from euinet.benchmark.wording import counted
 from euinet.system.files import write_text
+from euinet.system.table import aligned
 
 MARKDOWN_FILE, JSON_FILE = "summary.md", "summary.json"
 
@@ -61,7 +62,9 @@ def summarise(study: Study, identity: Mapping[str, Any]) -> Summary:
 def as_text(summary: Summary) -> str:
     """Return the summary for a terminal, columns aligned."""
     blocks = [summary.head, *summary.warnings]
-    blocks += [f"{table.title}\n\n{aligned(table)}\n\n{table.note}" for table in summary.tables]
+    for table in summary.tables:
+        cells = aligned((table.columns, *table.rows), numbers=range(1, len(table.columns)))
+        blocks.append(f"{table.title}\n\n{cells}\n\n{table.note}")
     blocks.append("\n".join(f"- {sentence}" for sentence in summary.findings))
     return "\n\n".join(blocks)
 

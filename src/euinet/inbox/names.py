@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from euinet.errors import UsageError
+from euinet.system.table import printable
 
 LONGEST_NAME = 120  # characters of a file's name that are kept
 LONGEST_CLASS = 60  # characters, of at most 4 bytes each: file systems take 255 bytes
@@ -18,7 +19,7 @@ _PARTS = ("train", "test")  # a folder that holds both is not one of classes
 def shown_name(name: str) -> str:
     """Return a file's name as it is kept: its last part, printable, not too long."""
     last = re.split(r"[/\\]", name[-4096:])[-1]
-    return "".join(sign if sign.isprintable() else "�" for sign in last)[:LONGEST_NAME]
+    return printable(last)[:LONGEST_NAME]
 
 
 def class_name(text: str, existing: Iterable[str] = ()) -> str:
@@ -59,4 +60,4 @@ def _problem(name: str) -> str | None:
 
 def _quoted(text: str) -> str:
     short = text if len(text) <= LONGEST_CLASS else text[:LONGEST_CLASS] + "…"
-    return "'" + "".join(sign if sign.isprintable() else "�" for sign in short) + "'"
+    return f"'{printable(short)}'"

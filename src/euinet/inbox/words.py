@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from euinet.inbox.store import Item
-from euinet.predict.rows import printable
+from euinet.system.table import aligned, printable
 
 _TIME = "%Y-%m-%d %H:%M"
 Row = tuple[str, ...]
@@ -20,7 +20,7 @@ def items_table(items: Sequence[Item], total: int) -> str:
     rows: list[Row] = [("last seen (UTC)", "status", "label", "nearest", "p-value", "times", "key", "file")]
     rows += [_item_row(item) for item in items]
     left = "" if len(items) == total else f"\n{total - len(items)} more; --limit shows them."
-    return _table(rows) + left
+    return aligned(rows) + left
 
 
 def summary_text(found: Mapping[str, Any]) -> str:
@@ -34,7 +34,7 @@ def summary_text(found: Mapping[str, Any]) -> str:
             ("label", "images"),
             *((printable(name), str(n)) for name, n in found["labels"].items()),
         ]
-        text += "\n" + _table(rows)
+        text += "\n" + aligned(rows)
     return text
 
 
@@ -54,7 +54,7 @@ def drift_text(found: Mapping[str, Any]) -> str:
         return "No p-value was counted yet."
     rows: list[Row] = [("from (UTC)", "length", "images", "rejected", "p ≤ 0.05", "test", "")]
     rows += [_window_row(window) for window in windows]
-    return f"{found['sentence']}\n{found['false_alarms']}\n{_table(rows)}"
+    return f"{found['sentence']}\n{found['false_alarms']}\n{aligned(rows)}"
 
 
 def exported_text(found: Mapping[str, Any]) -> str:
@@ -86,12 +86,3 @@ def _window_row(window: Mapping[str, Any]) -> Row:
 
 def _time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime(_TIME)
-
-
-def _table(rows: Sequence[Row]) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = (
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
-    return "\n".join(lines)

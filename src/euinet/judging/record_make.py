@@ -11,8 +11,8 @@ from euinet.answers import FloatArray, IntArray
 from euinet.data.split.stratify import stratified_choice
 from euinet.judging.record import KNOWN, UNKNOWN, Kind, RecordGroup, TestRecord
 from euinet.judging.record_store import MOST_GROUPS
-from euinet.predict.rows import printable
 from euinet.records import Decision, unknown_label
+from euinet.system.table import printable
 
 MOST_IMAGES = 10_000  # of the data set's test images: known and held out together
 MOST_FAR = 2_000  # of each far set

@@ -11,6 +11,7 @@ from pathlib import Path
 from euinet.errors import StorageError
 from euinet.model.bundled import bundled_folder, pretrained_names
 from euinet.model.names import CONFIG_FILE, WEIGHTS_FILE
+from euinet.system.table import aligned
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,7 @@ def models_table(models: Sequence[ModelSummary]) -> str:
     if not models:
         return "No models come with this copy of euinet; `euinet train` makes one."
     rows = [("name", "data", "held out", "parameters", "accuracy", "AUROC", "size"), *map(_row, models)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    texts = 3  # columns set flush left; numbers are set flush right
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if column < texts else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    )
+    return aligned(rows, numbers=range(3, 7))
 
 
 def _summary(name: str) -> ModelSummary:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from euinet.images.sources import Read
+from euinet.system.table import aligned, printable
 
 Row = dict[str, Any]
 """One image: path, label, rejected, ood_score, p_value, probabilities …; or path and error."""
@@ -37,11 +38,16 @@ def rows_of(reads: Iterable[Read], found: Iterable[Row]) -> list[Row]:
 
 def as_csv(rows: Sequence[Row], class_names: Sequence[str]) -> str:
     """Return rows as CSV with a header; what a row lacks is empty."""
-    text = io.StringIO()
-    text.write(header(class_names))
-    writer = csv.DictWriter(text, columns_of(class_names), lineterminator="\n")
-    writer.writerows(csv_row(row) for row in rows)
+    text = io.StringIO(header(class_names), newline="")
+    text.seek(0, io.SEEK_END)
+    write_csv(text, rows, class_names)
     return text.getvalue()
+
+
+def write_csv(file: TextIO, rows: Iterable[Row], class_names: Sequence[str]) -> None:
+    """Write rows as CSV's lines."""
+    lines = ({key: cell(value) for key, value in flat(row).items()} for row in rows)
+    csv.DictWriter(file, columns_of(class_names), lineterminator="\n").writerows(lines)
 
 
 def header(class_names: Sequence[str]) -> str:
@@ -53,18 +59,7 @@ def header(class_names: Sequence[str]) -> str:
 
 def as_table(rows: Sequence[Row]) -> str:
     """Return rows as text for a terminal; hostile names cannot steer it."""
-    cells = [("image", "answer", "p-value", "score", "")]
-    cells += [_table_row(row) for row in rows]
-    widths = [max(len(row[column]) for row in cells) for column in range(4)]
-    return "\n".join(
-        f"{path:<{widths[0]}}  {answer:<{widths[1]}}  {p:>{widths[2]}}  {score:>{widths[3]}}  {more}".rstrip()
-        for path, answer, p, score, more in cells
-    )
-
-
-def printable(text: str) -> str:
-    """Return text without anything that steers a terminal."""
-    return "".join(character if character.isprintable() else "�" for character in text)
+    return aligned([("image", "answer", "p-value", "score", ""), *map(_table_row, rows)], numbers=(2, 3))
 
 
 def _table_row(row: Row) -> tuple[str, str, str, str, str]:
@@ -96,11 +91,6 @@ def cell(value: Any) -> Any:
     if isinstance(value, str) and value.startswith(("=", "+", "@", "\t", "\r")):
         return "'" + value
     return value
-
-
-def csv_row(row: Row) -> Row:
-    """Return a row's cells as CSV has them."""
-    return {key: cell(value) for key, value in flat(row).items()}
 
 
 def columns_of(class_names: Sequence[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 from collections.abc import Sequence
@@ -11,13 +10,11 @@ from typing import Any, Protocol, Self
 
 from euinet.errors import UsageError
 from euinet.predict.blocks import Block
-from euinet.predict.rows import LAST, Row, cell, columns_of, header
+from euinet.predict.rows import LAST, Row, columns_of, flat, header, write_csv
 from euinet.system.extras import pyarrow_for
 from euinet.system.files import write_atomically
 
 GROUP = 20_000  # rows of a Parquet file that can be read by themselves, at least
-
-_FIRST_NUMBER = columns_of(()).index("ood_score")  # numbers need no care in CSV
 
 
 class Sink(Protocol):
@@ -72,10 +69,7 @@ class _Text:
 
 class _CsvPart(_Text):
     def write(self, block: Block) -> None:
-        columns = block.columns(self.class_names)
-        columns[:_FIRST_NUMBER] = [list(map(cell, column)) for column in columns[:_FIRST_NUMBER]]
-        columns[-len(LAST) :] = [list(map(cell, column)) for column in columns[-len(LAST) :]]
-        csv.writer(self.file, lineterminator="\n").writerows(zip(*columns, strict=True))
+        write_csv(self.file, block.rows(), self.class_names)
 
 
 class _JsonPart(_Text):
@@ -120,7 +114,6 @@ class _ParquetPart:
         self.arrow, parquet = pyarrow_for("Parquet")
         self.schema = _schema(self.arrow, class_names)
         self.writer = parquet.ParquetWriter(path, self.schema)
-        self.class_names = class_names
         self.waiting: list[Any] = []
 
     def __enter__(self) -> Self:
@@ -132,9 +125,7 @@ class _ParquetPart:
         self.writer.close()
 
     def write(self, block: Block) -> None:
-        columns = zip(block.columns(self.class_names), self.schema.types, strict=True)
-        arrays = [self.arrow.array(values, kind) for values, kind in columns]
-        self.waiting.append(self.arrow.record_batch(arrays, schema=self.schema))
+        self.waiting.append(self.arrow.RecordBatch.from_pylist([*map(flat, block.rows())], self.schema))
 
 
 class Parquet:

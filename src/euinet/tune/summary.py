@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from euinet.system.table import aligned
 from euinet.tune.plan import SearchRequest
 from euinet.tune.tables import own_of, ranked, train_command
 from euinet.tune.trial import TrialResult
@@ -20,21 +21,18 @@ def as_text(asked: SearchRequest, trials: Sequence[TrialResult]) -> str:
     if own is not None and own.objective is not None and own not in shown:
         shown.append(own)
     names = [searched.setting for searched in asked.space]
-    heads = ["trial", asked.objective, "closed set", *_short(names)]
-    rows = [_row(trial, names) for trial in shown]
-    widths = [max(len(line[at]) for line in [heads, *rows]) for at in range(len(heads))]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    head = "  ".join(cell.rjust(width) for cell, width in zip(heads, widths, strict=True))
-    body = [
-        line + ("  the preset's own" if t.number == 0 else "") for line, t in zip(lines, shown, strict=True)
-    ]
-    return "\n".join([head, *body, "", *_conclusion(asked, trials, order, own)])
+    heads = ["trial", asked.objective, "closed set", *_short(names), ""]
+    table = aligned([heads, *(_row(trial, names) for trial in shown)], numbers=range(len(heads) - 1))
+    return "\n".join([table, "", *_conclusion(asked, trials, order, own)])
 
 
 def _row(trial: TrialResult, names: Sequence[str]) -> list[str]:
-    accuracy = trial.mean("closed_set_accuracy")
     settings = (trial.settings[name] for name in names)
-    return [str(trial.number), f"{trial.objective:.4f}", f"{accuracy:.4f}", *settings]
+    remark = "the preset's own" if trial.number == 0 else ""
+    return [
+        *(str(trial.number), f"{trial.objective:.4f}", f"{trial.mean('closed_set_accuracy'):.4f}"),
+        *(*settings, remark),
+    ]
 
 
 def _conclusion(
