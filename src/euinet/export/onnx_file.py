@@ -7,7 +7,7 @@ import copy
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -46,7 +46,30 @@ def decision_file(model: TrainedModel, network: str) -> bytes:
     exported or its file answers differently.
     """
     model = replace(model, network=copy.deepcopy(model.network).cpu().eval().requires_grad_(False))
-    proto = _onnx_model(model)
+    decision = WholeDecision(model, fold_batch_norms(model.network, keep_weights=True)).eval()
+    kind = _kind(model, decision)
+    if kind in _graphs:
+        # of another model: what is not in its kind, a backbone's code say, may have changed since
+        with contextlib.suppress(ExportError):
+            return _checked_file(model, network, decision, _graphs[kind])
+    elif len(_graphs) == MOST_GRAPHS:
+        _graphs.pop(next(iter(_graphs)))
+    _graphs[kind] = _graph(model, decision)
+    return _checked_file(model, network, decision, _graphs[kind])
+
+
+def _checked_file(model: TrainedModel, network: str, decision: WholeDecision, graph: bytes) -> bytes:
+    """Return the decision file of a graph with a model's numbers for constants. Raises ExportError."""
+    import onnx
+    from onnx import numpy_helper
+
+    proto: onnx.ModelProto = onnx.ModelProto.FromString(graph)
+    values = {name: value.numpy() for name, value in _weights(decision).items()}
+    values |= constants(None, len(model.card.class_names))
+    used = {name for node in proto.graph.node for name in node.input}
+    proto.graph.initializer.extend(
+        numpy_helper.from_array(value, name) for name, value in values.items() if name in used
+    )
     halve_constants(proto)
     description = Description(model.card, network)
     _label(proto, description)
@@ -55,34 +78,19 @@ def decision_file(model: TrainedModel, network: str) -> bytes:
     return content
 
 
-def _onnx_model(model: TrainedModel) -> onnx.ModelProto:
-    """Return the ONNX model of `model`: its kind's graph, with its numbers for constants."""
-    import onnx
-    from onnx import numpy_helper
+def _weights(decision: WholeDecision) -> dict[str, Tensor]:
+    return {f"{_WEIGHT}{name}": value.detach() for name, value in decision.state_dict().items()}
 
-    network = fold_batch_norms(model.network, keep_weights=True).requires_grad_(False)
-    decision = WholeDecision(model, network).eval()
-    weights = {f"{_WEIGHT}{name}": value for name, value in decision.state_dict().items()}
-    card, scoring = model.card, model.card.preset.scoring
-    kind = _Kind(
+
+def _kind(model: TrainedModel, decision: WholeDecision) -> _Kind:
+    card = model.card
+    return _Kind(
         str(decision),
         card.preset.model.model_dump_json(),
-        scoring.model_dump_json(exclude=_NOT_IN_THE_GRAPH),
+        card.preset.scoring.model_dump_json(exclude=_NOT_IN_THE_GRAPH),
         (card.channels, card.image_size, len(card.class_names)),
-        tuple((name, tuple(value.shape), value.dtype) for name, value in weights.items()),
+        tuple((name, tuple(value.shape), value.dtype) for name, value in _weights(decision).items()),
     )
-    if kind not in _graphs:
-        if len(_graphs) == MOST_GRAPHS:
-            _graphs.pop(next(iter(_graphs)))
-        _graphs[kind] = _graph(model, decision, weights)
-    proto: onnx.ModelProto = onnx.ModelProto.FromString(_graphs[kind])
-    values = {name: value.numpy() for name, value in weights.items()}
-    values |= constants(model.calibration, len(card.class_names))
-    used = {name for node in proto.graph.node for name in node.input}
-    proto.graph.initializer.extend(
-        numpy_helper.from_array(value, name) for name, value in values.items() if name in used
-    )
-    return proto
 
 
 class _Kind(NamedTuple):
@@ -115,9 +123,9 @@ class _Functional(nn.Module):
         return found
 
 
-def _graph(model: TrainedModel, decision: WholeDecision, weights: Mapping[str, Tensor]) -> bytes:
+def _graph(model: TrainedModel, decision: WholeDecision) -> bytes:
     """Return a graph without constants. Raises ExportError when an operation has no counterpart in ONNX."""
-    card = model.card
+    card, weights = model.card, _weights(decision)
     # 0 and 1 images, and as many as there are channels, would be taken for a fixed number
     images = torch.zeros(5, card.channels, card.image_size, card.image_size, dtype=torch.uint8)
     scores = {"calibration_scores": torch.zeros(7), "calibration_answers": torch.zeros(7, dtype=torch.int64)}
