@@ -16,8 +16,8 @@ from PIL import Image
 import euinet
 from euinet import __main__ as program
 from euinet.errors import UsageError
-from euinet.export import save
 from euinet.system.lock import sole_user
+from euinet.trained import model as trained_model
 from euinet.training import loop
 from euinet.training.checkpoint import read_checkpoint
 
@@ -186,7 +186,7 @@ def test_broken_off_between_its_files_a_model_has_no_decision_of_another_network
         def power_failure(path: Path, text: str) -> None:
             raise KeyboardInterrupt
 
-        patched.setattr(save, "write_text", power_failure)  # the config, which follows the weights
+        patched.setattr(trained_model, "write_text", power_failure)  # the config, which follows the weights
         assert train(out).code == 130
     with pytest.raises(UsageError, match=r"has no decision\.onnx, which answers from it"):
         euinet.load(out / "model")
