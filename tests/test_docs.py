@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import euinet
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src/euinet"
 DOCUMENTS = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
@@ -68,6 +70,13 @@ def test_what_does_not_exist_is_found() -> None:
         "records.py: split",
         "model/model.py: Model.no",
     ]
+
+
+def test_every_public_name_is_in_the_api_reference() -> None:
+    text = (ROOT / "docs/api.md").read_text()
+    assert "::: euinet.errors\n" in text
+    names = [name for name in euinet.__all__ if name != "__version__" and not name.endswith("Error")]
+    assert [name for name in names if f"::: euinet.{name}\n" not in text] == []
 
 
 def test_every_room_and_every_file_at_the_root_is_described() -> None:
