@@ -6,13 +6,14 @@ SEED ?= 0
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install reproduce test check check-full seeds readings benchmark million kills detection splits promise models load abuse constraints clean test-browser screenshots page-speed
+.PHONY: help install reproduce test docs check check-full seeds readings benchmark million kills detection splits promise models load abuse constraints clean test-browser screenshots page-speed
 
 help:
 	@echo "make reproduce   the report's experiment on MNIST, into $(OUT) (SEED=$(SEED); another seed needs another OUT)"
 	@echo "make test        the tests: no network, no data set needed"
 	@echo "make check       style, types, layers, tests"
 	@echo "make check-full  and the slow tests on real data"
+	@echo "make docs        the documents and the API as a site, in site/"
 	@echo "make test-browser the page in Debian's Chromium (five to seven minutes)"
 	@echo "make screenshots  pictures of the page for docs/pictures; make page-speed how fast it answers"
 	@echo "make seeds       the report's experiment with five seeds (about half an hour)"
@@ -51,6 +52,15 @@ check: $(STAMP)
 
 check-full: check
 	$(BIN)/pytest -m slow --timeout 1200
+
+DOCS_STAMP := $(VENV)/.installed-docs
+
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	@touch $@
+
+docs: $(DOCS_STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Chromium is Debian's own; what drives it comes from the extra `browser`.
 BROWSER_STAMP := $(VENV)/.installed-browser
@@ -118,4 +128,4 @@ constraints: $(STAMP)
 	mv constraints.new constraints.txt
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) site .mypy_cache .ruff_cache .pytest_cache

@@ -45,7 +45,7 @@ class Answer:
 class Answers:
     """EuiNet's answers for N images, K known classes. `answers[i]` is one; iterate for all."""
 
-    class_names: tuple[str, ...]
+    class_names: tuple[str, ...]  # of the K known classes, in label order
     labels: IntArray  # (N,), 0 … K−1, REJECT or UNREADABLE
     best_classes: IntArray  # (N,), 0 … K−1; −1 where unreadable
     ood_score: FloatArray  # (N,), higher = more out-of-distribution; rejected where above the threshold

@@ -104,7 +104,7 @@ class Model:
         """Return for each image a label or "none of these", and why.
 
         `images`: paths, folders, Pillow images, uint8 arrays or tensors, one or a list of them: see
-        images/given.py. Raises UsageError for what is no image, DataError for a file that cannot be read;
+        `read_images`. Raises UsageError for what is no image, DataError for a file that cannot be read;
         with `keep_going` such a file is a row with its error.
         """
         reads = list(read_images(images, self.preprocessing, keep_going=keep_going))

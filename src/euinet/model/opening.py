@@ -36,7 +36,7 @@ def find_model(name_or_path: str | Path) -> Path:
 
 
 def load(name_or_path: str | Path, device: str = "cpu", threads: int | None = None) -> Model:
-    """Return the model that was asked for; see `find_model`.
+    """Return the model that was asked for: a folder, a name of `euinet models`, or an exported file.
 
     `device`: auto and cpu compute by onnxruntime, cuda and mps by torch, which needs the model's folder.
     `threads` of onnxruntime; None: all cores. Raises UsageError when there is no such model or device,
