@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._decomp import decomposition_table, get_decompositions
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -36,7 +35,7 @@ def traced(module: nn.Module, arguments: Sequence[Tensor], open_lengths: Sequenc
             sizes[0] = DimDynamic.DYNAMIC
         return fake.from_tensor(argument, symbolic_context=StatelessSymbolicContext(dynamic_sizes=sizes))
 
-    trace = make_fx(module, _replacements(), tracing_mode="symbolic", _allow_non_fake_inputs=True)
+    trace = make_fx(module, _replacements(), tracing_mode="symbolic")
     graph = trace(*map(opened, arguments, open_lengths))
     graph.graph.eliminate_dead_code()
     graph.recompile()
@@ -44,11 +43,12 @@ def traced(module: nn.Module, arguments: Sequence[Tensor], open_lengths: Sequenc
 
 
 def _replacements() -> dict[Any, Callable[..., Any]]:
-    """Return what each backward operation is replaced by: torch's own rules, and two of ours."""
-    backward = [operation for operation in decomposition_table if "backward" in str(operation)]
+    """Return what each backward operation is replaced by: torch's own rules, and three of ours."""
+    known = torch.export.default_decompositions().items()
     return {
-        **get_decompositions(backward),
+        **{operation: rule for operation, rule in known if "backward" in str(operation)},
         aten.convolution_backward.default: _convolution_backward,
+        aten.max_pool2d_with_indices_backward.default: _max_pool_backward,
         aten.threshold_backward.default: _threshold_backward,
     }
 
@@ -61,6 +61,14 @@ def _threshold_backward(gradient: Tensor, output: Tensor, threshold: float) -> T
     if threshold != 0:
         raise NotImplementedError("only the gradient of a ReLU can be exported")
     return gradient * output.sign()
+
+
+def _max_pool_backward(gradient: Tensor, images: Tensor, *window: object) -> Tensor:
+    """Return a max pooling's input gradient: each goes where its maximum was, by the last argument."""
+    *_, places = window  # (N, C, H', W'), counted through the rows of H × W
+    assert isinstance(places, Tensor)
+    nothing = torch.zeros_like(images).flatten(2)
+    return nothing.scatter_add(2, places.flatten(2), gradient.flatten(2)).view_as(images)
 
 
 def _convolution_backward(
