@@ -53,7 +53,7 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("euinet.card.make._page", lambda *_: "new")
+    monkeypatch.setattr("euinet.card.make.render_page", lambda *_: "new")
     monkeypatch.setattr("euinet.system.files.os.fsync", full)
     with pytest.raises(StorageError, match="No space is left"):
         make_card(tiny_model, "quadrants", (), out, None, lambda _: None, limit=5)

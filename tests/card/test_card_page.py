@@ -16,10 +16,9 @@ import pytest
 from card_page import Page
 
 from euinet.card import make_card
-from euinet.card.figures import draw_all
 from euinet.card.groups import AnsweredGroup
+from euinet.card.make import MOST_ROWS, render_page
 from euinet.card.measured import measure
-from euinet.card.page import MOST_ROWS, render_page
 from euinet.card.stress import measure_stress
 from euinet.data.split.holdout import hold_out_classes
 from euinet.records import Dataset, Split
@@ -169,7 +168,7 @@ def test_of_two_hundred_classes_the_weakest_are_listed(
     stress = measure_stress(lambda _: known.answers, known.group, 0, lambda _: None)
     measured = measure(None, known, [unknown], stress)
     card = replace(tiny_model.card, class_names=names)
-    page = Page(render_page(card, "many", measured, (), draw_all(measured)))
+    page = Page(render_page(card, "many", measured, ()))
     assert "170 more classes are not listed; the weakest of them has 50.0 % accepted and right." in page.text
     assert "170 more are not listed; of each at least 100 % are rejected." in page.text
     assert page.text.count("unknown 1") <= MOST_ROWS

@@ -10,13 +10,7 @@ import pytest
 from euinet.answers import REJECT
 from euinet.records import Decision, EvaluationRecord
 from euinet.report import EUINET_REPORT
-from euinet.report.remarks import accuracy_verdict, extra_remarks, figure_remarks, remark_accuracy
-from euinet.report.remarks_labels import (
-    remark_confusion,
-    remark_disc_scores,
-    remark_max_to_second,
-    remarks_on_labels,
-)
+from euinet.report.remarks import accuracy_verdict, verdicts, what_is_here
 from euinet.report.tables import AccuracyRow
 
 
@@ -47,57 +41,54 @@ def test_verdict(right: int, total: int, expected: str) -> None:
 
 
 def test_a_run_below_the_report_says_so(record: EvaluationRecord) -> None:
-    remark = remark_accuracy(record, EUINET_REPORT)
+    verdict = verdicts(record, EUINET_REPORT)["figure-21.png"]
 
-    assert remark.meaning.startswith("Not reached here: the report’s accuracy on 0.")
+    assert verdict.startswith("Not reached here: the report’s accuracy on 0.")
 
 
 def test_a_run_above_the_report_says_so(record: EvaluationRecord) -> None:
     perfect = answered(record, np.where(record.labels >= 0, record.labels, REJECT))
 
-    assert remark_accuracy(perfect, EUINET_REPORT).meaning.startswith(
-        "Both of the report’s accuracies are reached"
-    )
+    verdict = verdicts(perfect, EUINET_REPORT)["figure-21.png"]
+
+    assert verdict.startswith("Both of the report’s accuracies are reached")
 
 
 def test_a_discriminator_that_fails_on_a_label_is_named(record: EvaluationRecord) -> None:
-    assert "tells unknown from known" in remark_disc_scores(record, EUINET_REPORT).meaning
+    assert "tells unknown from known" in verdicts(record, EUINET_REPORT)["figure-07.png"]
     scores = np.where(record.labels == 4, np.float32(0.6), record.decision.disc_score)
     weak = dataclasses.replace(record, decision=dataclasses.replace(record.decision, disc_score=scores))
 
-    meaning = remark_disc_scores(weak, EUINET_REPORT).meaning
+    verdict = verdicts(weak, EUINET_REPORT)["figure-07.png"]
 
-    assert "not clean here" in meaning
-    assert meaning.endswith("on label 5.")  # label 4 is class 5: digit 0 is held out
+    assert "not clean here" in verdict
+    assert verdict.endswith("on label 5.")  # label 4 is class 5: digit 0 is held out
 
 
 def test_max_to_second_is_judged_by_the_medians(record: EvaluationRecord) -> None:
-    assert "smaller lead" in remark_max_to_second(record, None).meaning
+    assert "is the smaller one here" in verdicts(record, None)["figure-18.png"]
     probabilities = record.decision.probabilities.copy()
     probabilities[record.labels == 8] = 0.1  # digit 9: no lead at all
     flat = dataclasses.replace(
         record, decision=dataclasses.replace(record.decision, probabilities=probabilities)
     )
-    assert "not the smaller one here" in remark_max_to_second(flat, None).meaning
+    assert "not the smaller one here" in verdicts(flat, None)["figure-18.png"]
 
 
 def test_confusion_names_the_lowest_recall_and_precision(six_images: EvaluationRecord) -> None:
-    here = remark_confusion(answered(six_images, np.array([0, 0, 1, 0, -1, -1])), None).here
+    here = what_is_here(answered(six_images, np.array([0, 0, 1, 0, -1, -1])), None)["figure-20.png"]
 
     assert "label b, 50.00\N{NO-BREAK SPACE}% (1 of 2)" in here
     assert "answer a, 66.67\N{NO-BREAK SPACE}% (2 of 3)" in here
 
 
 def test_label_whose_entry_does_not_lead_is_told(six_images: EvaluationRecord) -> None:
-    z, a, b = remarks_on_labels(six_images, None)
+    z, a = (verdicts(six_images, None)[f"figure-{number}.png"] for number in ("08", "09"))
 
-    assert a.meaning.startswith("The right entry has the highest median")
-    assert z.meaning.startswith("The right entry has not the highest median")  # z: h_a ≈ .0115, b ≈ .012
-    assert b.heading == "Figure 10: label b"
+    assert a.startswith("The right entry has the highest median")
+    assert z.startswith("The right entry has not the highest median")  # z: h_a ≈ .0115, b ≈ .012
 
 
-def test_without_the_report_nothing_is_attributed_to_it(other_record: EvaluationRecord) -> None:
-    figures = figure_remarks(other_record, None)
-
-    remarks = [*figures.before, *figures.per_label, *figures.after, *extra_remarks(other_record)]
-    assert [remark.report_says for remark in remarks] == [None] * len(remarks)
+def test_without_the_report_nothing_is_compared_with_it(other_record: EvaluationRecord) -> None:
+    assert "report" not in " ".join(what_is_here(other_record, None).values())
+    assert "report" not in " ".join(verdicts(other_record, None).values())

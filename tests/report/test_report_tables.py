@@ -17,7 +17,6 @@ from euinet.report.tables import (
     confusion,
     label_rows,
     max_to_second,
-    median_rows,
 )
 
 
@@ -28,7 +27,7 @@ def test_max_to_second_is_largest_minus_second_largest() -> None:
 
 
 def test_medians_per_label(six_images: EvaluationRecord) -> None:
-    unknown, a, b = median_rows(six_images, None)
+    unknown, a, b = label_rows(six_images, None)
 
     assert [(row.name, row.number, row.known, row.total) for row in (unknown, a, b)] == [
         ("z", 0, False, 2),
@@ -53,7 +52,7 @@ def test_accuracy_counts_rejected_unknowns_and_own_labels(six_images: Evaluation
 
 
 def test_labels_add_up(six_images: EvaluationRecord) -> None:
-    counts = {row.name: (row.right, row.rejected, row.other) for row in label_rows(six_images)}
+    counts = {row.name: (row.right, row.rejected, row.other) for row in label_rows(six_images, None)}
 
     assert counts == {"z": (1, 0, 1), "a": (1, 1, 0), "b": (1, 0, 1)}
 
@@ -122,8 +121,8 @@ def test_the_reports_accuracies_are_no_counts_over_mnist(percent: float, total: 
 
 
 def test_reported_medians_stand_beside_the_right_label(record: EvaluationRecord) -> None:
-    rows = median_rows(record, EUINET_REPORT)
+    rows = label_rows(record, EUINET_REPORT)
 
     assert rows[7].reported_disc_score == 9.088801e-04
     assert rows[7].reported_max_to_second == 2.0839795e-03
-    assert median_rows(record, None)[7].reported_disc_score is None
+    assert label_rows(record, None)[7].reported_disc_score is None

@@ -88,6 +88,7 @@ def test_page_embeds_the_written_pictures_with_words(page: Page, written: list[P
 def test_page_sets_ours_beside_the_reports(page: Page) -> None:
     assert "96.9353 % 86.8132 % 158 of 182" in page.text
     assert "Below the report’s by 10.12 percentage points" in page.text
+    assert "Figure 10: label 2 The report says The largest score" in page.text
     assert "euinet reproduce --seed 3" in page.text
     assert "version of torch 2.15.0" in page.text
     assert "train seconds 812.4" in page.text

@@ -13,11 +13,16 @@ from euinet.card.measured import Measured, measure
 from euinet.card.plain import to_plain
 from euinet.card.stress import measure_stress
 from euinet.card.verdict import to_heed, verdict
+from euinet.card.wording import template
+from euinet.card.wrong import SHOWN
 from euinet.data.split.stratify import stratified_choice
 from euinet.errors import UsageError
+from euinet.model.card import ModelCard
 from euinet.system.files import write_text
 from euinet.system.notify import Notify
 from euinet.trained.model import TrainedModel
+
+MOST_ROWS = 30  # of a table of classes
 
 
 def make_card(
@@ -53,7 +58,7 @@ def make_card(
     measured = measure(model.calibration, known, unknown, stress)
     facts = all_facts(model, gathered, measured, limit, seed)
     notify("Drawing the card …")
-    write_text(out, _page(model, gathered, measured, facts))
+    write_text(out, render_page(model.card, gathered.dataset, measured, facts))
     return _plain(model, gathered, measured, facts)
 
 
@@ -62,12 +67,22 @@ def _judged(model: TrainedModel, group: Group, notify: Notify) -> AnsweredGroup:
     return AnsweredGroup(group, model.answer(group.images))
 
 
-def _page(model: TrainedModel, gathered: Gathered, measured: Measured, facts: Sequence[Facts]) -> str:
-    # matplotlib and jinja2 take a second to import: not before the numbers are there
-    from euinet.card.figures import draw_all
-    from euinet.card.page import render_page
+def render_page(card: ModelCard, dataset: str, measured: Measured, facts: Sequence[Facts]) -> str:
+    """Return the card as one HTML page: pictures inside, nothing fetched, no script."""
+    from euinet.card.figures import draw_all  # matplotlib takes a second: not before the numbers are there
 
-    return render_page(model.card, gathered.dataset, measured, facts, draw_all(measured))
+    return template("page.html").render(
+        card=card,
+        dataset=dataset,
+        measured=measured,
+        verdict=verdict(measured, dataset),
+        heed=to_heed(measured),
+        facts=facts,
+        graphics=draw_all(measured),
+        most_rows=MOST_ROWS,
+        most_shown=SHOWN,
+        tested_on_changes=measured.stress.unchanged.rejected.total,
+    )
 
 
 def _plain(

@@ -1,11 +1,19 @@
-"""How the card writes shares, levels, p-values and names."""
+"""How the card writes shares, levels, p-values and names, in its templates and elsewhere.
+
+Class names, far sets and settings are others' text: templates of pages escape everything but our own SVG.
+"""
 
 from __future__ import annotations
 
 import math
+from functools import cache
+from typing import TYPE_CHECKING
 
 from euinet.judging.share import Share
-from euinet.report.wording import NBSP, NOT_AVAILABLE, percent
+from euinet.report.wording import MINUS, NBSP, NOT_AVAILABLE, listing, percent
+
+if TYPE_CHECKING:
+    import jinja2
 
 LONGEST_NAME = 40
 MANY = 2000  # images of which a hundredth of a percent can be told
@@ -45,3 +53,28 @@ def short(name: str, most: int = LONGEST_NAME) -> str:
         return name
     start = (most - 1) // 3
     return f"{name[:start]}…{name[len(name) - (most - 1 - start) :]}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3g}".replace("-", MINUS)
+
+
+@cache
+def template(name: str) -> jinja2.Template:
+    """Return a template of the card; those of pages (.html) escape what they are given."""
+    import jinja2  # costs a while: not before the numbers are there
+
+    from euinet.card.pictures import picture
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("euinet.card"),
+        autoescape=name.endswith(".html"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(level=level_text, p=p_text, short=short, listing=listing, share=share_text)
+    environment.filters.update(
+        interval=interval_text, picture=picture, signed=lambda x: f"{x:+.3g}".replace("-", MINUS)
+    )
+    return environment.get_template(name)

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
-from euinet.report.groups import LabelGroup, label_groups
 from euinet.report.style import (
     BOX_NOTE,
     INK,
@@ -23,7 +22,7 @@ from euinet.report.style import (
     plain_numbers,
     slant_height,
 )
-from euinet.report.tables import MedianRow, max_to_second, median_rows
+from euinet.report.tables import LabelRow, label_rows, max_to_second, median
 from euinet.report.wording import NBSP, scientific
 
 if TYPE_CHECKING:
@@ -33,18 +32,15 @@ if TYPE_CHECKING:
 
 def draw_disc_scores(record: EvaluationRecord, reported: ReportedValues | None) -> Drawing:
     """Draw figure 7: the model discriminator's h per label, 0 like training data … 1 unlike."""
-    rows, groups = median_rows(record, reported), label_groups(record)
-    scores = record.decision.disc_score
-    unknown_median = _median(scores[record.labels < 0])
-    known_median = _median(scores[record.labels >= 0])
-    title = f"Model discriminator h: median {unknown_median} on unknown labels, {known_median} on known ones"
+    rows, scores = label_rows(record, reported), record.decision.disc_score
+    title = f"Model discriminator h: {_medians(record, scores)}"
     note = f"h is near 0 on what looks like training data, near 1 on what looks fake. {_counts(rows)}"
     figure = new_figure(
         4.0 + slant_height([row.name for row in rows]), title, f"{note} {BOX_NOTE} {_diamonds(reported)}"
     )
     axes = figure.add_subplot()
-    samples = [scores[group.mask(record)] for group in groups]
-    draw_boxes(axes, samples, _colours(groups), outliers=False)
+    samples = [scores[row.mask(record)] for row in rows]
+    draw_boxes(axes, samples, _colours(rows), outliers=False)
     _draw_points(axes, samples)
     _label_medians(axes, rows, [row.disc_score for row in rows], [row.reported_disc_score for row in rows])
     axes.set_ylim(-0.04, 1.12)
@@ -57,20 +53,15 @@ def draw_disc_scores(record: EvaluationRecord, reported: ReportedValues | None) 
 
 def draw_max_to_second(record: EvaluationRecord, reported: ReportedValues | None) -> Drawing:
     """Draw figure 18: per label, the largest minus the second largest softmax probability."""
-    rows, groups = median_rows(record, reported), label_groups(record)
-    differences = max_to_second(record.decision.probabilities)
-    title = (
-        f"Max-2-Max: median {_median(differences[record.labels < 0])} on unknown labels, "
-        f"{_median(differences[record.labels >= 0])} on known ones"
-    )
+    rows, differences = label_rows(record, reported), max_to_second(record.decision.probabilities)
+    title = f"Max-2-Max: {_medians(record, differences)}"
     figure = new_figure(
         3.9 + slant_height([row.name for row in rows]),
         title,
         f"{_counts(rows)} {BOX_NOTE} {_diamonds(reported)}",
     )
     axes = figure.add_subplot()
-    samples = [differences[group.mask(record)] for group in groups]
-    draw_boxes(axes, samples, _colours(groups))
+    draw_boxes(axes, [differences[row.mask(record)] for row in rows], _colours(rows))
     _label_medians(
         axes, rows, [row.max_to_second for row in rows], [row.reported_max_to_second for row in rows]
     )
@@ -82,11 +73,12 @@ def draw_max_to_second(record: EvaluationRecord, reported: ReportedValues | None
     return Drawing("figure-18.png", alt, figure)
 
 
-def _median(values: npt.NDArray[np.floating]) -> str:
-    return scientific(float(np.median(values)), 2) if len(values) else "–"
+def _medians(record: EvaluationRecord, values: npt.NDArray[np.floating]) -> str:
+    unknown, known = (scientific(median(values[at]), 2) for at in (record.labels < 0, record.labels >= 0))
+    return f"median {unknown} on unknown labels, {known} on known ones"
 
 
-def _counts(rows: Sequence[MedianRow]) -> str:
+def _counts(rows: Sequence[LabelRow]) -> str:
     totals = [row.total for row in rows]
     return f"n = {min(totals):,} to {max(totals):,} test images per label."
 
@@ -95,8 +87,8 @@ def _diamonds(reported: ReportedValues | None) -> str:
     return "◇: the report’s median." if reported else ""
 
 
-def _colours(groups: Sequence[LabelGroup]) -> list[str]:
-    return [KNOWN if group.known else UNKNOWN for group in groups]
+def _colours(rows: Sequence[LabelRow]) -> list[str]:
+    return [KNOWN if row.known else UNKNOWN for row in rows]
 
 
 def _draw_points(axes: Axes, samples: Sequence[npt.NDArray[np.floating]], most: int = 250) -> None:
@@ -108,7 +100,7 @@ def _draw_points(axes: Axes, samples: Sequence[npt.NDArray[np.floating]], most: 
 
 
 def _label_medians(
-    axes: Axes, rows: Sequence[MedianRow], medians: Sequence[float], reported: Sequence[float | None]
+    axes: Axes, rows: Sequence[LabelRow], medians: Sequence[float], reported: Sequence[float | None]
 ) -> None:
     """Write each median above its column, and the report's beside the box as a diamond."""
     name_ticks(
@@ -122,8 +114,8 @@ def _label_medians(
             axes.plot(at + 0.4, theirs, "D", markersize=5, color="white", markeredgecolor=INK, clip_on=False)
     if len(rows) > 12:
         return
-    for at, median in enumerate(medians):
+    for at, value in enumerate(medians):
         axes.annotate(
-            scientific(median, 2).replace(f"{NBSP}×{NBSP}", "·"), (at, 1), xycoords=("data", "axes fraction"),
+            scientific(value, 2).replace(f"{NBSP}×{NBSP}", "·"), (at, 1), xycoords=("data", "axes fraction"),
             ha="center", va="top", fontsize=8, color=INK,
         )  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
-from euinet.report.groups import is_known, is_rejected
+from euinet.report.groups import is_known, is_rejected, part_of
 from euinet.report.style import INK, KNOWN, REJECT, UNKNOWN, Drawing, new_figure
 from euinet.report.wording import percent, power
 
@@ -44,8 +44,7 @@ def draw_odin_scores(record: EvaluationRecord) -> Drawing | None:
     known = is_known(record)
     values, threshold, label = _odin_axis(odin, len(record.class_names))
     accepted = odin.ood_score <= odin.threshold
-    known_in = percent(int((accepted & known).sum()), int(known.sum()))
-    unknown_in = percent(int((accepted & ~known).sum()), int((~known).sum()))
+    known_in, unknown_in = (percent(*part_of(mask, accepted)) for mask in (known, ~known))
     title = f"Vanilla ODIN’s fixed threshold accepts {known_in} of known and {unknown_in} of unknown images"
     figure = new_figure(3.7, title, f"{sizes(record)} Each curve sums to 100 %.")
     axes = figure.add_subplot()
@@ -85,9 +84,8 @@ def draw_active_threshold(record: EvaluationRecord) -> Drawing:
     known, rejected = is_known(record), is_rejected(record)
     thresholds, best = record.decision.scores[:, 0], record.decision.scores[:, 1:].max(axis=1)
     title = (
-        f"Each image sets its own threshold: {percent(int((rejected & ~known).sum()), int((~known).sum()))} "
-        f"of unknown images fall above the line, {percent(int((rejected & known).sum()), int(known.sum()))} "
-        "of known ones"
+        f"Each image sets its own threshold: {percent(*part_of(~known, rejected))} of unknown images fall "
+        f"above the line, {percent(*part_of(known, rejected))} of known ones"
     )
     figure = new_figure(4.6, title, f"{sizes(record)} At most {MOST_POINTS:,} of each are drawn.")
     axes = figure.add_subplot()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from euinet.report.groups import LabelGroup, entry_names, label_groups
+from euinet.report.groups import LabelGroup, entry_names
 from euinet.report.style import (
     BOX_NOTE,
     KNOWN,
@@ -39,12 +39,9 @@ def draw_label_softmax(record: EvaluationRecord) -> list[Drawing]:
     low, high = float(probabilities.min()), float(probabilities.max())
     margin = 0.05 * (high - low or 1)
     limits = (low - margin, high + margin)
-    rows = label_rows(record)
-    names = label_file_names(label_groups(record))
-    return [
-        _draw_one_label(record, group, row, limits, name)
-        for group, row, name in zip(label_groups(record), rows, names, strict=True)
-    ]
+    rows = label_rows(record, None)
+    names = label_file_names(rows)
+    return [_draw_one_label(record, row, limits, name) for row, name in zip(rows, names, strict=True)]
 
 
 def label_file_names(groups: Sequence[LabelGroup]) -> list[str]:
@@ -80,20 +77,20 @@ def label_verdict(row: LabelRow, *, cut: bool = True) -> str:
 
 
 def _draw_one_label(
-    record: EvaluationRecord, group: LabelGroup, row: LabelRow, limits: tuple[float, float], file_name: str
+    record: EvaluationRecord, row: LabelRow, limits: tuple[float, float], file_name: str
 ) -> Drawing:
-    probabilities = record.decision.probabilities[group.mask(record)]
+    probabilities = record.decision.probabilities[row.mask(record)]
     names = list(entry_names(record))
-    title = f"True label {drawable(group.name)}: {label_verdict(row)}"
-    kind = "a known class" if group.known else "an unknown class"
-    right = group.name if group.known else "reject"
+    title = f"True label {drawable(row.name)}: {label_verdict(row)}"
+    kind = "a known class" if row.known else "an unknown class"
+    right = row.name if row.known else "reject"
     figure = new_figure(
         3.3 + slant_height(names), title, f"n = {row.total:,} test images of {kind}. {BOX_NOTE} Dots: beyond."
     )
     axes = figure.add_subplot()
     colours = [REJECT, *[OTHER] * len(record.class_names)]
-    if group.known:
-        colours[group.right_column] = KNOWN
+    if row.known:
+        colours[row.right_column] = KNOWN
     equal = 1 / len(names)
     axes.axhline(equal, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
     axes.annotate(
@@ -103,8 +100,8 @@ def _draw_one_label(
     draw_boxes(axes, list(probabilities.T), colours)
     names[0] = names[0].removesuffix(" (reject)")
     strong = {0: (REJECT, "" if names[0] == "reject" else "(reject)")}
-    if group.known:
-        strong[group.right_column] = (KNOWN, "")
+    if row.known:
+        strong[row.right_column] = (KNOWN, "")
     name_ticks(axes, names, strong)
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.set_ylim(*limits)

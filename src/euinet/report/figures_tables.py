@@ -24,7 +24,7 @@ from euinet.report.style import (
     new_figure,
     slant_height,
 )
-from euinet.report.tables import Confusion, accuracy_rows, confusion, median_rows
+from euinet.report.tables import Confusion, accuracy_rows, confusion, label_rows
 from euinet.report.wording import percent, scientific
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _name_cells(axes: Axes, table: Confusion) -> None:
 
 def draw_median_table(record: EvaluationRecord, reported: ReportedValues | None) -> Drawing:
     """Draw figure 19 as a table: medians of h and of Max-2-Max per label."""
-    rows = median_rows(record, reported)
+    rows = label_rows(record, reported)
     head: tuple[str, ...]
     if reported:
         head = ("Label", "n", "h\nreport", "h\nhere", "Max-2-Max\nreport", "Max-2-Max\nhere")

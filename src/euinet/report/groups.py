@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from euinet.answers import BoolArray
-    from euinet.records import EvaluationRecord
+from euinet.answers import REJECT, BoolArray
+from euinet.records import EvaluationRecord, unknown_label
 
 
 @dataclass(frozen=True)
@@ -42,8 +40,6 @@ def label_groups(record: EvaluationRecord) -> tuple[LabelGroup, ...]:
 
     Raises ValueError when a test image carries a label that is neither a known nor an unknown class.
     """
-    from euinet.records import unknown_label
-
     known = [
         LabelGroup(number, name, label)
         for label, (number, name) in enumerate(zip(record.known_classes, record.class_names, strict=True))
@@ -68,6 +64,11 @@ def entry_names(record: EvaluationRecord) -> tuple[str, ...]:
     return (reject, *record.class_names)
 
 
+def part_of(images: BoolArray, what: BoolArray) -> tuple[int, int]:
+    """Return of how many of the `images` (N,) it is so, and how many they are."""
+    return int((images & what).sum()), int(images.sum())
+
+
 def is_known(record: EvaluationRecord) -> BoolArray:
     """Return which of the N test images belong to a known class, (N,)."""
     known: BoolArray = record.labels >= 0
@@ -76,7 +77,5 @@ def is_known(record: EvaluationRecord) -> BoolArray:
 
 def is_rejected(record: EvaluationRecord) -> BoolArray:
     """Return which of the N test images EuiNet called "none of these", (N,)."""
-    from euinet.answers import REJECT
-
     rejected: BoolArray = record.decision.labels == REJECT
     return rejected

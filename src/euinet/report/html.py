@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import jinja2
 
-from euinet.report.groups import is_known
-from euinet.report.remarks import accuracy_verdict, extra_remarks, figure_remarks
+from euinet.report.figures_softmax import label_file_names
+from euinet.report.groups import is_known, label_groups
+from euinet.report.remarks import accuracy_verdict, verdicts, what_is_here
 from euinet.report.style import Drawing
-from euinet.report.tables import accuracy_rows, label_rows, median_rows
+from euinet.report.tables import accuracy_rows, label_rows
 from euinet.report.wording import NOT_AVAILABLE, listing, percent, scientific
 
 if TYPE_CHECKING:
@@ -55,10 +56,10 @@ def render_page(
         n_known=int(is_known(record).sum()),
         n_unknown=int((~is_known(record)).sum()),
         accuracy=accuracy_rows(record, reported),
-        medians=median_rows(record, reported),
-        labels=label_rows(record),
-        figures=figure_remarks(record, reported),
-        extras=extra_remarks(record),
+        labels=label_rows(record, reported),
+        label_figures=label_file_names(label_groups(record)),
+        here=what_is_here(record, reported),
+        verdicts=verdicts(record, reported),
         alts=alts,
         pictures={
             name: f"data:image/png;base64,{base64.b64encode(png).decode()}" for name, png in pictures.items()

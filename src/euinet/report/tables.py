@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from euinet.answers import REJECT
 from euinet.judging.share import wilson_interval
-from euinet.report.groups import entry_names, is_known, is_rejected, label_groups
+from euinet.report.groups import LabelGroup, entry_names, is_known, is_rejected, label_groups, part_of
 from euinet.report.wording import listing
 
 if TYPE_CHECKING:
@@ -44,33 +45,21 @@ class AccuracyRow:
 
 
 @dataclass(frozen=True)
-class MedianRow:
-    """One line of figure 19; NaN medians where a label has no test images."""
-
-    number: int
-    name: str
-    known: bool
-    total: int
-    disc_score: float  # median of h, 0 … 1
-    max_to_second: float  # median of Max-2-Max
-    reported_disc_score: float | None
-    reported_max_to_second: float | None
-
-
-@dataclass(frozen=True)
-class LabelRow:
+class LabelRow(LabelGroup):
     """What EuiNet said to the test images of one label; the three counts sum to `total`.
 
-    `right` counts rejections for an unknown class, and then `rejected` is 0.
+    `right` counts rejections for an unknown class, and then `rejected` is 0. The medians are figure 19's, NaN
+    where a label has no test images.
     """
 
-    number: int
-    name: str
-    known: bool
     total: int
     right: int
     rejected: int  # known images turned away
     other: int  # given some other class
+    disc_score: float  # median of h, 0 … 1
+    max_to_second: float  # median of Max-2-Max
+    reported_disc_score: float | None
+    reported_max_to_second: float | None
 
 
 @dataclass(frozen=True)
@@ -99,41 +88,40 @@ def accuracy_rows(
 ) -> tuple[AccuracyRow, AccuracyRow]:
     """Return figure 21: unknown images rejected, and known images given their own label."""
     known, rejected = is_known(record), is_rejected(record)
-    right = known & (record.decision.labels == record.labels)
     return (
         AccuracyRow(
-            name=listing(record.unknown_names) or "unknown classes",
-            counted="rejected",
-            right=int((rejected & ~known).sum()),
-            total=int((~known).sum()),
+            listing(record.unknown_names) or "unknown classes",
+            "rejected",
+            *part_of(~known, rejected),
             reported=reported.accuracy_unknown if reported else None,
         ),
         AccuracyRow(
-            name=reported.known_label if reported else f"the {len(record.class_names)} known classes",
-            counted="given their own label",
-            right=int(right.sum()),
-            total=int(known.sum()),
+            reported.known_label if reported else f"the {len(record.class_names)} known classes",
+            "given their own label",
+            *part_of(known, record.decision.labels == record.labels),
             reported=reported.accuracy_known if reported else None,
         ),
     )
 
 
-def median_rows(record: EvaluationRecord, reported: ReportedValues | None) -> tuple[MedianRow, ...]:
-    """Return figure 19: per label, the medians of h and of Max-2-Max."""
+def label_rows(record: EvaluationRecord, reported: ReportedValues | None) -> tuple[LabelRow, ...]:
+    """Return per label how its test images were judged, and figure 19's medians of h and of Max-2-Max."""
     differences = max_to_second(record.decision.probabilities)
-    disc_scores = record.decision.disc_score.astype(np.float64)
     rows = []
     for group in label_groups(record):
         mask = group.mask(record)
-        any_images = bool(mask.any())
+        answers = record.decision.labels[mask]
+        right = int((answers == (group.label if group.known else REJECT)).sum())
+        rejected = int((answers == REJECT).sum()) if group.known else 0
         rows.append(
-            MedianRow(
-                number=group.number,
-                name=group.name,
-                known=group.known,
-                total=int(mask.sum()),
-                disc_score=float(np.median(disc_scores[mask])) if any_images else math.nan,
-                max_to_second=float(np.median(differences[mask])) if any_images else math.nan,
+            LabelRow(
+                **vars(group),
+                total=len(answers),
+                right=right,
+                rejected=rejected,
+                other=len(answers) - right - rejected,
+                disc_score=median(record.decision.disc_score[mask]),
+                max_to_second=median(differences[mask]),
                 reported_disc_score=reported.disc_score_medians.get(group.number) if reported else None,
                 reported_max_to_second=reported.max_to_second_medians.get(group.number) if reported else None,
             )
@@ -141,27 +129,9 @@ def median_rows(record: EvaluationRecord, reported: ReportedValues | None) -> tu
     return tuple(rows)
 
 
-def label_rows(record: EvaluationRecord) -> tuple[LabelRow, ...]:
-    """Return per label how many test images were judged right, rejected, or given another class."""
-    from euinet.answers import REJECT
-
-    rows = []
-    for group in label_groups(record):
-        answers = record.decision.labels[group.mask(record)]
-        right = int((answers == (group.label if group.known else REJECT)).sum())
-        rejected = int((answers == REJECT).sum()) if group.known else 0
-        rows.append(
-            LabelRow(
-                number=group.number,
-                name=group.name,
-                known=group.known,
-                total=len(answers),
-                right=right,
-                rejected=rejected,
-                other=len(answers) - right - rejected,
-            )
-        )
-    return tuple(rows)
+def median(values: npt.NDArray[np.floating]) -> float:
+    """Return the median of (N,) values, NaN of none."""
+    return float(np.median(values.astype(np.float64))) if len(values) else math.nan
 
 
 def confusion(record: EvaluationRecord) -> Confusion:

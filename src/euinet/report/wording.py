@@ -1,9 +1,8 @@
-"""How numbers are written on the page and in the figures, and the shape of a remark."""
+"""How numbers are written on the page and in the figures."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 MINUS = "−"
@@ -58,14 +57,3 @@ def listing(items: tuple[str, ...] | list[str], most: int = 12) -> str:
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-@dataclass(frozen=True)
-class Remark:
-    """What the page says beside one figure; `report_says` is None where nothing is compared."""
-
-    figure: str  # file name; the page shows no picture where none was drawn
-    heading: str
-    here: str
-    meaning: str
-    report_says: str | None = None
