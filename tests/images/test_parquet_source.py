@@ -71,11 +71,11 @@ def test_without_pyarrow_it_says_what_to_install(tmp_path: Path, monkeypatch: py
 
     def without(name: str, *rest: Any) -> Any:
         if name.startswith("pyarrow"):
-            raise ImportError(name)
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         return original(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(
-        UsageError, match=r"Reading .*a\.parquet needs pyarrow.*pip install 'euinet\[parquet\]'"
+        UsageError, match=r"Reading .*a\.parquet needs the package pyarrow.*pip install 'euinet\[parquet\]'"
     ):
         find_inputs([path])

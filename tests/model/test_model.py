@@ -184,6 +184,11 @@ def test_a_broken_file_ends_it_or_is_a_row_of_its_own(meter: Model, tmp_path: Pa
     with pytest.raises(ValueError, match="there is no answer for image 1"):
         answers[1]
     assert meter.predict([tmp_path / "b.png"], keep_going=True).labels.tolist() == [UNREADABLE]
+    missing = meter.predict([tmp_path / "nowhere.png", tmp_path / "a.png"], keep_going=True)
+    assert missing.labels.tolist() == [UNREADABLE, 1]
+    assert "nowhere.png" in str(missing.rows[0]["error"])
+    with pytest.raises(UsageError, match=r"nowhere\.png"):
+        meter.predict([tmp_path / "nowhere.png"])
 
 
 def test_it_is_told_in_a_word(meter: Model) -> None:

@@ -33,15 +33,21 @@ def read_images(images: Images, preprocessing: Preprocessing, *, keep_going: boo
     as a file would be. With `keep_going` a file that cannot be read is a Read with its error; else DataError
     is raised. Raises UsageError for what is no image.
     """
-    for read in _reads(images, preprocessing, "images"):
+    for read in _reads(images, preprocessing, "images", keep_going=keep_going):
         if read.error is not None and not keep_going:
             raise DataError(read.error)
         yield read
 
 
-def _reads(images: Images, preprocessing: Preprocessing, name: str) -> Iterator[Read]:
+def _reads(images: Images, preprocessing: Preprocessing, name: str, *, keep_going: bool) -> Iterator[Read]:
     if isinstance(images, str | os.PathLike):
-        yield from find_inputs([os.fspath(images)]).read(preprocessing)
+        path = os.fspath(images)
+        try:
+            yield from find_inputs([path]).read(preprocessing)
+        except UsageError as error:  # it is not there, or holds no image
+            if not keep_going:
+                raise
+            yield Read(path, None, error=str(error))
     elif isinstance(images, Image.Image):
         try:
             read = image_pixels(images, name, preprocessing.image_size, preprocessing.channels)
@@ -53,7 +59,7 @@ def _reads(images: Images, preprocessing: Preprocessing, name: str) -> Iterator[
         yield from ArraySource(name, stacked).read(preprocessing)
     elif isinstance(images, Iterable) and not isinstance(images, bytes | dict):
         for index, image in enumerate(images):
-            yield from _reads(image, preprocessing, f"{name}[{index}]")
+            yield from _reads(image, preprocessing, f"{name}[{index}]", keep_going=keep_going)
     else:
         raise UsageError(
             f"{type(images).__name__} is no image: give paths, Pillow images or uint8 arrays, one or a list."
