@@ -6,7 +6,7 @@ SEED ?= 0
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install reproduce test docs check check-full seeds readings benchmark million kills detection splits promise models load abuse constraints clean test-browser screenshots page-speed
+.PHONY: help install reproduce test docs check check-full seeds readings benchmark million kills detection splits promise models load abuse constraints clean test-browser screenshots page-speed mutate
 
 help:
 	@echo "make reproduce   the report's experiment on MNIST, into $(OUT) (SEED=$(SEED); another seed needs another OUT)"
@@ -26,6 +26,7 @@ help:
 	@echo "make promise     whether the promised share of false alarms is kept (two minutes)"
 	@echo "make load        requests a second, p99 and memory of the server, by wrk (ten minutes)"
 	@echo "make abuse       the server under broken and hostile requests (some minutes)"
+	@echo "make mutate      which changes of the code no test notices (hours; MUTANTS='euinet.training.batch.*')"
 	@echo "make models      the models that come with the package, from what make detection trained"
 
 install: $(STAMP)
@@ -123,9 +124,20 @@ load: $(STAMP)
 abuse: $(STAMP)
 	$(BIN)/python benchmarks/abuse.py
 
+MUTATE_STAMP := $(VENV)/.installed-mutate
+
+$(MUTATE_STAMP): $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[mutate]'
+	@touch $@
+
+# The path is for tests that start a process of their own.
+mutate: $(MUTATE_STAMP)
+	OMP_NUM_THREADS=1 PYTHONPATH=$(CURDIR)/mutants/src $(BIN)/mutmut run $(MUTANTS)
+	$(BIN)/mutmut results
+
 constraints: $(STAMP)
 	{ sed -n '/^#/p' constraints.txt; $(BIN)/pip freeze --exclude-editable; } > constraints.new
 	mv constraints.new constraints.txt
 
 clean:
-	rm -rf $(VENV) site .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) site mutants .mypy_cache .ruff_cache .pytest_cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -95,3 +96,9 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return Ended(code if isinstance(code, int) else int(code is not None), *capsys.readouterr())
 
     return call
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A mutant that lets Ctrl-C out of a test has failed it; mutmut would take it for its own and stop."""
+    if "MUTANT_UNDER_TEST" in os.environ and session.exitstatus == pytest.ExitCode.INTERRUPTED:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
