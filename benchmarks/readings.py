@@ -7,7 +7,7 @@
 
 Rows go to docs/results/ as they come; a run that was interrupted goes on where it stopped. With --pseudo
 each of the given digits in turn plays the unknown: the split is made of the training images of the known
-digits alone (`hold_out_known_class`), so that what is chosen there has seen no 0.
+digits alone (`pseudo_dataset`), so that what is chosen there has seen no 0.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def run_cell(cell: Cell) -> dict[str, Any]:
 
     torch.set_num_threads(1)
     from euinet.data.sets.datasets import load_dataset
-    from euinet.data.split.holdout import hold_out_classes, hold_out_known_class
+    from euinet.data.split.holdout import hold_out_classes, pseudo_dataset
     from euinet.errors import TrainingError
     from euinet.presets import get_preset
     from euinet.training.devices import make_fabric
@@ -181,7 +181,8 @@ def run_cell(cell: Cell) -> dict[str, Any]:
     dataset = load_dataset("mnist", Path(cell.data_root) if cell.data_root else None)
     split = hold_out_classes(dataset, ["0"], seed=cell.seed)
     if cell.pseudo is not None:
-        split = hold_out_known_class(split, split.class_names.index(str(cell.pseudo)), seed=cell.seed)
+        label = split.class_names.index(str(cell.pseudo))
+        split = hold_out_classes(pseudo_dataset(split, label), [label], seed=cell.seed)
     row: dict[str, Any] = {
         "reading": cell.reading.name,
         "seed": cell.seed,

@@ -17,7 +17,7 @@ from euinet.benchmark.cell import read_scores, split_of
 from euinet.benchmark.plan import Cell, plan_cells
 from euinet.benchmark.results import OWN, TEST, CellResult
 from euinet.benchmark.store import cell_folder, read_result
-from euinet.data.split.holdout import hold_out_known_class
+from euinet.data.split.holdout import hold_out_classes, pseudo_dataset
 from euinet.detectors import own
 from euinet.export import onnx_file
 from euinet.presets import Preset
@@ -174,14 +174,14 @@ def test_with_a_pseudo_unknown_neither_test_images_nor_the_held_out_class_matter
     assert without_seconds(first).rows == without_seconds(second).rows
 
 
-def test_a_pseudo_split_is_that_of_hold_out_known_class(
+def test_a_pseudo_split_holds_a_known_class_out_of_known_images(
     dataset: Dataset, make_preset: Callable[..., Preset]
 ) -> None:
     preset = make_preset({"data.validation_fraction": 0.08, "data.calibration_fraction": 0.04})
     (cell,) = plan_cells("quadrants", dataset, "3", 1, preset, pseudo=True)
     split, _ = split_of(cell, dataset)
     plain, _ = split_of(dataclasses.replace(cell, pseudo=None), dataset)
-    expected = hold_out_known_class(plain, 0, seed=0)
+    expected = hold_out_classes(pseudo_dataset(plain, 0), [0], seed=0)
     for part in ("train", "validation", "calibration", "test"):
         assert np.array_equal(getattr(split.positions, part), getattr(expected.positions, part))
 

@@ -11,7 +11,7 @@ import pytest
 from browser_pages import Visit
 from hand import THREE, ZERO, scribble
 
-from euinet.explain.plain import image_of, values_of
+from reading_plain import image_of, values_of
 
 pytestmark = pytest.mark.browser
 Visiting = Callable[..., Visit]

@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
-from euinet.data.split.holdout import hold_out_classes, hold_out_known_class, pseudo_dataset, split_dataset
+from euinet.data.split.holdout import hold_out_classes, pseudo_dataset, split_dataset
 from euinet.data.split.leaks import verify_split
 from euinet.errors import DataError, SplitLeakError, UsageError
 from euinet.presets import DataSettings
@@ -202,7 +202,7 @@ def test_a_class_must_be_either_known_or_unknown(four_classes):
 
 def test_the_pseudo_unknown_is_a_known_class_and_nothing_real_is_seen(four_classes):
     real = hold_out_classes(four_classes, [0], validation_fraction=0.2, calibration_fraction=0.2)
-    pseudo = hold_out_known_class(real, 1)  # real class "2"
+    pseudo = hold_out_classes(pseudo_dataset(real, 1), [1])  # real class "2"
     assert (pseudo.class_names, pseudo.unknown_names) == (("1", "3"), ("2",))
     used = set().union(*(every_image(getattr(pseudo, part)) for part in (*TRAINING_SIDE, "test")))
     assert used == every_image(real.train) | every_image(real.validation)
@@ -217,7 +217,7 @@ def test_the_pseudo_unknown_is_a_known_class_and_nothing_real_is_seen(four_class
 def test_a_pseudo_unknown_must_be_a_known_label(four_classes):
     split = hold_out_classes(four_classes, [0])
     with pytest.raises(UsageError, match="no known label 3: give 0 … 2"):
-        hold_out_known_class(split, 3)
+        pseudo_dataset(split, 3)
 
 
 def settings(**changes: float) -> DataSettings:

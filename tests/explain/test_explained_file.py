@@ -10,10 +10,10 @@ import torch
 from explain_settings import CASES, Exported
 
 from euinet.explain import Explainer
-from euinet.explain.plain import values_of
 from euinet.networks import to_network_range
 from euinet.records import Decision
 from euinet.scoring.inference import in_batches, read_perturbed
+from reading_plain import values_of
 
 
 def read_by_the_network(exported: Exported, images: torch.Tensor) -> tuple[np.ndarray, np.ndarray, Decision]:

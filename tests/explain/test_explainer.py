@@ -12,10 +12,10 @@ from explain_settings import CASES, Exported
 from decision_files import bright, content
 from euinet.errors import UsageError
 from euinet.explain import Explainer
-from euinet.explain.plain import image_of, values_of
 from euinet.model.model import Model
 from euinet.networks import to_network_range
 from euinet.scoring.inference import read_heads
+from reading_plain import image_of, values_of
 
 Pixels = np.ndarray
 
@@ -79,7 +79,7 @@ def test_the_decision_reads_the_image_and_the_change(both: Exported, images: Pix
     change = np.stack([values_of(one["change"]) for one in found])
     read = to_network_range(torch.from_numpy(images)) + torch.from_numpy(change.copy()) / 127.5
     with torch.no_grad():
-        decision = both.trained.decide_from(read_heads(both.trained.folded, read))
+        decision = both.trained.decide_from(read_heads(both.trained.folded, read)[0])
     np.testing.assert_allclose(decision.ood_score, both.model.decide(images).ood_score, atol=2e-5)
 
 

@@ -18,10 +18,10 @@ from euinet.data.sets.datasets import load_dataset
 from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.data.split.holdout import split_dataset
 from euinet.explain import Explainer, NeighbourBank, load_bank
-from euinet.explain.plain import image_of
 from euinet.model.model import Model
 from euinet.scoring.inference import in_batches, read_perturbed
 from euinet.trained.model import TrainedModel
+from reading_plain import image_of
 
 DIGITS = tuple("123456789")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from least_cost import least_cost
 from record_cases import CALIBRATION, random_record, small_record
 
 from euinet.judging.operating import (
@@ -18,7 +19,6 @@ from euinet.judging.operating import (
     basis,
     expected_cost,
     fewest,
-    least_cost,
     operating_point,
 )
 from euinet.judging.record import TestRecord

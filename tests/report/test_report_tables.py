@@ -107,11 +107,7 @@ def test_reported_values_are_those_of_the_report() -> None:
     assert (EUINET_REPORT.accuracy_unknown, EUINET_REPORT.accuracy_known) == (96.9353, 99.5853)
     assert EUINET_REPORT.disc_score_medians[1] == 6.051204e-02
     assert EUINET_REPORT.max_to_second_medians[0] == 2.7290732e-04
-    assert (
-        sorted(EUINET_REPORT.disc_score_medians)
-        == sorted(EUINET_REPORT.max_to_second_medians)
-        == list(range(10))
-    )
+    assert len(EUINET_REPORT.disc_score_medians) == len(EUINET_REPORT.max_to_second_medians) == 10
 
 
 @pytest.mark.parametrize(("percent", "total"), [(96.9353, 980), (99.5853, 9020)])

@@ -32,7 +32,7 @@ from euinet.errors import TrainingError
 from euinet.judging.metrics import closed_set_accuracy
 from euinet.records import Dataset, Decision, Split
 from euinet.scoring.comparison import euinet_decision
-from euinet.system.files import write_atomically
+from euinet.system.files import write_bytes
 from euinet.system.lock import PATIENCE, sole_user
 
 SCORES_FILE = "scores.npz"
@@ -177,5 +177,4 @@ def read_scores(folder: Path) -> tuple[FloatArray, IntArray]:
 def _write_scores(path: Path, decision: Decision, labels: IntArray) -> None:
     content = io.BytesIO()
     np.savez_compressed(content, ood_score=decision.ood_score, label=labels)
-    with write_atomically(path) as temporary:
-        temporary.write_bytes(content.getvalue())
+    write_bytes(path, content.getvalue())

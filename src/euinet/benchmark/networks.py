@@ -18,7 +18,7 @@ from euinet.model.names import DECISION_FILE
 from euinet.model.opening import load
 from euinet.networks.discriminators import GanDiscriminator
 from euinet.records import Split
-from euinet.system.files import write_atomically
+from euinet.system.files import write_bytes
 from euinet.trained.model import TrainedModel
 from euinet.training.checkpoint import drop_checkpoints
 
@@ -61,13 +61,8 @@ def _keep(fitted: Fitted, folder: Path, fabric: Fabric) -> None:
         name: tensor.detach().cpu().contiguous()
         for name, tensor in trained.gan_discriminator.state_dict().items()
     }
-    with write_atomically(folder / GAN_FILE) as temporary:
-        temporary.write_bytes(save(weights))
-    facts = {
-        "train_seconds": round(trained.seconds, 1),
-        "device": str(fabric.device),
-        "versions": versions(),
-    }
+    write_bytes(folder / GAN_FILE, save(weights))
+    facts = {"train_seconds": round(trained.seconds, 1), "device": str(fabric.device), "versions": versions()}
     save_model(replace(model, card=replace(model.card, metrics=facts)), folder / MODEL_FOLDER)
 
 

@@ -18,17 +18,8 @@ from euinet.benchmark.store import cell_folder
 from euinet.benchmark.study import Study
 from euinet.benchmark.tables import class_rows
 from euinet.records import Dataset, unknown_label
-from euinet.report.style import (
-    INK,
-    KNOWN,
-    UNKNOWN_TEXT,
-    Drawing,
-    drawable,
-    house_style,
-    new_figure,
-    to_png,
-)
-from euinet.system.files import write_atomically
+from euinet.report.style import INK, KNOWN, UNKNOWN_TEXT, Drawing, drawable, house_style, new_figure, to_png
+from euinet.system.files import write_bytes
 
 SHOWN = 8  # images a row
 PICTURED = 3  # splits
@@ -51,8 +42,7 @@ def write_most_wrong(data: str, cells: Sequence[ScoredCell], path: Path) -> None
     """Write the figure of `cells` to `path`."""
     with house_style():
         content = to_png(draw_most_wrong(data, cells).figure)
-    with write_atomically(path) as temporary:
-        temporary.write_bytes(content)
+    write_bytes(path, content)
 
 
 def draw_most_wrong(data: str, cells: Sequence[ScoredCell]) -> Drawing:

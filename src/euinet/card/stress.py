@@ -67,13 +67,7 @@ def _row(predict: Predict, known: Group, change: Change, seed: int) -> ChangeRow
     return ChangeRow(change.name, change.what, tuple(map(at, change.strengths)))
 
 
-def _judge(
-    predict: Predict,
-    known: Group,
-    label: str,
-    images: PixelArray,
-    example: PixelArray,
-) -> Changed:
+def _judge(predict: Predict, known: Group, label: str, images: PixelArray, example: PixelArray) -> Changed:
     answers = predict(images)
     own_class = Share.of(answers.best_classes == known.labels)
     return Changed(label, Share.of(answers.rejected), own_class, example)

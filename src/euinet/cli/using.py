@@ -94,16 +94,14 @@ def predict(
     ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print the rows as CSV.")] = False,
     fail_on_ood: Annotated[
-        bool,
-        typer.Option("--fail-on-ood", help="End with 1 if an image is rejected, or cannot be read."),
+        bool, typer.Option("--fail-on-ood", help="End with 1 if an image is rejected, or cannot be read.")
     ] = False,
     part_images: Annotated[
         int,
         typer.Option("--part-images", min=1, help="Images that are finished and kept together, with --out."),
     ] = 10_240,
     fresh: Annotated[
-        bool,
-        typer.Option("--fresh", help="Throw away what an unfinished run with the same --out left."),
+        bool, typer.Option("--fresh", help="Throw away what an unfinished run with the same --out left.")
     ] = False,
     engine: Annotated[
         Engine,

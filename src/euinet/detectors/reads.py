@@ -97,8 +97,6 @@ PERTURBED_HEADS = Reads(
 )
 
 IMAGES = Reads(
-    "the images themselves",
-    fit=_fit_on_batches,
-    score=lambda detector, batch: detector.predict(batch.images),
+    "the images themselves", fit=_fit_on_batches, score=lambda detector, batch: detector.predict(batch.images)
 )
 IMAGES_FITTED_ON_FEATURES = Reads(IMAGES.what, fit=_fit_features, score=IMAGES.score)

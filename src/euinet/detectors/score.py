@@ -13,14 +13,7 @@ from euinet.answers import FloatArray, PixelArray
 from euinet.detectors.catalogue import DETECTORS, Entry
 from euinet.detectors.own import EuiNetDetector
 from euinet.detectors.parts import Parts
-from euinet.detectors.passes import (
-    PERTURBED,
-    PLAIN,
-    KnownImages,
-    ReadBatch,
-    few_positions,
-    gather,
-)
+from euinet.detectors.passes import PERTURBED, PLAIN, KnownImages, ReadBatch, few_positions, gather
 from euinet.detectors.reads import FittedOn
 from euinet.detectors.stopwatch import Stopwatch
 from euinet.detectors.subject import Scored, Subject
@@ -32,10 +25,7 @@ SEED = 0  # of the choice of 10,000 images, and of Gram's own split
 
 
 def score_detectors(
-    subject: Subject,
-    images: Mapping[str, PixelArray],
-    names: Sequence[str],
-    notify: Notify | None = None,
+    subject: Subject, images: Mapping[str, PixelArray], names: Sequence[str], notify: Notify | None = None
 ) -> Scored:
     """Fit the detectors `names` on `subject`'s known images and score every set of `images`.
 

@@ -51,8 +51,4 @@ class Explainer:
 
 
 def _plain(neighbour: Neighbour) -> dict[str, Any]:
-    return {
-        "label": neighbour.label,
-        "distance": neighbour.distance,
-        "image": plain_image(neighbour.pixels),
-    }
+    return {"label": neighbour.label, "distance": neighbour.distance, "image": plain_image(neighbour.pixels)}

@@ -24,15 +24,5 @@ def plain_values(values: npt.NDArray[np.float32]) -> dict[str, Any]:
     }
 
 
-def image_of(plain: dict[str, Any]) -> npt.NDArray[np.uint8]:
-    """Return the uint8 image that `plain_image` wrote."""
-    return np.frombuffer(base64.b64decode(plain["pixels"]), np.uint8).reshape(plain["shape"])
-
-
-def values_of(plain: dict[str, Any]) -> npt.NDArray[np.float32]:
-    """Return the numbers that `plain_values` wrote."""
-    return np.frombuffer(base64.b64decode(plain["values"]), _LITTLE_ENDIAN).reshape(plain["shape"])
-
-
 def _base64(array: npt.NDArray[Any]) -> str:
     return base64.b64encode(array.tobytes()).decode("ascii")

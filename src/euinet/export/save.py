@@ -14,7 +14,7 @@ from euinet.export.onnx_file import decision_file
 from euinet.model.card import ModelCard
 from euinet.model.model import Model
 from euinet.model.names import DECISION_FILE
-from euinet.system.files import remove_file, write_atomically
+from euinet.system.files import remove_file, write_bytes
 from euinet.trained.model import TrainedModel, save_network, weights_of
 
 
@@ -27,8 +27,7 @@ def save_model(model: TrainedModel, folder: Path) -> Model:
     content = decision_file(model, network_digest(model.card, weights_of(model)))
     remove_file(folder / DECISION_FILE)
     save_network(model, folder)
-    with write_atomically(folder / DECISION_FILE) as temporary:
-        temporary.write_bytes(content)
+    write_bytes(folder / DECISION_FILE, content)
     return Model(content, str(folder), folder=folder)
 
 

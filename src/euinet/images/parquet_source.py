@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from euinet.errors import DataError
 from euinet.images.preprocessing import Preprocessing
-from euinet.images.sources import Read, Source, file_identity, read_one
+from euinet.images.sources import FileRange, Read, read_one
 from euinet.system.extras import pyarrow_for
 
 PATH, BYTES = "path", "bytes"
@@ -19,20 +18,8 @@ _READ_ROWS = 64  # images decoded from the file at a time
 _READ_BYTES = 2**20
 
 
-@dataclass(frozen=True)
-class ParquetSource:
+class ParquetSource(FileRange):
     """Images of a Parquet file, read in their order; a part begins to read at its row group's first row."""
-
-    path: Path
-    start: int
-    stop: int
-
-    def __len__(self) -> int:
-        return self.stop - self.start
-
-    def part(self, start: int, stop: int) -> Source:
-        """Return the images from `start` up to `stop`."""
-        return replace(self, start=self.start + start, stop=self.start + stop)
 
     def read(self, preprocessing: Preprocessing) -> Iterator[Read]:
         """Read the images, some at a time. Raises DataError where the file is damaged."""
@@ -58,10 +45,6 @@ class ParquetSource:
                         break
         except (OSError, arrow.ArrowException) as error:
             raise _damaged(self.path, error) from error
-
-    def identity(self) -> Iterator[str]:
-        """Return path, size and time of the file, and which of its images."""
-        yield f"{file_identity(self.path)} {self.start} {self.stop}"
 
 
 def parquet_source(path: Path) -> ParquetSource:

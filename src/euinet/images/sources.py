@@ -12,7 +12,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, Self
 
 import numpy as np
 
@@ -127,22 +127,32 @@ class ArraySource:
 
 
 @dataclass(frozen=True)
-class NumpyFileSource:
-    """Images of a .npy file, uint8 (N, 1 or 3, H, W) as `strides` find them in the file."""
+class FileRange:
+    """The images of one file from `start` up to `stop`."""
 
     path: Path
-    offset: int  # bytes before the first image
-    shape: tuple[int, int, int]  # (1 or 3, H, W)
-    strides: tuple[int, ...]  # bytes from one image, channel, row, column to the next
     start: int
     stop: int
 
     def __len__(self) -> int:
         return self.stop - self.start
 
-    def part(self, start: int, stop: int) -> Source:
+    def part(self, start: int, stop: int) -> Self:
         """Return the images from `start` up to `stop`."""
         return replace(self, start=self.start + start, stop=self.start + stop)
+
+    def identity(self) -> Iterator[str]:
+        """Return path, size and time of the file, and which of its images."""
+        yield f"{file_identity(self.path)} {self.start} {self.stop}"
+
+
+@dataclass(frozen=True)
+class NumpyFileSource(FileRange):
+    """Images of a .npy file, uint8 (N, 1 or 3, H, W) as `strides` find them in the file."""
+
+    offset: int  # bytes before the first image
+    shape: tuple[int, int, int]  # (1 or 3, H, W)
+    strides: tuple[int, ...]  # bytes from one image, channel, row, column to the next
 
     def read(self, preprocessing: Preprocessing) -> Iterator[Read]:
         """Read the images, a few megabytes at a time. Raises DataError when the file is cut meanwhile."""
@@ -161,10 +171,6 @@ class NumpyFileSource:
         except OSError as error:
             raise DataError(f"Cannot read {self.path} ({error.strerror or error}).") from error
 
-    def identity(self) -> Iterator[str]:
-        """Return path, size and time of the file, and which of its images."""
-        yield f"{file_identity(self.path)} {self.start} {self.stop}"
-
 
 def numpy_source(path: Path) -> Source:
     """Return the images of a .npy or .npz file, of a .npy file unread.
@@ -176,7 +182,7 @@ def numpy_source(path: Path) -> Source:
     _, channels, height, width = images.shape
     if isinstance(images, np.memmap) and images.strides[0] == channels * height * width:
         shape = (channels, height, width)
-        return NumpyFileSource(path, images.offset, shape, images.strides, 0, len(images))
+        return NumpyFileSource(path, 0, len(images), images.offset, shape, images.strides)
     return ArraySource(str(path), images)
 
 

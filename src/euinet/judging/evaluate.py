@@ -8,13 +8,7 @@ import numpy as np
 
 from euinet.answers import FloatArray, IntArray
 from euinet.data.far.sets import FarSet
-from euinet.judging.metrics import (
-    closed_set_accuracy,
-    detection_metrics,
-    id_accuracy,
-    ood_accuracy,
-    oscr,
-)
+from euinet.judging.metrics import closed_set_accuracy, detection_metrics, id_accuracy, ood_accuracy, oscr
 from euinet.records import Decision, DetectorResult
 
 

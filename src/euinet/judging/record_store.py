@@ -19,7 +19,7 @@ from euinet.errors import StorageError
 from euinet.judging.record import KNOWN, UNKNOWN, Kind, RecordGroup, TestRecord
 from euinet.model.check import MAX_NAME, read_header
 from euinet.model.names import ONNX_SUFFIX
-from euinet.system.files import write_atomically
+from euinet.system.files import write_bytes
 from euinet.system.notify import Notify, silent
 
 RECORD_FILE = "record.safetensors"
@@ -76,8 +76,7 @@ def save_record(record: TestRecord, path: Path) -> None:
         _BEST: record.best_class.astype(integer),
         _TRUE: record.true_class.astype(integer),
     }
-    with write_atomically(path) as temporary:
-        temporary.write_bytes(save(tensors, {"about": json.dumps(about, allow_nan=False)}))
+    write_bytes(path, save(tensors, {"about": json.dumps(about, allow_nan=False)}))
 
 
 def load_record(path: Path, network: str, notify: Notify = silent) -> TestRecord | None:

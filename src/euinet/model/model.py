@@ -23,7 +23,7 @@ from euinet.model.engine import Engine, OnnxEngine, Outputs, damaged
 from euinet.model.names import CONFIG_FILE, DECISION_FILE, WEIGHTS_FILE
 from euinet.records import Decision
 from euinet.system.extras import needed_for
-from euinet.system.files import write_atomically
+from euinet.system.files import write_bytes
 
 if TYPE_CHECKING:
     import torch
@@ -211,8 +211,7 @@ class Model:
 
     def save_onnx(self, path: str | Path) -> None:
         """Write the decision file to `path`, whole or not at all. Raises StorageError."""
-        with write_atomically(Path(path)) as temporary:
-            temporary.write_bytes(self._content)
+        write_bytes(Path(path), self._content)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model to `folder`, each file whole or not at all: the network too, where there is one.
@@ -226,8 +225,7 @@ class Model:
             save_network(self._trained, folder)
         elif self.folder is not None and self.folder.resolve() != folder.resolve():
             for name in (CONFIG_FILE, WEIGHTS_FILE):
-                with write_atomically(folder / name) as temporary:
-                    temporary.write_bytes((self.folder / name).read_bytes())
+                write_bytes(folder / name, (self.folder / name).read_bytes())
         self.save_onnx(folder / DECISION_FILE)
 
     def _calibrated(self, calibration: Calibration) -> Model:

@@ -10,12 +10,7 @@ from euinet.system.version import VERSION
 
 
 def model_facts(
-    model: Model,
-    name: str,
-    *,
-    record: bool = False,
-    inbox: bool = False,
-    neighbours: bool = False,
+    model: Model, name: str, *, record: bool = False, inbox: bool = False, neighbours: bool = False
 ) -> dict[str, Any]:
     """Return plain values for JSON about `model`, called `name`, and which features there are of it.
 

@@ -19,7 +19,7 @@ from euinet.judging.record_store import load_record
 from euinet.model.model import Model
 from euinet.page.facts import model_facts
 from euinet.page.files import front_files
-from euinet.system.files import PART, make_folder, storage_error, sync_folder, write_atomically
+from euinet.system.files import PART, make_folder, storage_error, sync_folder, write_bytes
 from euinet.system.notify import Notify
 
 CONFIG = "config.json"
@@ -158,5 +158,4 @@ def _merge(stage: Path, out: Path) -> None:
             raise StorageError(
                 f"{out / path} is a folder, but the page needs a file there: name another folder."
             )
-        with write_atomically(out / path) as temporary:
-            temporary.write_bytes((stage / path).read_bytes())
+        write_bytes(out / path, (stage / path).read_bytes())

@@ -35,12 +35,7 @@ _QUIET = {
 
 
 def write_parts_with_ray(
-    model: str,
-    found: Found,
-    parts: Parts,
-    numbers: Sequence[int],
-    workers: int | None,
-    notify: Notify,
+    model: str, found: Found, parts: Parts, numbers: Sequence[int], workers: int | None, notify: Notify
 ) -> None:
     """Write the parts with these `numbers` by `workers` workers; without, one for each processor or GPU.
 
@@ -49,38 +44,27 @@ def write_parts_with_ray(
     the cluster has processors or GPUs, and the first error of a worker as a DataError.
     """
     with redirect_stdout(sys.stderr):  # where Ray would tell of a killed worker, among our results
-        _write_parts(model, found, parts, numbers, workers, notify)
-
-
-def _write_parts(
-    model: str,
-    found: Found,
-    parts: Parts,
-    numbers: Sequence[int],
-    workers: int | None,
-    notify: Notify,
-) -> None:
-    ray = import_ray()
-    cuda = parts.job.device == "cuda"
-    ours = _start(ray, workers)
-    try:
-        most = int(ray.cluster_resources().get("GPU" if cuda else "CPU", 0))
-        count = min(_checked(workers, most, cuda), len(numbers))
-        notify(f"{count} workers score {len(numbers)} parts.")
-        items = [{"number": number, "found": _packed(found, parts, number)} for number in numbers]
-        scored = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
-            PartWriter,
-            fn_constructor_args=(model, str(Path.cwd()), parts),
-            batch_size=1,
-            batch_format="pyarrow",
-            compute=ray.data.ActorPoolStrategy(size=count),
-            num_cpus=0 if cuda else 1,
-            num_gpus=1 if cuda else None,
-        )
-        _watch(scored, parts, numbers, notify)
-    finally:
-        if ours:
-            ray.shutdown()
+        ray = import_ray()
+        cuda = parts.job.device == "cuda"
+        ours = _start(ray, workers)
+        try:
+            most = int(ray.cluster_resources().get("GPU" if cuda else "CPU", 0))
+            count = min(_checked(workers, most, cuda), len(numbers))
+            notify(f"{count} workers score {len(numbers)} parts.")
+            items = [{"number": number, "found": _packed(found, parts, number)} for number in numbers]
+            scored = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
+                PartWriter,
+                fn_constructor_args=(model, str(Path.cwd()), parts),
+                batch_size=1,
+                batch_format="pyarrow",
+                compute=ray.data.ActorPoolStrategy(size=count),
+                num_cpus=0 if cuda else 1,
+                num_gpus=1 if cuda else None,
+            )
+            _watch(scored, parts, numbers, notify)
+        finally:
+            if ours:
+                ray.shutdown()
 
 
 class PartWriter:

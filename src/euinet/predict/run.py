@@ -43,11 +43,7 @@ class Predicted:
 
 
 def predict_all(
-    model: Model,
-    found: Found,
-    sinks: Sequence[Sink],
-    notify: Notify,
-    part_images: int = PART_IMAGES,
+    model: Model, found: Found, sinks: Sequence[Sink], notify: Notify, part_images: int = PART_IMAGES
 ) -> Predicted:
     """Send a row for every image of `found` to all `sinks`, in the order in which the images were named.
 
@@ -66,12 +62,7 @@ def predict_all(
 
 
 def write_parts(
-    model: Model,
-    found: Found,
-    parts: Parts,
-    numbers: Sequence[int],
-    sinks: Sequence[Sink],
-    notify: Notify,
+    model: Model, found: Found, parts: Parts, numbers: Sequence[int], sinks: Sequence[Sink], notify: Notify
 ) -> None:
     """Write the parts with these `numbers`, ascending, and send their rows to `sinks` too.
 

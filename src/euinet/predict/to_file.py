@@ -56,12 +56,7 @@ def check_order(order: Order, out: Path | None, csv: bool, json: bool) -> None:
 
 
 def predict_to_file(
-    model: Model,
-    found: Found,
-    out: Path,
-    order: Order,
-    sinks: Sequence[Sink],
-    notify: Notify,
+    model: Model, found: Found, out: Path, order: Order, sinks: Sequence[Sink], notify: Notify
 ) -> Predicted:
     """Write a row for every image to `out`, whole or not at all, and send the rows to `sinks` too.
 

@@ -68,7 +68,7 @@ def render_page(
         far=far if isinstance(far, Mapping) else {},
         settings=settings,
         facts=[(key.replace("_", " "), record.metrics[key]) for key in RUN_FACTS if key in record.metrics],
-        versions=dict(flatten({"versions": record.metrics.get("versions", {})}, strip=1)),
+        versions=record.metrics.get("versions", {}),
         command=run_command(record),
     )
 
@@ -86,14 +86,14 @@ def run_command(record: EvaluationRecord) -> str:
     return f"euinet train {data} --preset {preset} --seed {seed} --out DIR"
 
 
-def flatten(values: Mapping[str, object], prefix: str = "", strip: int = 0) -> Iterator[tuple[str, object]]:
-    """Yield nested plain values as ("scoring.epsilon", 0.3); `strip` drops that many leading names."""
+def flatten(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Yield nested plain values as ("scoring.epsilon", 0.3)."""
     for key, value in values.items():
         path = f"{prefix}.{key}" if prefix else key
         if isinstance(value, Mapping):
-            yield from flatten(value, path, strip)
+            yield from flatten(value, path)
         else:
-            yield ".".join(path.split(".")[strip:]), value
+            yield path, value
 
 
 def _number(value: object, digits: int = 4) -> str:

@@ -6,9 +6,7 @@ decides whether a run may be set beside them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,7 +24,7 @@ class ReportedSetting:
 
 @dataclass(frozen=True)
 class ReportedValues:
-    """The report's results, by the data set's own class number where they are per label."""
+    """The report's results."""
 
     dataset: str
     unknown_classes: tuple[int, ...]
@@ -34,8 +32,8 @@ class ReportedValues:
     accuracy_unknown: float  # percent, figure 21, "0"
     accuracy_known: float  # percent, figure 21, "1~9"
     known_label: str  # how figure 21 names the known classes
-    disc_score_medians: Mapping[int, float]  # figure 19, h, 0 … 1
-    max_to_second_medians: Mapping[int, float]  # figure 19, difference of two probabilities
+    disc_score_medians: tuple[float, ...]  # figure 19, by class number: h, 0 … 1
+    max_to_second_medians: tuple[float, ...]  # figure 19, difference of two probabilities
     settings: tuple[ReportedSetting, ...]  # section 4.1
 
     def applies_to(self, record: EvaluationRecord) -> bool:
@@ -50,33 +48,13 @@ EUINET_REPORT = ReportedValues(
     accuracy_unknown=96.9353,
     accuracy_known=99.5853,
     known_label="1~9",
-    disc_score_medians=MappingProxyType(
-        {
-            0: 1.0,
-            1: 6.051204e-02,
-            2: 5.6319936e-05,
-            3: 1.9545769e-05,
-            4: 0.00036736636,
-            5: 5.046315e-05,
-            6: 2.382453e-04,
-            7: 9.088801e-04,
-            8: 5.7197027e-05,
-            9: 7.878914e-06,
-        }
+    disc_score_medians=(
+        *(1.0, 6.051204e-02, 5.6319936e-05, 1.9545769e-05, 0.00036736636),
+        *(5.046315e-05, 2.382453e-04, 9.088801e-04, 5.7197027e-05, 7.878914e-06),
     ),
-    max_to_second_medians=MappingProxyType(
-        {
-            0: 2.7290732e-04,
-            1: 2.034545e-03,
-            2: 2.3321658e-03,
-            3: 2.2342727e-03,
-            4: 2.30439e-03,
-            5: 2.589155e-03,
-            6: 2.8864443e-03,
-            7: 2.0839795e-03,
-            8: 1.7445087e-03,
-            9: 2.0312928e-03,
-        }
+    max_to_second_medians=(
+        *(2.7290732e-04, 2.034545e-03, 2.3321658e-03, 2.2342727e-03, 2.30439e-03),
+        *(2.589155e-03, 2.8864443e-03, 2.0839795e-03, 1.7445087e-03, 2.0312928e-03),
     ),
     settings=(
         ReportedSetting("EuiNet: learning rate", 2e-4, "training.optimizer.learning_rate"),

@@ -73,12 +73,7 @@ def new_figure(height: float, title: str, note: str = "") -> Figure:
     figure = Figure(figsize=(WIDTH, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     figure.suptitle(
-        _wrapped(title, 11, "bold"),
-        x=0.012,
-        ha="left",
-        fontsize=11,
-        fontweight="bold",
-        linespacing=1.25,
+        _wrapped(title, 11, "bold"), x=0.012, ha="left", fontsize=11, fontweight="bold", linespacing=1.25
     )
     if note:
         figure.supxlabel(_wrapped(note, 8, "normal"), x=0.012, ha="left", fontsize=8, color=MUTED)

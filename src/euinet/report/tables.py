@@ -122,8 +122,8 @@ def label_rows(record: EvaluationRecord, reported: ReportedValues | None) -> tup
                 other=len(answers) - right - rejected,
                 disc_score=median(record.decision.disc_score[mask]),
                 max_to_second=median(differences[mask]),
-                reported_disc_score=reported.disc_score_medians.get(group.number) if reported else None,
-                reported_max_to_second=reported.max_to_second_medians.get(group.number) if reported else None,
+                reported_disc_score=reported.disc_score_medians[group.number] if reported else None,
+                reported_max_to_second=reported.max_to_second_medians[group.number] if reported else None,
             )
         )
     return tuple(rows)

@@ -74,16 +74,12 @@ def read_perturbed(model: nn.Module, images: Tensor, settings: ScoringSettings) 
 
     perturbed = perturb(images, scaled_logits, settings)
     with torch.no_grad():
-        raw, features = _read(model, perturbed)
+        raw, features = read_heads(model, perturbed)
     return Reading(raw, perturbed, features)
 
 
-def read_heads(model: nn.Module, images: Tensor) -> RawScores:
-    """Return what an EuiNet says of (B, C, H, W) images in −1 … 1, on their device."""
-    return _read(model, images)[0]
-
-
-def _read(model: nn.Module, images: Tensor) -> tuple[RawScores, Tensor]:
+def read_heads(model: nn.Module, images: Tensor) -> tuple[RawScores, Tensor]:
+    """Return what an EuiNet says of (B, C, H, W) images in −1 … 1, and their features (B, F)."""
     outputs: Outputs = model(images)
     memory = getattr(model, "memory", None)
     distance = None if memory is None else memory(outputs.features)

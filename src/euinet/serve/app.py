@@ -12,13 +12,7 @@ from starlette.types import Receive, Scope, Send
 from euinet.answers import Answer
 from euinet.images.sources import Read
 from euinet.predict.rows import Row
-from euinet.serve.answering import (
-    Answering,
-    Intake,
-    Pixels,
-    as_json,
-    together,
-)
+from euinet.serve.answering import Answering, Intake, Pixels, as_json, together
 from euinet.serve.api.docs_page import STYLE, docs_page
 from euinet.serve.api.openapi import add_errors, describe, openapi_of
 from euinet.serve.batching import Batcher

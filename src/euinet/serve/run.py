@@ -77,10 +77,7 @@ class Server(uvicorn.Server):
     def __init__(self, service: Service, ready: Callable[[], None]) -> None:
         limits = service.limits
         _allow_connections(limits.connections)
-        for name in (
-            "uvicorn.error",
-            "python_multipart",
-        ):  # broken requests are no news
+        for name in ("uvicorn.error", "python_multipart"):  # broken requests are no news
             logging.getLogger(name).setLevel(logging.CRITICAL)
         super().__init__(
             uvicorn.Config(

@@ -51,6 +51,12 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` whole or not at all."""
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(content)
+
+
 def remove_file(path: Path) -> None:
     """Remove a file, if it is there. Raises StorageError."""
     try:

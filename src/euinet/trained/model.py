@@ -29,7 +29,7 @@ from euinet.networks.trunks import trunk_maker
 from euinet.records import Decision
 from euinet.scoring.inference import decide_from_scores, raw_scores
 from euinet.scoring.threshold import RawScores
-from euinet.system.files import write_atomically, write_text
+from euinet.system.files import write_bytes, write_text
 
 if TYPE_CHECKING:
     from euinet.detectors.own import EuiNetDetector
@@ -157,8 +157,7 @@ def save_network(model: TrainedModel, folder: Path) -> None:
     from safetensors.numpy import save
 
     config = {"format_version": FORMAT_VERSION, **model.card.to_plain()}
-    with write_atomically(folder / WEIGHTS_FILE) as temporary:
-        temporary.write_bytes(save(weights_of(model)))
+    write_bytes(folder / WEIGHTS_FILE, save(weights_of(model)))
     write_text(folder / CONFIG_FILE, json.dumps(config, indent=2, allow_nan=False) + "\n")
 
 

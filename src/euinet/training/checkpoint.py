@@ -17,7 +17,7 @@ import torch
 
 from euinet.errors import StorageError, TrainingError, UsageError
 from euinet.system.differing import differing
-from euinet.system.files import storage_error, write_atomically
+from euinet.system.files import remove_file, write_atomically
 from euinet.system.notify import Notify
 
 FORMAT_VERSION = 2  # 1 had no digest
@@ -81,7 +81,7 @@ def load_checkpoint(
         except DamagedCheckpointError as second:
             raise _nothing_left(folder, second) from second
         notify(f"{error} It is removed, and the one before, {PREVIOUS_NAME}, is taken.")
-        _remove(newest)  # or the next save would put it in the place of the good one
+        remove_file(newest)  # or the next save would put it in the place of the good one
     _refuse_other(folder, state["run"], run)
     return state
 
@@ -121,15 +121,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 def drop_checkpoints(folder: Path) -> None:
     """Remove the checkpoints in `folder`, the older first. Raises StorageError."""
-    _remove(folder / PREVIOUS_NAME)
-    _remove(folder / FILE_NAME)
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise storage_error(path, error) from error
+    remove_file(folder / PREVIOUS_NAME)
+    remove_file(folder / FILE_NAME)
 
 
 def _nothing_left(folder: Path, error: StorageError) -> StorageError:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from euinet.system.files import storage_error, write_text
+from euinet.system.files import remove_file, storage_error, write_text
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -64,10 +64,7 @@ class TrainingLog:
         if rows:
             write_text(path, "".join(json.dumps(dict(row)) + "\n" for row in rows))
             return
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise storage_error(path, error) from error
+        remove_file(path)
 
     def row(self, row: Mapping[str, float]) -> None:
         """Append one row; it must hold "step" and "epoch"."""

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from euinet.benchmark.wording import counted
 from euinet.report.style import INK, KNOWN, MUTED, REJECT, drawable, house_style, new_figure, to_png
-from euinet.system.files import write_atomically
+from euinet.system.files import write_bytes
 from euinet.tune.plan import SearchRequest
 from euinet.tune.space import Searched, read_value
 from euinet.tune.tables import best_of, own_of
@@ -41,8 +41,7 @@ def write_history(asked: SearchRequest, trials: Sequence[TrialResult]) -> None:
             if at % COLUMNS == 0:
                 axes.set_ylabel(asked.objective)
         content = to_png(figure)
-    with write_atomically(asked.out / PICTURE_FILE) as temporary:
-        temporary.write_bytes(content)
+    write_bytes(asked.out / PICTURE_FILE, content)
 
 
 def _draw_trials(

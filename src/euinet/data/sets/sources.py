@@ -17,7 +17,7 @@ from platformdirs import user_cache_path
 
 from euinet.data.sets import ways
 from euinet.errors import DataError
-from euinet.system.files import write_atomically
+from euinet.system.files import write_bytes
 from euinet.system.integrity import GZIP_MAGIC, DamagedFileError, check_md5, unpacked
 from euinet.system.notify import Notify, silent
 
@@ -164,8 +164,7 @@ def _fetch(idx_set: IdxSet, folder: Path, good: dict[str, Path], notify: Notify)
                 except DamagedFileError as error:
                     failures.append(f"{way.name}: its {name} {error}")
                     continue
-                with write_atomically(folder / stored) as temporary:
-                    temporary.write_bytes(content)
+                write_bytes(folder / stored, content)
                 good[name] = folder / stored
                 notify(f"{idx_set.title}: {stored} is there ({len(content) / 1e6:.1f} MB)")
         except ways.WayFailedError as error:

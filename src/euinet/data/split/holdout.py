@@ -98,15 +98,6 @@ def pseudo_dataset(split: Split, known_label: int) -> Dataset:
     return Dataset(name, split.class_names, split.train, test)
 
 
-def hold_out_known_class(split: Split, known_label: int, *, seed: int = 0) -> Split:
-    """Return the split of `pseudo_dataset`, to choose hyperparameters or a checkpoint without any unknown.
-
-    Class numbers and positions in it are those of `pseudo_dataset(split, known_label)`: the old known
-    labels. Raises UsageError as `pseudo_dataset` does, or when fewer than 2 other known classes are left.
-    """
-    return hold_out_classes(pseudo_dataset(split, known_label), [known_label], seed=seed)
-
-
 def _relabelled(images: LabelledImages, new_label: IntArray) -> LabelledImages:
     return LabelledImages(images.images, new_label[images.labels])
 

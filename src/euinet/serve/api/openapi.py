@@ -40,10 +40,7 @@ _TITLES = {
     "/healthz": ("Say whether requests are answered.", schemas.Health),
     "/metrics": ("Return counters and histograms in Prometheus's text format.", None),
 }
-_UNREADABLE = {
-    "/v1/predict": schemas.UnreadablePredictions,
-    "/v1/explain": schemas.UnreadableExplanations,
-}
+_UNREADABLE = {"/v1/predict": schemas.UnreadablePredictions, "/v1/explain": schemas.UnreadableExplanations}
 
 
 def describe(path: str, limits: Limits) -> dict[str, Any]:
