@@ -100,7 +100,7 @@ def test_numbers_come_back_as_plain_values(
     _, plain = card
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
     known = split.test.labels >= 0
-    answers = tiny_model.with_alpha(0.2).predict(split.test.images[known])
+    answers = tiny_model.with_alpha(0.2).answer(split.test.images[known])
     assert plain["rejected"]["count"] == int(answers.rejected.sum())
     assert plain["rejected"]["total"] == 18
     assert plain["alpha"] == 0.2
