@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from euinet.card.classes import known_rows, unknown_rows
+from euinet.card.classes import detections, known_rows, unknown_rows
 from euinet.card.groups import AnsweredGroup
-from euinet.card.unknowns import detections
 from euinet.card.wrong import SHOWN, known_misnamed, known_rejected, unknown_accepted
 
 

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from euinet.benchmark.layout import Table
+from euinet.benchmark.intervals import number, signed
 from euinet.benchmark.tables import ClassRow, DetectorRow, FarRow
-from euinet.benchmark.wording import number, signed
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of words; the first column is the rows' names."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str
 
 
 def class_table(rows: Sequence[ClassRow]) -> Table:

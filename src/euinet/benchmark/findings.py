@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from euinet.benchmark.intervals import paired_difference
+from euinet.benchmark.intervals import number, paired_difference, signed
 from euinet.benchmark.results import OWN, TEST
 from euinet.benchmark.study import Study, of_row, over_seeds
 from euinet.benchmark.tables import ClassRow, DetectorRow, FarRow
-from euinet.benchmark.wording import number, signed
 
 CHANCE = 0.5
 

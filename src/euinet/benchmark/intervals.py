@@ -1,4 +1,4 @@
-"""Means over seeds with the interval that so few of them allow."""
+"""Means over seeds with the interval that so few of them allow, and how they are written."""
 
 from __future__ import annotations
 
@@ -46,3 +46,15 @@ def interval(values: Sequence[float]) -> Interval:
 def paired_difference(first: Sequence[float], second: Sequence[float]) -> Interval:
     """Return the interval of first − second, seed by seed: what both owe to the seed cancels out."""
     return interval([a - b for a, b in zip(first, second, strict=True)])
+
+
+def number(value: Interval | float) -> str:
+    """Return "0.9712 ± 0.0031", or the mean alone where there is no interval."""
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return f"{value.mean:.4f}" + ("" if value.half_width is None else f" ± {value.half_width:.4f}")
+
+
+def signed(value: Interval) -> str:
+    """Return a difference with its sign, "+0.0031 ± 0.0012"."""
+    return ("" if value.mean < 0 else "+") + number(value).replace("-", "−")

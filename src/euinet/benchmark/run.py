@@ -15,7 +15,6 @@ from euinet.benchmark.results import OWN, TEST, CellResult
 from euinet.benchmark.store import cell_folder, claim, make_identity, read_result, write_collected
 from euinet.benchmark.study import Study
 from euinet.benchmark.summary import Summary, summarise, write_summary
-from euinet.benchmark.wording import counted
 from euinet.benchmark.work import Materials, Work, load_materials, with_own
 from euinet.benchmark.workers import Failed, Finished, Outcome, in_processes, in_this_process
 from euinet.detectors import OWN as OWN_DETECTORS
@@ -25,6 +24,7 @@ from euinet.networks.trunks import trunk_maker
 from euinet.presets import Preset
 from euinet.system.lock import sole_user
 from euinet.system.notify import Notify
+from euinet.system.words import counted
 from euinet.training.devices import DeviceName, Precision, make_fabric
 from euinet.training.log import clock
 

@@ -8,15 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from euinet.benchmark.columns import class_table, detector_table, far_table
+from euinet.benchmark.columns import Table, class_table, detector_table, far_table
 from euinet.benchmark.findings import findings
 from euinet.benchmark.intervals import Interval
-from euinet.benchmark.layout import Table, escaped, markdown_rows
 from euinet.benchmark.study import Study
 from euinet.benchmark.tables import class_rows, detector_rows, far_rows
-from euinet.benchmark.wording import counted
 from euinet.system.files import write_text
-from euinet.system.table import aligned
+from euinet.system.words import aligned, counted
 
 MARKDOWN_FILE, JSON_FILE = "summary.md", "summary.json"
 
@@ -72,9 +70,9 @@ def as_text(summary: Summary) -> str:
 def as_markdown(summary: Summary) -> str:
     """Return the summary as GitHub's Markdown."""
     blocks = ["# Benchmark", summary.head, *(f"**{warning}**" for warning in summary.warnings)]
-    blocks += ["## Findings", "\n".join(f"- {escaped(sentence)}" for sentence in summary.findings)]
+    blocks += ["## Findings", "\n".join(f"- {_escaped(sentence)}" for sentence in summary.findings)]
     for table in summary.tables:
-        blocks += [f"## {table.title}", markdown_rows(table), table.note]
+        blocks += [f"## {table.title}", _markdown_rows(table), table.note]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -82,6 +80,15 @@ def write_summary(summary: Summary, out: Path) -> None:
     """Write summary.md and summary.json."""
     write_text(out / MARKDOWN_FILE, as_markdown(summary))
     write_text(out / JSON_FILE, json.dumps(summary.plain, indent=2) + "\n")
+
+
+def _markdown_rows(table: Table) -> str:
+    lines = [table.columns, ("---", *("---:" for _ in table.columns[1:])), *table.rows]
+    return "\n".join("| " + " | ".join(_escaped(cell) for cell in line) + " |" for line in lines)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|")  # else a column would end there
 
 
 def _head(study: Study, identity: Mapping[str, Any]) -> str:

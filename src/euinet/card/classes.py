@@ -1,4 +1,4 @@
-"""Weak spots class by class: known classes that suffer, unknown ones that pass for known."""
+"""Weak spots: known classes that suffer, unknown ones that pass for known, groups that are not told apart."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from euinet.card.groups import AnsweredGroup, Kind
+from euinet.judging.metrics import detection_metrics
 from euinet.judging.share import Share
 
 TAKEN_FOR = 3  # classes named for each unknown one
@@ -76,4 +77,38 @@ def _unknown_row(judged: AnsweredGroup, label: int) -> UnknownRow:
         name=judged.group.class_names[label],
         rejected=Share.of(judged.rejected[at]),
         taken_for=tuple((names[k], int(given[k])) for k in most),
+    )
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One group of unknown images against the known test images."""
+
+    kind: Kind
+    name: str
+    rejected: Share  # at the model's own threshold
+    auroc: float  # the chance that an unknown image looks odder than a known one
+    fpr95: float  # known images flagged where 95 % of the unknown ones are caught
+    available: int  # images there were
+    remark: str | None
+
+
+def detections(known: AnsweredGroup, unknown: Sequence[AnsweredGroup]) -> tuple[Detection, ...]:
+    """Return the measures of each unknown group, in the order given."""
+    return tuple(_detection(known, one) for one in unknown)
+
+
+def _detection(known: AnsweredGroup, unknown: AnsweredGroup) -> Detection:
+    scores = np.concatenate([known.answers.ood_score, unknown.answers.ood_score])
+    labels = np.concatenate([np.zeros(len(known.group), np.int64), np.full(len(unknown.group), -1, np.int64)])
+    measures = detection_metrics(scores, labels)
+    group = unknown.group
+    return Detection(
+        kind=group.kind,
+        name=group.name,
+        rejected=Share.of(unknown.rejected),
+        auroc=measures["auroc"],
+        fpr95=measures["fpr95"],
+        available=group.available,
+        remark=group.remark,
     )

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from euinet.card.classes import KnownRow, UnknownRow, known_rows, unknown_rows
+from euinet.card.classes import Detection, KnownRow, UnknownRow, detections, known_rows, unknown_rows
 from euinet.card.curve import Curve, operating_curve
 from euinet.card.groups import AnsweredGroup
 from euinet.card.promise import CalibrationCheck, FalseRejects, check_calibration, false_rejects
 from euinet.card.stress import Stress
-from euinet.card.unknowns import Detection, detections
 from euinet.card.wrong import WrongImages, known_misnamed, known_rejected, unknown_accepted
 from euinet.judging.share import Share
 from euinet.model.conformal import Calibration

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from euinet.explain.bank import Neighbour, NeighbourBank
-from euinet.explain.plain import plain_image, plain_values
 from euinet.model.model import Model
 
 PIXELS = 127.5  # of 0 … 255 in one unit of the network's −1 … 1
@@ -42,8 +42,8 @@ class Explainer:
                 "disc_score": float(read["disc_score"][at]),
                 "disc_added": float(read["disc_added"][at]),
                 "logits": dict(zip(answers.class_names, read["scores"][at, 1:].tolist(), strict=True)),
-                "image": plain_image(pixels[at]),
-                "change": plain_values(change[at]),
+                "image": _plain_image(pixels[at]),
+                "change": _plain_values(change[at]),
                 "neighbours": [_plain(neighbour) for neighbour in near[at]],
             }
             for at in range(len(pixels))
@@ -51,4 +51,21 @@ class Explainer:
 
 
 def _plain(neighbour: Neighbour) -> dict[str, Any]:
-    return {"label": neighbour.label, "distance": neighbour.distance, "image": plain_image(neighbour.pixels)}
+    return {"label": neighbour.label, "distance": neighbour.distance, "image": _plain_image(neighbour.pixels)}
+
+
+def _plain_image(pixels: npt.NDArray[np.uint8]) -> dict[str, Any]:
+    """Return a uint8 image (C, H, W), 0 … 255, as {"shape", "pixels"}."""
+    return {"shape": list(pixels.shape), "pixels": _base64(np.ascontiguousarray(pixels, dtype=np.uint8))}
+
+
+def _plain_values(values: npt.NDArray[np.float32]) -> dict[str, Any]:
+    """Return numbers (C, H, W) as {"shape", "values"}: float32, little endian."""
+    return {
+        "shape": list(values.shape),
+        "values": _base64(np.ascontiguousarray(values, dtype="<f4")),
+    }
+
+
+def _base64(array: npt.NDArray[Any]) -> str:
+    return base64.b64encode(array.tobytes()).decode("ascii")

@@ -26,6 +26,7 @@ from euinet.inbox.subject import Subject
 from euinet.inbox.writer import Writer
 from euinet.model.model import Model
 from euinet.system.files import storage_error
+from euinet.system.words import counted
 
 
 class Inbox:
@@ -140,13 +141,13 @@ class Inbox:
             used = labels.label_counts(self._db)
             known = [one for one in self.subject.class_names if one not in used]
             chosen = class_name(name, [*used, *known])
-            what = f"labelled {_images(len(set(keys)))} '{chosen}'"
+            what = f"labelled {counted(len(set(keys)), 'image')} '{chosen}'"
             return labels.set_status(self._db, keys, "labelled", chosen, what)
 
     def mark_nuisance(self, keys: Sequence[str]) -> Changed:
         """Say of images that nobody need look at them again."""
         with self._writing():
-            what = f"marked {_images(len(set(keys)))} as nuisance"
+            what = f"marked {counted(len(set(keys)), 'image')} as nuisance"
             return labels.set_status(self._db, keys, "nuisance", None, what)
 
     def undo(self) -> Changed | None:
@@ -259,7 +260,3 @@ def _entry(pixels: Pixels, row: Mapping[str, Any], name: str, source: Source, at
         ood_score=float(row["ood_score"]),
         p_value=None if p_value is None else float(p_value),
     )
-
-
-def _images(count: int) -> str:
-    return "1 image" if count == 1 else f"{count} images"

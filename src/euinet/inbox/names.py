@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from euinet.errors import UsageError
-from euinet.system.table import printable
+from euinet.system.words import printable
 
 LONGEST_NAME = 120  # characters of a file's name that are kept
 LONGEST_CLASS = 60  # characters, of at most 4 bytes each: file systems take 255 bytes

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from euinet.inbox.store import Item
-from euinet.system.table import aligned, printable
+from euinet.system.words import aligned, printable
 
 _TIME = "%Y-%m-%d %H:%M"
 Row = tuple[str, ...]

@@ -12,7 +12,7 @@ from euinet.data.split.stratify import stratified_choice
 from euinet.judging.record import KNOWN, UNKNOWN, Kind, RecordGroup, TestRecord
 from euinet.judging.record_store import MOST_GROUPS
 from euinet.records import Decision, unknown_label
-from euinet.system.table import printable
+from euinet.system.words import printable
 
 MOST_IMAGES = 10_000  # of the data set's test images: known and held out together
 MOST_FAR = 2_000  # of each far set

@@ -11,7 +11,7 @@ from pathlib import Path
 from euinet.errors import StorageError
 from euinet.model.bundled import bundled_folder, pretrained_names
 from euinet.model.names import CONFIG_FILE, WEIGHTS_FILE
-from euinet.system.table import aligned
+from euinet.system.words import aligned
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 from euinet.images.sources import Read
-from euinet.system.table import aligned, printable
+from euinet.system.words import aligned, printable
 
 Row = dict[str, Any]
 """One image: path, label, rejected, ood_score, p_value, probabilities …; or path and error."""

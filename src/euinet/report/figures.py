@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from euinet.report.figures_detectors import draw_operating_curves
+from euinet.report.figures_curves import draw_operating_curves, draw_training
 from euinet.report.figures_images import draw_fakes, draw_wrong_images
 from euinet.report.figures_labels import draw_disc_scores, draw_max_to_second
 from euinet.report.figures_scores import draw_active_threshold, draw_odin_scores
 from euinet.report.figures_softmax import draw_label_softmax
 from euinet.report.figures_tables import draw_accuracy_table, draw_confusion, draw_median_table
-from euinet.report.figures_training import draw_training
 
 if TYPE_CHECKING:
     from euinet.records import EvaluationRecord

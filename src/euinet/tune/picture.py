@@ -8,9 +8,9 @@ from itertools import accumulate
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from euinet.benchmark.wording import counted
 from euinet.report.style import INK, KNOWN, MUTED, REJECT, drawable, house_style, new_figure, to_png
 from euinet.system.files import write_bytes
+from euinet.system.words import counted
 from euinet.tune.plan import SearchRequest
 from euinet.tune.space import Searched, read_value
 from euinet.tune.tables import best_of, own_of

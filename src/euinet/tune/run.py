@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import signal
 
-from euinet.benchmark.wording import counted
 from euinet.benchmark.work import Materials
 from euinet.errors import TrainingError
 from euinet.system.notify import Notify
+from euinet.system.words import counted
 from euinet.tune.journal import Journal, require_optuna
 from euinet.tune.loop import judged_trials, run_trials
 from euinet.tune.picture import write_history

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from euinet.system.table import aligned
+from euinet.system.words import aligned
 from euinet.tune.plan import SearchRequest
 from euinet.tune.tables import own_of, ranked, train_command
 from euinet.tune.trial import TrialResult

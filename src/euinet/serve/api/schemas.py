@@ -19,8 +19,8 @@ class _Row(BaseModel):
     path: str = Field(description="The file's name as it was sent, or images[0], images[1] …")
 
 
-class AnswerRow(_Row):
-    """An image's answer, as `euinet predict --json` gives it."""
+class Answer(BaseModel):
+    """What the model says of an image."""
 
     label: str | None = Field(description="The class; null: none of these.")
     best_class: str = Field(description="What the classifier would have said.")
@@ -29,6 +29,11 @@ class AnswerRow(_Row):
     p_value: float | None = Field(description="Share of known images that look as odd.", ge=0, le=1)
     reject_probability: float = Field(ge=0, le=1, description="Of none of these, in the one softmax.")
     probabilities: dict[str, float] = Field(description="Of each class, in the one softmax.")
+
+
+class AnswerRow(Answer, _Row):
+    """An image's answer, as `euinet predict --json` gives it."""
+
     remark: str | None = Field(default=None, description="What was done to the image to read it.")
 
 
@@ -72,18 +77,6 @@ class NearImage(BaseModel):
     label: str
     distance: float = Field(description="1 − cosine of the features, 0 … 2.")
     image: PlainImage
-
-
-class Answer(BaseModel):
-    """The answer, as in a row of predictions."""
-
-    label: str | None
-    best_class: str
-    rejected: bool
-    ood_score: float
-    p_value: float | None
-    reject_probability: float
-    probabilities: dict[str, float]
 
 
 class Explanation(_Row):

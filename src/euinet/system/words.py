@@ -1,4 +1,4 @@
-"""Rows of words as a table for a terminal, which hostile names cannot steer."""
+"""Words for a terminal: tables, counts, and names of others that cannot steer it."""
 
 from __future__ import annotations
 
@@ -21,3 +21,8 @@ def aligned(rows: Sequence[Sequence[str]], numbers: Collection[int] = ()) -> str
 def printable(text: str) -> str:
     """Return text without anything that steers a terminal."""
     return "".join(character if character.isprintable() else "�" for character in text)
+
+
+def counted(count: int, what: str) -> str:
+    """Return "1 cell", "2 cells"."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
