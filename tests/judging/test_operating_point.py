@@ -6,7 +6,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from least_cost import least_cost
 from record_cases import CALIBRATION, random_record, small_record
 
 from euinet.errors import UsageError
@@ -14,6 +13,7 @@ from euinet.judging.operating import (
     Costs,
     alpha_grid,
     expected_cost,
+    least_cost,
     operating_point,
 )
 from euinet.judging.share import Share

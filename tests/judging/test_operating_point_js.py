@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from least_cost import least_cost
 from record_cases import CALIBRATION, random_record, small_record
 
 from euinet.judging.operating import (
@@ -19,6 +18,7 @@ from euinet.judging.operating import (
     basis,
     expected_cost,
     fewest,
+    least_cost,
     operating_point,
 )
 from euinet.judging.record import TestRecord

@@ -10,6 +10,7 @@ import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from PIL import Image
@@ -69,13 +70,24 @@ def benign_changes(image_size: int) -> tuple[Change, ...]:
     sigmas = [round(sigma * grown, 2) for sigma in (0.5, 0.75, 1.0)]
     factors = (1.25, 1.6, 2.5)
     return (
-        _change("blur", "Gaussian", "sigma {} px", sigmas, _blurred),
-        _change("shift", "up, down, left or right", "{} px", (step, 2 * step, 3 * step), _shifted),
-        _change("rotation", "left or right about the middle", "{}°", (5, 10, 15), _rotated),
-        _change("contrast", "about the mean grey", "× or ÷ {}", factors, _contrasted),
-        _change("brightness", "lighter or darker", "× or ÷ {}", factors, _lit),
-        _change("JPEG", "saved and read again", "quality {}", (90, 70, 50), _compressed),
-        _change("sensor noise", "Gaussian, on each pixel", "sigma {} of 255", (4, 8, 16), _noisy),
+        _change("blur", "Gaussian", "sigma {} px", sigmas, lambda by: [_always(blur, by)]),
+        _change("shift", "up, down, left or right", "{} px", (step, 2 * step, 3 * step), _shifts),
+        _change(
+            *("rotation", "left or right about the middle", "{}°", (5, 10, 15)),
+            lambda by: [_always(rotate, by), _always(rotate, -by)],
+        ),
+        _change(
+            *("contrast", "about the mean grey", "× or ÷ {}", factors),
+            lambda by: [_always(tv.adjust_contrast, by), _always(tv.adjust_contrast, 1 / by)],
+        ),
+        _change(
+            *("brightness", "lighter or darker", "× or ÷ {}", factors),
+            lambda by: [_always(tv.adjust_brightness, by), _always(tv.adjust_brightness, 1 / by)],
+        ),
+        _change(
+            "JPEG", "saved and read again", "quality {}", (90, 70, 50), lambda by: [_always(compress, by)]
+        ),
+        _change("sensor noise", "Gaussian, on each pixel", "sigma {} of 255", (4, 8, 16), _noise),
     )
 
 
@@ -122,47 +134,22 @@ def add_noise(images: Tensor, sigma: float, generator: torch.Generator) -> Tenso
 
 
 def _change(
-    name: str, what: str, unit: str, values: Sequence[float], ways: Callable[[float], tuple[Way, ...]]
+    name: str, what: str, unit: str, values: Sequence[Any], ways: Callable[[Any], Sequence[Way]]
 ) -> Change:
-    strengths = tuple(Strength(unit.format(f"{value:g}"), ways(value)) for value in values)
+    strengths = tuple(Strength(unit.format(f"{value:g}"), tuple(ways(value))) for value in values)
     return Change(name, what, strengths)
 
 
-def _blurred(sigma: float) -> tuple[Way, ...]:
-    return (lambda images, _: blur(images, sigma),)
+def _always(change: Callable[..., Tensor], *amounts: float) -> Way:
+    """Return a way that draws nothing at random."""
+    return lambda images, _: change(images, *amounts)
 
 
-def _shifted(pixels: float) -> tuple[Way, ...]:
-    by = int(pixels)
-    return (
-        lambda images, _: shift(images, by, 0),
-        lambda images, _: shift(images, -by, 0),
-        lambda images, _: shift(images, 0, by),
-        lambda images, _: shift(images, 0, -by),
-    )
+def _shifts(pixels: int) -> list[Way]:
+    return [
+        _always(shift, right, down) for right, down in ((pixels, 0), (-pixels, 0), (0, pixels), (0, -pixels))
+    ]
 
 
-def _rotated(degrees: float) -> tuple[Way, ...]:
-    return (lambda images, _: rotate(images, degrees), lambda images, _: rotate(images, -degrees))
-
-
-def _contrasted(factor: float) -> tuple[Way, ...]:
-    return (
-        lambda images, _: tv.adjust_contrast(images, factor),
-        lambda images, _: tv.adjust_contrast(images, 1 / factor),
-    )
-
-
-def _lit(factor: float) -> tuple[Way, ...]:
-    return (
-        lambda images, _: tv.adjust_brightness(images, factor),
-        lambda images, _: tv.adjust_brightness(images, 1 / factor),
-    )
-
-
-def _compressed(quality: float) -> tuple[Way, ...]:
-    return (lambda images, _: compress(images, int(quality)),)
-
-
-def _noisy(sigma: float) -> tuple[Way, ...]:
-    return (lambda images, generator: add_noise(images, sigma, generator),)
+def _noise(sigma: float) -> list[Way]:
+    return [lambda images, generator: add_noise(images, sigma, generator)]

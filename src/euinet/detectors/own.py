@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any, ClassVar
 
 import torch
 from pytorch_ood.api import Detector, DetectorInfo, Paper, RequiresFittingException, Task
@@ -87,12 +88,13 @@ class EuiNetDetector(HeadsDetector):
     """
 
     requires_fit = True
+    changed: ClassVar[dict[str, Any]] = {}  # settings that a part of EuiNet alone is scored with
 
     def __init__(
         self, model: nn.Module, settings: ScoringSettings, logit_range: LogitRange | None = None
     ) -> None:
         super().__init__(model)
-        self.settings, self.logit_range = settings, logit_range
+        self.settings, self.logit_range = settings.model_copy(update=self.changed), logit_range
 
     def fit(self, data_loader: Iterable[tuple[Tensor, Tensor]]) -> EuiNetDetector:
         """Set the logit range on the known images (label ≥ 0) of a loader of (x, y), x in −1 … 1.
@@ -126,39 +128,28 @@ class EuiNetDetector(HeadsDetector):
 class EuiNetWithoutPerturbation(EuiNetDetector):
     """Eq. 4 with ε = 0: one pass and no gradient."""
 
-    def __init__(
-        self, model: nn.Module, settings: ScoringSettings, logit_range: LogitRange | None = None
-    ) -> None:
-        super().__init__(model, settings.model_copy(update={"epsilon": 0.0}), logit_range)
+    changed: ClassVar[dict[str, Any]] = {"epsilon": 0.0}
 
 
 class EuiNetWithoutDiscriminator(EuiNetDetector):
     """Eq. 4 with α = 0 and ε = 0: what is left without the model discriminator."""
 
-    def __init__(
-        self, model: nn.Module, settings: ScoringSettings, logit_range: LogitRange | None = None
-    ) -> None:
-        super().__init__(model, settings.model_copy(update={"epsilon": 0.0, "disc_scale": 0.0}), logit_range)
+    changed: ClassVar[dict[str, Any]] = {"epsilon": 0.0, "disc_scale": 0.0}
 
 
 class EuiNetWithoutMemory(EuiNetDetector):
     """Eq. 4 with ε = 0 and logits that no distance from known features lowers."""
 
-    def __init__(
-        self, model: nn.Module, settings: ScoringSettings, logit_range: LogitRange | None = None
-    ) -> None:
-        alone = {"epsilon": 0.0, "distance_scale": 0.0}
-        super().__init__(model, settings.model_copy(update=alone), logit_range)
+    changed: ClassVar[dict[str, Any]] = {"epsilon": 0.0, "distance_scale": 0.0}
 
 
 class StandardisedLogit(EuiNetDetector):
     """The best logit, measured by its own class's range: eq. 4 with α = 0, ε = 0 and no memory."""
 
-    def __init__(
-        self, model: nn.Module, settings: ScoringSettings, logit_range: LogitRange | None = None
-    ) -> None:
-        alone = {"epsilon": 0.0, "disc_scale": 0.0, "distance_scale": 0.0, "logit_range": "per_class"}
-        super().__init__(model, settings.model_copy(update=alone), logit_range)
+    changed: ClassVar[dict[str, Any]] = EuiNetWithoutDiscriminator.changed | {
+        "distance_scale": 0.0,
+        "logit_range": "per_class",
+    }
 
 
 class OneDiscriminator(EuiNetDetector):

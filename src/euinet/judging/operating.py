@@ -152,3 +152,15 @@ def alpha_grid(images: int) -> tuple[float, ...]:
 def fewest(by: Calibration, classes: int) -> int:
     """Return how many calibration images the threshold with the fewest has."""
     return int(np.bincount(by.answers, minlength=classes).min()) if by.per_class else len(by)
+
+
+def least_cost(
+    record: TestRecord, calibration: Calibration | None, costs: Costs, unknowns: Sequence[str] | None = None
+) -> tuple[float, float] | None:
+    """Return the alpha of the grid that costs least, the smallest where several do, and its cost."""
+    best: tuple[float, float] | None = None
+    for alpha in alpha_grid(fewest(basis(record, calibration), len(record.class_names))):
+        cost = expected_cost(operating_point(record, calibration, alpha), costs, unknowns)
+        if cost is not None and (best is None or cost < best[1]):
+            best = (alpha, cost)
+    return best
