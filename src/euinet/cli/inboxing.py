@@ -32,8 +32,8 @@ class Status(StrEnum):
 @inbox_app.command("list")
 def list_images(
     folder: FolderArgument,
-    status: Annotated[Status | None, typer.Option("--status", help="Only images of this status.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="The newest so many.")] = 100,
+    status: Annotated[Status | None, typer.Option(help="Only images of this status.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 100,
     json_: JsonOption = False,
 ) -> None:
     """List the images of an inbox, the newest first."""
@@ -62,15 +62,11 @@ def summary(folder: FolderArgument, json_: JsonOption = False) -> None:
 @inbox_app.command()
 def limits(
     folder: FolderArgument,
-    images: Annotated[int | None, typer.Option("--images", min=1, help="Most images.")] = None,
-    megabytes: Annotated[float | None, typer.Option("--megabytes", help="Most space of image files.")] = None,
-    days: Annotated[float | None, typer.Option("--days", help="How long images are kept.")] = None,
-    labelled_days: Annotated[
-        float | None, typer.Option("--labelled-days", help="How long labelled ones are.")
-    ] = None,
-    per_second: Annotated[
-        float | None, typer.Option("--per-second", help="Most new images a second, on average.")
-    ] = None,
+    images: Annotated[int | None, typer.Option(min=1, help="Most images.")] = None,
+    megabytes: Annotated[float | None, typer.Option(help="Most space of image files.")] = None,
+    days: Annotated[float | None, typer.Option(help="How long images are kept.")] = None,
+    labelled_days: Annotated[float | None, typer.Option(help="How long labelled ones are.")] = None,
+    per_second: Annotated[float | None, typer.Option(help="Most new images a second, on average.")] = None,
     json_: JsonOption = False,
 ) -> None:
     """Say how much an inbox keeps and for how long, or set it; a server takes note at its next start."""
@@ -111,7 +107,7 @@ def drift(folder: FolderArgument, json_: JsonOption = False) -> None:
 def export(
     folder: FolderArgument,
     out: Annotated[
-        Path, typer.Option("--out", help="Folder with one subfolder a class; may hold other images already.")
+        Path, typer.Option(help="Folder with one subfolder a class; may hold other images already.")
     ],
     json_: JsonOption = False,
 ) -> None:

@@ -23,7 +23,7 @@ from euinet.cli.program import app, data_app
 @app.command()
 def evaluate(
     model: ModelArgument,
-    data: Annotated[str, typer.Option("--data", help="The data set whose test images are judged.")],
+    data: Annotated[str, typer.Option(help="The data set whose test images are judged.")],
     ood: FarOption = None,
     record: Annotated[
         bool,

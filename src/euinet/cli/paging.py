@@ -14,19 +14,16 @@ from euinet.cli.program import app
 @app.command()
 def page(
     model: ModelArgument,
-    out: Annotated[Path, typer.Option("--out", help="Folder for the page.")],
+    out: Annotated[Path, typer.Option(help="Folder for the page.")],
     data: Annotated[
         str | None,
         typer.Option(
-            "--data",
-            help="The training data, for the nearest training images. [default: what the model's card names]",
-            show_default=False,
+            help="The training data, for the nearest training images. [default: what the model's card names]"
         ),
     ] = None,
     neighbours: Annotated[
         int,
         typer.Option(
-            "--neighbours",
             min=0,
             max=20_000,
             help="Training images that go with the page, if the data are at hand; 0: none does.",

@@ -28,38 +28,28 @@ FEWEST_CHARACTERS = 16  # of a token
 def serve(
     model: ModelArgument = DEFAULT_MODEL,
     host: Annotated[
-        str, typer.Option("--host", help="Address to listen on; 0.0.0.0 for all that reach this machine.")
+        str, typer.Option(help="Address to listen on; 0.0.0.0 for all that reach this machine.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any that is free.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8000,
     inbox: Annotated[
-        Path | None,
-        typer.Option(
-            "--inbox", help="Keep rejected images in this folder. [default: none is kept]", show_default=False
-        ),
+        Path | None, typer.Option(help="Keep rejected images in this folder. [default: none is kept]")
     ] = None,
     token_file: Annotated[
         Path | None,
         typer.Option(
-            "--token-file",
-            help=f"File with the token that clients must send. [default: {TOKEN_VARIABLE}, or none]",
-            show_default=False,
+            help=f"File with the token that clients must send. [default: {TOKEN_VARIABLE}, or none]"
         ),
     ] = None,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(
-            "--allow-host", help="A name by which a proxy or browser reaches this server; may be repeated."
-        ),
+        typer.Option(help="A name by which a proxy or browser reaches this server; may be repeated."),
     ] = None,
     max_queue: Annotated[
-        int, typer.Option("--max-queue", min=1, help="Images that wait at most; more are refused with 503.")
+        int, typer.Option(min=1, help="Images that wait at most; more are refused with 503.")
     ] = 1024,
-    max_upload_mb: Annotated[
-        int, typer.Option("--max-upload-mb", min=1, max=1024, help="Of one request, in megabytes.")
-    ] = 32,
+    max_upload_mb: Annotated[int, typer.Option(min=1, max=1024, help="Of one request, in megabytes.")] = 32,
     time_limit: Annotated[
-        float,
-        typer.Option("--time-limit", min=0.1, help="Seconds in which a request is answered or refused."),
+        float, typer.Option(min=0.1, help="Seconds in which a request is answered or refused.")
     ] = 30.0,
     device: DeviceOption = Device.auto,
     data_root: DataRootOption = None,

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @one_voice()
 def reproduce(
     seed: SeedOption = 0,
-    out: Annotated[Path, typer.Option("--out", help="Folder for everything that is written.")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder for everything that is written.")] = Path(
         "runs/reproduce"
     ),
     resume: ResumeOption = False,
@@ -63,23 +63,14 @@ def reproduce(
 @one_voice()
 def train(
     data: DataOption,
-    hold_out: Annotated[
-        str, typer.Option("--hold-out", help="Classes to treat as unknown, separated by commas.")
-    ] = "",
+    hold_out: Annotated[str, typer.Option(help="Classes to treat as unknown, separated by commas.")] = "",
     ood: FarOption = None,
     image_size: Annotated[
         int | None,
-        typer.Option(
-            "--image-size",
-            min=16,
-            help="Of a folder's images, in pixels a side; a multiple of 4. [default: 32]",
-            show_default=False,
-        ),
+        typer.Option(min=16, help="Of a folder's images, in pixels a side; a multiple of 4. [default: 32]"),
     ] = None,
-    preset: Annotated[str, typer.Option("--preset", help="Settings to start from.")] = "default",
-    out: Annotated[Path, typer.Option("--out", help="Folder for model, metrics and log.")] = Path(
-        "runs/train"
-    ),
+    preset: Annotated[str, typer.Option(help="Settings to start from.")] = "default",
+    out: Annotated[Path, typer.Option(help="Folder for model, metrics and log.")] = Path("runs/train"),
     resume: ResumeOption = False,
     fresh: FreshOption = False,
     set_: SetOption = None,
@@ -111,21 +102,16 @@ def benchmark(
     hold_out: Annotated[
         str,
         typer.Option(
-            "--hold-out",
             help="Which classes are unknown in turn: each; six-four (the literature's five MNIST splits); or "
-            'splits of your own, "4;9" one class each, "4,9;0" 4 and 9 together and then 0.',
+            'splits of your own, "4;9" one class each, "4,9;0" 4 and 9 together and then 0.'
         ),
     ] = "each",
-    seeds: Annotated[
-        int, typer.Option("--seeds", min=1, help="How many: 0, 1, … One gives no interval.")
-    ] = 3,
-    preset: Annotated[str, typer.Option("--preset", help="Settings to start from.")] = "default",
+    seeds: Annotated[int, typer.Option(min=1, help="How many: 0, 1, … One gives no interval.")] = 3,
+    preset: Annotated[str, typer.Option(help="Settings to start from.")] = "default",
     set_: SetOption = None,
-    detectors: Annotated[
-        str, typer.Option("--detectors", help="all, own, posthoc, or names separated by commas.")
-    ] = "all",
+    detectors: Annotated[str, typer.Option(help="all, own, posthoc, or names separated by commas.")] = "all",
     far: Annotated[
-        list[str] | None, typer.Option("--far", help="A far set, as evaluate's --ood; may be repeated.")
+        list[str] | None, typer.Option(help="A far set, as evaluate's --ood; may be repeated.")
     ] = None,
     pseudo_unknowns: Annotated[
         bool,
@@ -136,9 +122,9 @@ def benchmark(
         ),
     ] = False,
     out: Annotated[
-        Path, typer.Option("--out", help="Folder for models, results and tables; what is done there is kept.")
+        Path, typer.Option(help="Folder for models, results and tables; what is done there is kept.")
     ] = Path("runs/benchmark"),
-    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes that share the cores.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes that share the cores.")] = 1,
     device: DeviceOption = Device.auto,
     precision: PrecisionOption = Precision.auto,
     data_root: DataRootOption = None,

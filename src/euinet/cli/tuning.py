@@ -39,40 +39,31 @@ def tune(
     hold_out: Annotated[
         str,
         typer.Option(
-            "--hold-out",
-            help="Classes that the search must not see, separated by commas: those that you test by.",
+            help="Classes that the search must not see, separated by commas: those that you test by."
         ),
     ] = "",
-    preset: Annotated[
-        str, typer.Option("--preset", help="Settings to start from, and of trial 0.")
-    ] = "default",
-    trials: Annotated[
-        int, typer.Option("--trials", min=1, help="How many in all; later more can be added.")
-    ] = 20,
+    preset: Annotated[str, typer.Option(help="Settings to start from, and of trial 0.")] = "default",
+    trials: Annotated[int, typer.Option(min=1, help="How many in all; later more can be added.")] = 20,
     search: Annotated[
         list[str] | None,
         typer.Option(
-            "--search",
             metavar="SETTING=SPEC",
             help="A setting to search: LOW..HIGH, LOW..HIGH:log, LOW..HIGH:int or A|B|C; may be repeated. "
             "[default: a few settings that matter]",
-            show_default=False,
         ),
     ] = None,
     set_: SetOption = None,
-    splits: Annotated[
-        int, typer.Option("--splits", min=1, help="Known classes that play the unknown one in turn.")
-    ] = 2,
+    splits: Annotated[int, typer.Option(min=1, help="Known classes that play the unknown one in turn.")] = 2,
     seeds: Annotated[
-        int, typer.Option("--seeds", min=1, help="Trainings with each of them: seeds --seed, --seed + 1, …")
+        int, typer.Option(min=1, help="Trainings with each of them: seeds --seed, --seed + 1, …")
     ] = 1,
     objective: Annotated[
-        Objective, typer.Option("--objective", help="Judges a trial: EuiNet's mean over splits and seeds.")
+        Objective, typer.Option(help="Judges a trial: EuiNet's mean over splits and seeds.")
     ] = Objective.auroc,
     out: Annotated[
-        Path, typer.Option("--out", help="Folder for trials and tables; what is done there is kept.")
+        Path, typer.Option(help="Folder for trials and tables; what is done there is kept.")
     ] = Path("runs/tune"),
-    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes that share the cores.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes that share the cores.")] = 1,
     seed: SeedOption = 0,
     device: DeviceOption = Device.auto,
     precision: PrecisionOption = Precision.auto,

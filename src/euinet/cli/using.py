@@ -30,26 +30,19 @@ if TYPE_CHECKING:
 @app.command()
 def calibrate(
     model: ModelArgument,
-    alpha: Annotated[
-        float, typer.Option("--alpha", help="Share of known images that may be rejected by mistake.")
-    ],
+    alpha: Annotated[float, typer.Option(help="Share of known images that may be rejected by mistake.")],
     data: Annotated[
         str | None,
         typer.Option(
-            "--data",
             help="Known images: the data that the model was trained on (its calibration part is used), "
-            "others that it never saw, or a plain folder of such. [default: the scores that the model keeps]",
-            show_default=False,
+            "others that it never saw, or a plain folder of such. [default: the scores that the model keeps]"
         ),
     ] = None,
     per_class: Annotated[
         bool, typer.Option("--per-class", help="A threshold for each class that the classifier may give.")
     ] = False,
     out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", help="Folder for the calibrated model. [default: the model's own]", show_default=False
-        ),
+        Path | None, typer.Option(help="Folder for the calibrated model. [default: the model's own]")
     ] = None,
     device: DeviceOption = Device.auto,
     data_root: DataRootOption = None,
@@ -81,15 +74,12 @@ def predict(
             metavar="PATH...",
             help="Image files, folders, patterns, .npy or idx arrays, .parquet files with the columns path "
             "and bytes, or - for standard input (an image, an array, or paths, one a line).",
-            show_default=False,
         ),
     ],
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out",
-            help="Write the rows to this .csv, .json or .parquet file. Run again after a break, it goes on.",
-            show_default=False,
+            help="Write the rows to this .csv, .json or .parquet file. Run again after a break, it goes on."
         ),
     ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print the rows as CSV.")] = False,
@@ -97,23 +87,18 @@ def predict(
         bool, typer.Option("--fail-on-ood", help="End with 1 if an image is rejected, or cannot be read.")
     ] = False,
     part_images: Annotated[
-        int,
-        typer.Option("--part-images", min=1, help="Images that are finished and kept together, with --out."),
+        int, typer.Option(min=1, help="Images that are finished and kept together, with --out.")
     ] = 10_240,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Throw away what an unfinished run with the same --out left.")
     ] = False,
     engine: Annotated[
-        Engine,
-        typer.Option("--engine", help="ray: score with --out on a cluster (RAY_ADDRESS) or this machine."),
+        Engine, typer.Option(help="ray: score with --out on a cluster (RAY_ADDRESS) or this machine.")
     ] = Engine.local,
     workers: Annotated[
         int | None,
         typer.Option(
-            "--workers",
-            min=1,
-            help="Of --engine ray. [default: one for each processor; for each GPU with --device cuda]",
-            show_default=False,
+            min=1, help="Of --engine ray. [default: one for each processor; for each GPU with --device cuda]"
         ),
     ] = None,
     device: DeviceOption = Device.auto,
@@ -167,7 +152,7 @@ def _print_rows(rows: list[Row], model: Model, predicted: Predicted, csv: bool, 
 @app.command()
 def export(
     model: ModelArgument,
-    onnx: Annotated[Path, typer.Option("--onnx", help="The file to write.")],
+    onnx: Annotated[Path, typer.Option(help="The file to write.")],
     json_: JsonOption = False,
 ) -> None:
     """Write the whole decision, from pixels to p-value, as one ONNX file, which every command takes."""
@@ -186,7 +171,7 @@ def card(
     model: ModelArgument,
     data: DataOption,
     ood: FarOption = None,
-    out: Annotated[Path, typer.Option("--out", help="The page to write.")] = Path("card.html"),
+    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("card.html"),
     device: DeviceOption = Device.auto,
     data_root: DataRootOption = None,
     json_: JsonOption = False,
