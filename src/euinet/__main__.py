@@ -1,7 +1,5 @@
 """`euinet` and `python -m euinet`: one sentence for each known error, and its exit code."""
 
-from __future__ import annotations
-
 import os
 import sys
 

@@ -1,7 +1,5 @@
 """What EuiNet answers for images, as plain NumPy arrays: the same record whoever computed it."""
 
-from __future__ import annotations
-
 import html
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Each message is one sentence or two that say what was found, what is allowed and
 The command line prints the message alone and exits with `exit_code`.
 """
 
-from __future__ import annotations
-
 
 class EuiNetError(Exception):
     """Base of all errors whose message is meant for the user."""

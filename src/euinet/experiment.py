@@ -4,8 +4,6 @@ load_dataset → hold_out_classes → fit_split: train (gan_step, joint_step) �
 → decide → evaluate → save_model → write_report
 """
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Sequence

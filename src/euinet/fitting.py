@@ -1,7 +1,5 @@
 """One way from images to a calibrated model, for `euinet.fit`, experiment, estimator and benchmark alike."""
 
-from __future__ import annotations
-
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence

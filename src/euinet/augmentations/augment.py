@@ -1,7 +1,5 @@
 """Batched augmentation on the images' own device: small affine maps and smooth elastic warps."""
 
-from __future__ import annotations
-
 import math
 
 import torch

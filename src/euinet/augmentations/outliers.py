@@ -6,8 +6,6 @@ round is a 9. The discriminator may then hold an unknown 9 for what it has seen,
 9 as well, which costs; docs/detection.md tells what turning brings and takes.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

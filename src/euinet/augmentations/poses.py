@@ -9,8 +9,6 @@ Some posed images look like known or unknown ones as they are (an 8 turned over,
 be told apart and need not be: neither the classifier nor the model discriminator learns from them.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

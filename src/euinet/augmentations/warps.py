@@ -1,7 +1,5 @@
 """Smooth fields and affine maps over an image's places, each as one matrix product."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import torch

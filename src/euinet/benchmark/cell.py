@@ -7,8 +7,6 @@ OUT/cells/ID/training/            the training's log; its checkpoints until the 
              result.json          what was measured
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Which numbers stand in which column, and what each table's note says of them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

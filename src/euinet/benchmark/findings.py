@@ -1,7 +1,5 @@
 """What the numbers say, in sentences worked out from them; "better" only where the interval shows it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Means over seeds with the interval that so few of them allow, and how they are written."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Sequence

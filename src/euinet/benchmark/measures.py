@@ -1,7 +1,5 @@
 """From scores to the rows of a cell: every detector on every set of unknown images."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

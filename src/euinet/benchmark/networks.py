@@ -1,7 +1,5 @@
 """A cell's networks: trained, gone on with, or read back; what is scored is what is kept."""
 
-from __future__ import annotations
-
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The images that EuiNet judged most wrongly, for the weakest splits: what a number does not show."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

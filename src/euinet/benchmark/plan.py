@@ -1,7 +1,5 @@
 """Which cells a benchmark has: every split of held-out classes with every seed."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """A whole benchmark: what is left to do, done; then the tables from everything that is there."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing

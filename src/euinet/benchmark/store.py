@@ -5,8 +5,6 @@ OUT/cells/ID/result.json           one finished cell, written whole or not at al
 OUT/results.csv, results.json      the finished cells of the last command, collected
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import json

@@ -3,8 +3,6 @@
 A mean never mixes cells: means over splits use only seeds that have them all.
 """
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The tables and findings in words: text for a terminal, Markdown, and plain values."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass

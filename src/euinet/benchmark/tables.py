@@ -4,8 +4,6 @@ Every mean is over seeds; where it is over splits too, it is first taken within 
 interval is that of seeds.
 """
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass

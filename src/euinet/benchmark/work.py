@@ -1,7 +1,5 @@
 """What a benchmark is asked to do, and the images it does it with."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Who runs the cells: this process, one after the other, or several, each handed one cell at a time."""
 
-from __future__ import annotations
-
 import multiprocessing
 import signal
 import traceback

@@ -4,8 +4,6 @@ All take and return uint8 (N, C, H, W). What a picture's edge leaves open is fil
 that light and dark backgrounds fare alike.
 """
 
-from __future__ import annotations
-
 import io
 import math
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Weak spots: known classes that suffer, unknown ones that pass for known, groups that are not told apart."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

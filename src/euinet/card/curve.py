@@ -1,7 +1,5 @@
 """The operating curve: what is kept, how right that is and what is caught, for every promise."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal

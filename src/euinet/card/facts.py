@@ -1,7 +1,5 @@
 """What was judged: the model, its calibration, the data. Names and values for a table."""
 
-from __future__ import annotations
-
 import json
 from importlib.metadata import version
 from typing import NamedTuple

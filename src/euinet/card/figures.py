@@ -1,7 +1,5 @@
 """The card's figures. They are small, so that a phone shows their letters in full size."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """Which images the card is about: test images as `euinet evaluate` takes them, far sets, noise."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast

@@ -1,7 +1,5 @@
 """From a model and names of data to a written page: every step in order."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Every number of the card in one record: pure functions of answers, put together."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

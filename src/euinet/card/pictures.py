@@ -1,7 +1,5 @@
 """Images as inline PNGs."""
 
-from __future__ import annotations
-
 import base64
 import io
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The card's records as plain values."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass

@@ -1,7 +1,5 @@
 """What the card's figures have in common: letters, level axes, legends."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Is the promise kept? False rejects of known test images against what calibration lets one expect."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import pairwise
 

@@ -1,7 +1,5 @@
 """What benign changes do to known images: how many are rejected, how many classes are still right."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """A matplotlib figure as SVG that takes its colours and letters from the page around it."""
 
-from __future__ import annotations
-
 import io
 import re
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What the numbers mean for who must decide: one paragraph, and what to heed. The words are templates."""
 
-from __future__ import annotations
-
 import re
 
 from euinet.card.measured import Measured

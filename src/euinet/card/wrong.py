@@ -1,7 +1,5 @@
 """The most wrongly judged images: what a number does not show."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

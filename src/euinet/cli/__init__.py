@@ -3,8 +3,6 @@
 Nothing heavy is imported before a command runs, so that `euinet --help` is instant.
 """
 
-from __future__ import annotations
-
 from euinet.cli import inboxing, judging, paging, serving, training, tuning, using
 from euinet.cli.program import app
 

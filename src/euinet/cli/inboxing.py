@@ -1,7 +1,5 @@
 """Commands about an inbox of rejected images: inbox list, summary, limits, drift, export."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """Commands that look: evaluate, models, data fetch."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

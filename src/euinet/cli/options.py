@@ -3,8 +3,6 @@
 stdout holds the result alone (with --json one JSON document); progress and remarks go to stderr.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The command that writes a page: page."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

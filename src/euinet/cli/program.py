@@ -1,7 +1,5 @@
 """The program itself; the commands put themselves into it."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -6,8 +6,6 @@ Activations are reshaped where the paper does it: by ReAct, SCALE and VRA after 
 RankFeat before it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar

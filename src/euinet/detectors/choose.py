@@ -1,7 +1,5 @@
 """Detectors' names, and what a user may write for them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from euinet.detectors.catalogue import DETECTORS, OWN, POSTHOC, Entry

@@ -5,8 +5,6 @@ that class, and takes it for 0 elsewhere: a score there depends on the other ima
 the images one by one, 0.6 ms each. Fitting is the library's own.
 """
 
-from __future__ import annotations
-
 import torch
 from pytorch_ood.api import RequiresFittingException
 from pytorch_ood.detector import OpenMax

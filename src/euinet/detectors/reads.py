@@ -3,8 +3,6 @@
 All but IMAGES read a pass that they share; those take the images through the networks themselves.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum

@@ -1,7 +1,5 @@
 """Every detector fitted on known images, then all of them run over the same batches of each set."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

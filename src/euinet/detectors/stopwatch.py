@@ -1,7 +1,5 @@
 """Whose seconds are these? Nested stretches of time, each charged to one name only."""
 
-from __future__ import annotations
-
 import time
 from collections import defaultdict
 from collections.abc import Iterator

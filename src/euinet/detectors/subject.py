@@ -1,7 +1,5 @@
 """What goes in and what comes out: one trained model, and how every detector scores every image."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

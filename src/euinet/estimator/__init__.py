@@ -4,8 +4,6 @@
 these. No torch until something is fitted or predicted.
 """
 
-from __future__ import annotations
-
 from euinet.estimator.classifier import EuiNetClassifier, EuiNetOutlierDetector, SmallPromiseWarning
 
 __all__ = ["EuiNetClassifier", "EuiNetOutlierDetector", "SmallPromiseWarning"]

@@ -1,7 +1,5 @@
 """What needs torch behind the estimators: training on arrays, and reading a model row by row."""
 
-from __future__ import annotations
-
 import copy
 import tempfile
 from collections.abc import Callable

@@ -3,8 +3,6 @@
 No torch in this file.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The estimator's parameters, checked: a preset with settings put in, and a seed. No torch in this file."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Why a model answers as it does: the same decision as `Model.predict`, with all that led to it."""
 
-from __future__ import annotations
-
 import base64
 from typing import Any
 

@@ -1,7 +1,5 @@
 """An exported file is kept only if it answers as the model does: on images that no data set is needed for."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

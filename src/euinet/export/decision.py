@@ -1,7 +1,5 @@
 """The whole decision as one module, made of the very functions that `TrainedModel.decide` calls."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from torch import Tensor, nn

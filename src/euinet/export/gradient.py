@@ -4,8 +4,6 @@ Neither knows `torch.autograd.grad`. Traced once with the number of images left 
 graph in which the backward pass is written out; that pass's own operations are replaced by ordinary ones.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A trained model in a folder: the network to learn on, and the decision file that answers from it."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

@@ -5,8 +5,6 @@ No torch in this file: a decision from an exported model needs none. The idx for
 (http://yann.lecun.com/exdb/mnist/).
 """
 
-from __future__ import annotations
-
 import struct
 import zipfile
 from pathlib import Path

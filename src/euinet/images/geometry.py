@@ -3,8 +3,6 @@
 Training and prediction read files through `euinet.images.pixels`, so that both see the same pixels.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import BinaryIO
 

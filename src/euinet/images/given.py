@@ -1,7 +1,5 @@
 """Whatever a Python caller has for images, one after another: paths, folders, Pillow's, arrays, tensors."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """Images in a Parquet file: a column `path` of text, a column `bytes` of image files' content."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterator
 from pathlib import Path

@@ -6,8 +6,6 @@ decided on the way (which frame, what lies behind transparency, …) is told, ne
 No torch in this file: an exported model is run without it.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import warnings

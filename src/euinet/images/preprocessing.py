@@ -3,8 +3,6 @@
 No torch in this file: a decision from an exported model needs none.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO

@@ -4,8 +4,6 @@ In: what a server answered (`Inbox.offer`). Out: groups of alike images, labels,
 class for `euinet train`, and the drift of p-values. `inbox.py` has all of it behind one class.
 """
 
-from __future__ import annotations
-
 from euinet.inbox.inbox import Inbox
 from euinet.inbox.retention import Limits
 

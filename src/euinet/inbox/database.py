@@ -4,8 +4,6 @@ WAL: readers never wait for the writer, and a process that is killed in the midd
 database as it was before it.
 """
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager

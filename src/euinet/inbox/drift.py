@@ -5,8 +5,6 @@ of images like the calibration ones would? An hour that is not over is tested ag
 so it must speak ten times as clearly.
 """
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from bisect import bisect_left

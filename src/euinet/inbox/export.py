@@ -4,8 +4,6 @@ A folder may hold other images already, those that the model was trained on. Onl
 wrote are ever replaced or removed.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sqlite3

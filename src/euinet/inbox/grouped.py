@@ -1,7 +1,5 @@
 """Groups of alike images in the database: missing features, groups made anew, groups as they stand."""
 
-from __future__ import annotations
-
 import sqlite3
 import threading
 from collections import Counter

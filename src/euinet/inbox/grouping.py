@@ -6,8 +6,6 @@ unknown digit comes out as one group with 78 to 96 % of its images and no others
 0.5 with others.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

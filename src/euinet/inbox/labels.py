@@ -1,7 +1,5 @@
 """What people say of images, and taking it back. Each call is one action, done whole or not at all."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 import time

@@ -1,7 +1,5 @@
 """Names that strangers chose: of files, to be shown; of classes, to become the names of folders."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterable

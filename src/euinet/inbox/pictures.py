@@ -4,8 +4,6 @@ Never the file that was sent: what else it held (camera data, a place, a second 
 gone.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import os

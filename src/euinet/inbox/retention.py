@@ -1,7 +1,5 @@
 """How much is kept and for how long, and what goes first."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from dataclasses import dataclass

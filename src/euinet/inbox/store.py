@@ -5,8 +5,6 @@ written before its row and deleted after it, so that a row's image is there; wha
 without a row is swept up later.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import sqlite3

@@ -1,7 +1,5 @@
 """What the inbox's commands print for people; hostile names cannot steer a terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any

@@ -4,8 +4,6 @@
 disk is full) is counted, said once, and forgotten: predictions go on.
 """
 
-from __future__ import annotations
-
 import sqlite3
 import threading
 import time

@@ -1,7 +1,5 @@
 """The operating point of a model, set anew: by known images, or by the calibration scores it keeps."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 

@@ -1,7 +1,5 @@
 """What a decision is worth: its measures on known, unknown and far images, as plain values. No torch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A model meets data: test images with their labels in the model's order, and far sets in its geometry."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import NamedTuple
 

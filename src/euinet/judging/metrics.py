@@ -4,8 +4,6 @@ The curves have one point for each value that the scores take, so that images wi
 together: no order among them is made up.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from euinet.answers import REJECT, BoolArray, FloatArray, IntArray

@@ -3,8 +3,6 @@
 The page works the same out in the browser (page/front/operating_point.js); a test compares the two.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """One model's answers for its test images, as arrays, and as JSON for the page."""
 
-from __future__ import annotations
-
 import base64
 from dataclasses import asdict, dataclass
 from itertools import accumulate

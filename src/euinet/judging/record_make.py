@@ -1,7 +1,5 @@
 """Making a record while a model is evaluated: nothing is scored twice."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@ Arrays of numbers and a JSON text; nothing in it is executed. The text names the
 of: the record of another one, left behind by training anew in the same folder, is no record.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import asdict

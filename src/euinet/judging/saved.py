@@ -1,7 +1,5 @@
 """A saved model on a data set's test images and on far sets: what `euinet evaluate` does."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

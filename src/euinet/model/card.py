@@ -1,7 +1,5 @@
 """All about a model except its weights and calibration: what stands in config.json and decision.onnx."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import asdict, dataclass
 from typing import Any

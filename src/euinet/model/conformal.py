@@ -6,8 +6,6 @@ image is as likely to take any rank among theirs. P(a known image is rejected) â
 for any network and any data. It promises nothing about how many unknown images are caught.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ runtime decides as we do, and the only place where they stand: another operating
 kilobytes in the same file, written without torch and without exporting anew.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

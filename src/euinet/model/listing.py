@@ -1,7 +1,5 @@
 """What `euinet models` shows of each bundled model."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Sequence

@@ -5,8 +5,6 @@ constants into a file of any graph. The package onnx could do the same, at 60 MB
 onnxruntime. Field numbers: onnx.proto of https://github.com/onnx/onnx, where they are fixed for ever.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any
 

@@ -1,7 +1,5 @@
 """From what a user names (a folder, a bundled model's name, an exported file) to a model."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from euinet.errors import StorageError, UsageError

@@ -3,8 +3,6 @@
 `EuiNet` is what is kept; the generators and the GAN's discriminator exist for training alone.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor

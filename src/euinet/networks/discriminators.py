@@ -3,8 +3,6 @@
 Neither uses BatchNorm: a score must not depend on which other images are in the batch.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch

@@ -1,7 +1,5 @@
 """EuiNet: classifier and model discriminator in one module, one forward pass, one optimizer."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

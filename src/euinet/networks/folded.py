@@ -1,7 +1,5 @@
 """A network for scoring alone: BatchNorm folded into the layers before it, one operation for two."""
 
-from __future__ import annotations
-
 import copy
 import re
 from collections.abc import Iterator

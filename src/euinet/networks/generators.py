@@ -1,7 +1,5 @@
 """The generators: latent vectors in, fake images in −1 … 1 out."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 

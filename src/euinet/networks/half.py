@@ -1,7 +1,5 @@
 """Weights that half-precision numbers hold exactly: half the space, and the very network that was judged."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

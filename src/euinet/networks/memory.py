@@ -1,7 +1,5 @@
 """What the trunk made of known images: features far from all of them are not known, whatever the logits."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """What EuiNet gives, and what its forward pass can be told to mix. R reals, M fakes, P pseudo-outliers."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch

@@ -1,7 +1,5 @@
 """The classifier's trunk: a small residual network (He et al. 2016) that shows every stage."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -5,8 +5,6 @@ operation that reads both layouts then runs at a twentieth of its speed; and its
 ten times the forward pass's time where there is one channel. onnxruntime's is slow for any number of them.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

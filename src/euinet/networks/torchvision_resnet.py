@@ -1,7 +1,5 @@
 """A trunk of torchvision's ResNet family, which can start from weights in a file, such as ImageNet's."""
 
-from __future__ import annotations
-
 import pickle
 from collections import OrderedDict
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """What every backbone gives: a trunk, which finds in images what the classifier and discriminator read."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Which backbones there are, by the name in `model.backbone`; another package adds its own the same way."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from euinet.networks.resnet import small_resnet

@@ -1,7 +1,5 @@
 """What the page, served or not, says of a model: `GET /v1/model`, and model.json of a static page."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from euinet.model.card import ModelCard

@@ -1,7 +1,5 @@
 """The page's own files, as they lie in the package."""
 
-from __future__ import annotations
-
 import lzma
 from pathlib import Path
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """A model's page as a folder: put it on any web server, or on none but `python -m http.server`."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import tempfile

@@ -6,8 +6,6 @@ every finished part its rows (`000007.csv`) and, written after them, their lengt
 computes it, and how often, it is the same file. All are written whole or not at all.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shutil

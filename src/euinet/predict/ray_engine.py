@@ -5,8 +5,6 @@ had to another one. Parts are written under their numbers, whole or not at all, 
 is still there once, and the rows do not depend on who scored what.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import pickle

@@ -1,7 +1,5 @@
 """What was answered for each image, as a table for people or as CSV (`sinks` writes files)."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """Predicting, every step in order: read the images, answer them in batches, send the rows on."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """From images to a file of rows: what was finished before is kept, the rest is scored here or by Ray."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Figure 21 and the detectors as plain text, for a terminal."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from euinet.report.reported import EUINET_REPORT

@@ -1,7 +1,5 @@
 """The test images by their data set's own label, and the names of the joint softmax's entries."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from euinet.answers import REJECT, BoolArray

@@ -4,8 +4,6 @@ The three colours keep apart in the common kinds of colour blindness and in grey
 (lightness about 46, 71 and 32 of 100).
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager

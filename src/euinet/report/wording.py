@@ -1,7 +1,5 @@
 """How numbers are written on the page and in the figures."""
 
-from __future__ import annotations
-
 import math
 
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -4,8 +4,6 @@ Each gives an `ood_score` (higher = more out-of-distribution). Their threshold i
 accepts 95 % of known images, read off the validation images.
 """
 
-from __future__ import annotations
-
 from typing import cast
 
 import torch

@@ -1,7 +1,5 @@
 """A trained network on a split: EuiNet's decision, its parts alone, the baselines, all on the same images."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

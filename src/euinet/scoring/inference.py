@@ -1,7 +1,5 @@
 """From stored images to decisions: perturbation, temperature, eq. 4, softmax, in batches."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple, cast
 

@@ -1,7 +1,5 @@
 """Temperature, eq. 4 and the one softmax: from logits to a class or "none of these"."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch

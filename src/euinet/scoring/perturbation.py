@@ -7,8 +7,6 @@ step than unknown ones, which widens the gap. The report's ε = 0.3 on pixels 0 
 own 0.0012 on pixels 0 … 1 (0.3 / 255 = 0.00118).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -1,7 +1,5 @@
 """From a request with images to its rows: read, decode, wait for the batch, count, write."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import Callable, Iterable, Sequence

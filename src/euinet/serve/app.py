@@ -1,7 +1,5 @@
 """READ FIRST: which path leads where, and what stands behind it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

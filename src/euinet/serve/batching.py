@@ -1,7 +1,5 @@
 """Work of many clients done together: one thread takes what waits, as a batch, and hands the results back."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 import time

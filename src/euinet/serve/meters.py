@@ -1,7 +1,5 @@
 """What the server counts, for Prometheus: in a registry of its own, so that two servers do not add up."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest

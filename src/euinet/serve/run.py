@@ -1,7 +1,5 @@
 """Starting and stopping the server: its socket, then the model, then requests; an end in good order."""
 
-from __future__ import annotations
-
 import gc
 import logging
 import os

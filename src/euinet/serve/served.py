@@ -1,7 +1,5 @@
 """What one server serves: a model, and what there is beside it (reasons, a test record, an inbox)."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path

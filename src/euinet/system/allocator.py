@@ -4,8 +4,6 @@ A training step frees tens of megabytes and asks for them again. glibc gives suc
 which hands it out anew page by page, zeroed: a tenth of a step's time (docs/performance.md).
 """
 
-from __future__ import annotations
-
 import ctypes
 import sys
 

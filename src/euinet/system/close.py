@@ -1,7 +1,5 @@
 """The nearest name to one that is not there, for the sentence that says so."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable
 

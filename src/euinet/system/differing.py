@@ -1,7 +1,5 @@
 """In what two descriptions of a run differ."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 

@@ -1,7 +1,5 @@
 """Packages that not everybody needs, and which extra of euinet brings each."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any

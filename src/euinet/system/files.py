@@ -1,7 +1,5 @@
 """Files that are written whole or not at all, and stay when the power fails right after."""
 
-from __future__ import annotations
-
 import errno
 import glob
 import os

@@ -3,8 +3,6 @@
 MD5 is what the publishers of these data sets give; it guards against damage, not against a forger.
 """
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import io

@@ -1,7 +1,5 @@
 """Ctrl-C and SIGTERM: both ask the program to stop, and a training to write its checkpoint first."""
 
-from __future__ import annotations
-
 import signal
 import threading
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """How long work tells of itself: one short sentence at a time, to whoever wants to hear."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 Notify = Callable[[str], None]

@@ -1,7 +1,5 @@
 """Which process of how many this is, as torchrun says, and one voice for all of them. Imports no torch."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -6,8 +6,6 @@ names are known by the entry points alone. So nothing of a package is imported b
 asked for, and a broken package breaks nothing but its own names.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points

@@ -1,7 +1,5 @@
 """Words for a terminal: tables, counts, and names of others that cannot steer it."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 
 

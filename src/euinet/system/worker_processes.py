@@ -1,7 +1,5 @@
 """What processes that work side by side share: cores, the terminal's Ctrl-C, and the end of their parent."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal

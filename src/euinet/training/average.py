@@ -1,7 +1,5 @@
 """A running average of the weights: steadier than the weights themselves, at no cost at inference."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel

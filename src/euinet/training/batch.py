@@ -9,8 +9,6 @@ training. Where a part needs fewer images than there are, reals are the first of
 images the last, so that one image is asked for twice only where that cannot be helped.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

@@ -5,8 +5,6 @@ newest is checkpoint.pt, the one before checkpoint.previous.pt: at every moment 
 the names.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import os

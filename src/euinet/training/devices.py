@@ -1,7 +1,5 @@
 """Which device and which precision a run uses, and the sentences for those it cannot have."""
 
-from __future__ import annotations
-
 import inspect
 import logging
 import warnings

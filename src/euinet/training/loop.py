@@ -1,7 +1,5 @@
 """The training loop: fit_loop → run_epoch → train_step, with checkpoints in between."""
 
-from __future__ import annotations
-
 import math
 import time
 from pathlib import Path

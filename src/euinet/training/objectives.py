@@ -5,8 +5,6 @@ eq. 2 and 3 is ever taken of a number rounded to 0. The report prints eq. 2 with
 minus; a loss to be minimised needs it, and it is here.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch

@@ -1,7 +1,5 @@
 """The three networks and their optimizers, made from a preset and a seed."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What one training step is given. B images in a batch, K known classes, C channels, H × W pixels."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from torch import Tensor

@@ -1,7 +1,5 @@
 """All that changes while training: networks, optimizers, random streams; saved and restored whole."""
 
-from __future__ import annotations
-
 import math
 import time
 from dataclasses import dataclass

@@ -4,8 +4,6 @@
 given the whole batch, and in the joint steps takes its share of it (training/distributed.py).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple

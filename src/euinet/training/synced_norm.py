@@ -4,8 +4,6 @@ torch's SyncBatchNorm does the same on GPUs and refuses the CPU. One way for bot
 written in plain torch, and costs a gather in the forward pass and a sum in the backward pass of each layer.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

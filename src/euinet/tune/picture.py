@@ -1,7 +1,5 @@
 """history.png: the objective over the trials, and over each searched setting."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import accumulate
 

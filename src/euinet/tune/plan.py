@@ -1,7 +1,5 @@
 """What a search is asked to do, which cells judge each trial, and what makes two searches the same."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """A whole search: what is left of it, done; then the tables and the picture from everything that is there."""
 
-from __future__ import annotations
-
 import signal
 
 from euinet.benchmark.work import Materials

@@ -1,7 +1,5 @@
 """What is searched: `SETTING=LOW..HIGH` with `:log` or `:int`, or `SETTING=A|B|C`."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Collection, Sequence

@@ -1,7 +1,5 @@
 """A search in words: the best trials, the preset's own values beside them, and how to go on."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from euinet.system.words import aligned

@@ -1,7 +1,5 @@
 """trials.csv and best.json, from what the trials came to alone."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

@@ -5,8 +5,6 @@ OUT/trials/NNNN/cells/ID/      as a benchmark's cells; models and checkpoints of
                 error.txt      where it came to from an error
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import time

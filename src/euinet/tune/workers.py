@@ -1,7 +1,5 @@
 """A search in several processes: each takes trials from the journal, as the same command elsewhere would."""
 
-from __future__ import annotations
-
 import sys
 from multiprocessing.process import BaseProcess
 

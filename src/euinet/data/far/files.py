@@ -3,8 +3,6 @@
 What a file is, its first bytes say; its name does not matter.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple

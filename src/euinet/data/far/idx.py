@@ -1,7 +1,5 @@
 """idx files as a far set: MNIST's relatives as their authors or torchvision lay them down."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from string import ascii_letters, ascii_lowercase, digits

@@ -7,8 +7,6 @@ Source of the idea: Y. Bulatov, notMNIST, 2011,
 https://yaroslavvb.blogspot.com/2011/09/notmnist-dataset.html
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -7,8 +7,6 @@ Source: the two synthetic sets of section 4.2 of S. Liang, Y. Li, R. Srikant, En
 Out-of-distribution Image Detection in Neural Networks, ICLR 2018, https://arxiv.org/abs/1706.02690
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

@@ -4,8 +4,6 @@ Counted as unknown they would make a model look bad for being right. Classes are
 by letter; images by their bytes, so that a recompressed copy of a known image is not found.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter
 from collections.abc import Sequence

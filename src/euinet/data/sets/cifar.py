@@ -6,8 +6,6 @@ Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 20
 https://www.cs.toronto.edu/~kriz/cifar.html
 """
 
-from __future__ import annotations
-
 import errno
 import http.client
 import logging

@@ -3,8 +3,6 @@
 Named sets keep their native size: 28 × 28 grey (MNIST and its relatives), 32 × 32 RGB (CIFAR-10).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial

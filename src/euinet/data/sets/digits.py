@@ -4,8 +4,6 @@ Source: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, 1998,
 https://archive.ics.uci.edu/dataset/80
 """
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 from pathlib import Path
 

@@ -4,8 +4,6 @@ The layout is that of torchvision's ImageFolder: `FOLDER/CLASS/…image files…
 `FOLDER/train/CLASS/…` and `FOLDER/test/CLASS/…`.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

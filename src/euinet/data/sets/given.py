@@ -1,7 +1,5 @@
 """Images with labels that a Python caller holds, as a data set without a test part."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

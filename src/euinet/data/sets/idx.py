@@ -1,7 +1,5 @@
 """idx files, the format of MNIST and its relatives, as labelled images (`arrays` parses them)."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -5,8 +5,6 @@ its MD5 decides: a truncated or altered file is named, never used, and never del
 user's back — it is replaced only once a good copy is at hand.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 from collections.abc import Callable, Mapping

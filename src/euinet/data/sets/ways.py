@@ -3,8 +3,6 @@
 Each way hands out file contents and checks nothing: `sources` compares every one with its MD5.
 """
 
-from __future__ import annotations
-
 import http.client
 import shutil
 import socket

@@ -1,7 +1,5 @@
 """What tells one data set from another of the same name."""
 
-from __future__ import annotations
-
 import hashlib
 
 import numpy as np

@@ -3,8 +3,6 @@
 Unknown images of the data set's training part are used nowhere at all.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

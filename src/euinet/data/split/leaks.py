@@ -4,8 +4,6 @@ Judged by the data set's own labels and images, so that a relabelled image is ca
 Two images that look the same but have different positions are two images, not a leak.
 """
 
-from __future__ import annotations
-
 from itertools import combinations
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Dividing images class by class, the same way for the same seed."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 

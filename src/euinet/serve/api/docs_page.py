@@ -1,7 +1,5 @@
 """The API as a readable page, made from the OpenAPI document: no script, no request to anywhere."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The inbox over HTTP: look, label, undo, delete, export. Images go out as PNG and as nothing else."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import tempfile

@@ -1,7 +1,5 @@
 """The shapes of the inbox's requests and answers: checked at each request, shown in the OpenAPI document."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints

@@ -1,7 +1,5 @@
 """The OpenAPI document: what each path takes and answers, refusals included; and refusals themselves."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The shapes of requests and answers, for the OpenAPI document. Checked in the tests, not at each request."""
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field

@@ -1,7 +1,5 @@
 """Images as a JSON array become uint8 pixels, or a sentence that says what is wrong with them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from itertools import chain

@@ -4,8 +4,6 @@ What it answers is JSON and plain bytes, never a pickle: a decoder that was take
 send anything.
 """
 
-from __future__ import annotations
-
 import json
 import signal
 import sys

@@ -5,8 +5,6 @@ progressive scans, a million frames, a fault in a decoder), could take minutes o
 it is read by a process with a limit of time and memory.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 

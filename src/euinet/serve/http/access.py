@@ -1,7 +1,5 @@
 """Who may ask: the host that a browser believes it talks to, the page that sent it, and the token."""
 
-from __future__ import annotations
-
 import hmac
 import ipaddress
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """A request's body, read piece by piece under limits of size and time: nothing too large is ever held."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any

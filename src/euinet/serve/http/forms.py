@@ -1,7 +1,5 @@
 """A multipart form becomes uploads: a name that is safe to show, and bytes that are at most so many."""
 
-from __future__ import annotations
-
 import io
 import re
 from dataclasses import dataclass

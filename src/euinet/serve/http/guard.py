@@ -1,7 +1,5 @@
 """What requests pass first and answers last: who may ask, safe headers, errors as one sentence."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping

@@ -1,7 +1,5 @@
 """Headers of every answer, so that nothing of it is executed, framed, sniffed or read by another site."""
 
-from __future__ import annotations
-
 Pairs = list[tuple[bytes, bytes]]
 
 # 'wasm-unsafe-eval' lets the page run its model; no script or style but the page's own files.

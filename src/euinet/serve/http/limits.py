@@ -1,7 +1,5 @@
 """How much the server takes, all limits in one place; and what is said when it is too much."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 MEGABYTE = 1_000_000

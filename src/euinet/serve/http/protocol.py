@@ -1,7 +1,5 @@
 """HTTP/1.1 by uvicorn and h11, with time limits for slow clients and our own words for broken requests."""
 
-from __future__ import annotations
-
 import asyncio
 import sys
 from typing import Any
