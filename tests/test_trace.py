@@ -19,7 +19,7 @@ from euinet.experiment import Experiment, Result, evaluate, run_experiment
 from euinet.fitting import achievable_alpha, calibrated_model
 from euinet.presets import Preset, get_preset
 from euinet.records import Dataset, Split
-from euinet.report import write_report
+from euinet.report.write import write_report
 from euinet.scoring.comparison import euinet_decision
 from euinet.scoring.inference import raw_scores
 from euinet.scoring.threshold import fit_logit_range

@@ -28,8 +28,8 @@ from euinet.model.names import CONFIG_FILE, DECISION_FILE
 from euinet.networks.trunks import trunk_maker
 from euinet.presets import Preset
 from euinet.records import EvaluationRecord, Split
-from euinet.report import EUINET_REPORT, write_report
-from euinet.report.write import PAGE
+from euinet.report.reported import EUINET_REPORT
+from euinet.report.write import PAGE, write_report
 from euinet.scoring.comparison import compare_detectors
 from euinet.system.files import remove_file, write_text
 from euinet.system.lock import sole_user

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from euinet.card import make_card
 from euinet.card.facts import all_facts
 from euinet.card.gather import gather
 from euinet.card.groups import AnsweredGroup
+from euinet.card.make import make_card
 from euinet.card.measured import measure
 from euinet.card.stress import measure_stress
 from euinet.errors import StorageError, UsageError

@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 from card_page import Page
 
-from euinet.card import make_card
 from euinet.card.groups import AnsweredGroup
-from euinet.card.make import MOST_ROWS, render_page
+from euinet.card.make import MOST_ROWS, make_card, render_page
 from euinet.card.measured import measure
 from euinet.card.stress import measure_stress
 from euinet.data.split.holdout import hold_out_classes

@@ -8,8 +8,7 @@ import re
 
 import pytest
 
-from euinet.page import front_files
-from euinet.page.files import FRONT, RUNTIME
+from euinet.page.files import FRONT, RUNTIME, front_files
 
 FILES = front_files()
 SCRIPTS = {path: file.content.decode() for path, file in FILES.items() if path.endswith(".js")}

@@ -18,7 +18,9 @@ from euinet.errors import StorageError, UsageError
 from euinet.explain import load_bank
 from euinet.model.decision_file import with_calibration
 from euinet.model.model import Model
-from euinet.page import front_files, held_out_names, model_facts, write_page
+from euinet.page.facts import held_out_names, model_facts
+from euinet.page.files import front_files
+from euinet.page.write import write_page
 
 HOSTILE = ('<img src=x onerror="alert(1)">', "</script><script>alert(2)</script>", "__proto__")
 DATA = {"bank.json", "bank-images.bin", "bank-features.bin"}

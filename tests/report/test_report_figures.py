@@ -13,12 +13,12 @@ from matplotlib.transforms import Bbox
 from PIL import Image
 
 from euinet.records import EvaluationRecord
-from euinet.report import EUINET_REPORT
 from euinet.report.figures import draw_all
 from euinet.report.figures_scores import draw_active_threshold, draw_odin_scores
 from euinet.report.figures_softmax import draw_label_softmax, label_file_names
 from euinet.report.figures_tables import draw_confusion
 from euinet.report.groups import LabelGroup
+from euinet.report.reported import EUINET_REPORT
 from euinet.report.style import Drawing, drawable, house_style, to_png
 
 REPORT_FIGURES = {f"figure-{number:02d}.png" for number in (1, *range(6, 22))}

@@ -9,8 +9,8 @@ import pytest
 
 from euinet.answers import REJECT
 from euinet.records import Decision, EvaluationRecord
-from euinet.report import EUINET_REPORT
 from euinet.report.remarks import accuracy_verdict, verdicts, what_is_here
+from euinet.report.reported import EUINET_REPORT
 from euinet.report.tables import AccuracyRow
 
 

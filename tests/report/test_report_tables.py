@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from euinet.records import EvaluationRecord
-from euinet.report import EUINET_REPORT
 from euinet.report.figures_images import wrong_images
 from euinet.report.groups import entry_names, label_groups
+from euinet.report.reported import EUINET_REPORT
 from euinet.report.tables import (
     accuracy_rows,
     confusion,

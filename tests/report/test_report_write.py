@@ -16,9 +16,9 @@ from PIL import Image
 
 from euinet.errors import StorageError
 from euinet.records import EvaluationRecord
-from euinet.report import EUINET_REPORT, write_report
 from euinet.report.html import render_page, run_command
-from euinet.report.write import write_together
+from euinet.report.reported import EUINET_REPORT
+from euinet.report.write import write_report, write_together
 
 REPORT_FIGURES = {f"figure-{number:02d}.png" for number in (1, *range(6, 22))}
 FETCHING = {"src", "href", "srcset", "action", "data", "poster", "xlink:href"}

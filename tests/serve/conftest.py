@@ -13,7 +13,7 @@ from asgi_client import AppClient
 from PIL import Image
 
 from euinet.explain import Explainer
-from euinet.page import model_facts
+from euinet.page.facts import model_facts
 from euinet.serve.app import Service
 from euinet.serve.http.access import Access
 from euinet.serve.http.limits import Limits

@@ -7,7 +7,3 @@ Read `make.py` first: `gather` (which images) → `measured` (every number; `pro
 `unknowns`, `stress` with `changes`, `wrong`) → `verdict`, `facts` (every sentence) → `figures`, `svg`,
 `pictures`, `page` and `templates/`. Nothing on the card sets a threshold or trains anything.
 """
-
-from euinet.card.make import make_card
-
-__all__ = ["make_card"]

@@ -40,7 +40,7 @@ def page(
     """
     from euinet.judging.record_store import record_path
     from euinet.model.opening import find_model, load
-    from euinet.page import write_page
+    from euinet.page.write import write_page
 
     path = find_model(model)
     own = path.stem if path.is_file() else path.name

@@ -180,7 +180,7 @@ def card(
 
     What it promises and keeps, its weak spots, unknowns near and far, harmless changes, its worst errors.
     """
-    from euinet.card import make_card
+    from euinet.card.make import make_card
     from euinet.model.opening import load
     from euinet.training.devices import make_fabric
 

@@ -7,8 +7,3 @@ and `report.html`, each written whole or not at all.
 Read `write.py` first, then `figures.py` (what is drawn, in order), `tables.py` (every number),
 `remarks.py` (every sentence) and `html.py`.
 """
-
-from euinet.report.reported import EUINET_REPORT, ReportedValues
-from euinet.report.write import write_report
-
-__all__ = ["EUINET_REPORT", "ReportedValues", "write_report"]

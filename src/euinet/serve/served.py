@@ -10,7 +10,7 @@ from euinet.inbox import Inbox
 from euinet.judging.record_store import load_record, record_path
 from euinet.model.model import Model
 from euinet.model.opening import find_model, load
-from euinet.page import model_facts
+from euinet.page.facts import model_facts
 from euinet.system.notify import Notify
 from euinet.system.worker_processes import threads_each
 

@@ -53,7 +53,7 @@ class Pages:
 
 def front_pages(token_needed: bool) -> Pages:
     """Return the page's files, and config.json, which tells it that there is a server."""
-    from euinet.page import front_files
+    from euinet.page.files import front_files
 
     files = {
         path: StaticFile.of(file.content, file.content_type)
