@@ -14,7 +14,8 @@ import pytest
 import torch
 from PIL import Image
 
-from euinet.benchmark import networks, work, workers
+from euinet import fitting
+from euinet.benchmark import work, workers
 from euinet.benchmark.plan import Cell
 from euinet.benchmark.results import OWN, TEST, CellResult
 from euinet.benchmark.store import cell_folder, read_result
@@ -152,7 +153,7 @@ def test_a_crash_while_scoring_does_not_train_again(
     with monkeypatch.context() as patched:
         patched.setattr("euinet.benchmark.cell.measure", lambda *_: 1 / 0)
         assert len(bench.run().failures) == 2
-    monkeypatch.setattr(networks, "train", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(fitting, "train", lambda *_, **__: pytest.fail("trained again"))
     bench.run()
     assert results(bench) == uninterrupted
 
@@ -166,7 +167,7 @@ def test_more_detectors_and_far_sets_are_scored_from_the_saved_models(
     expected = results(bench)
     bench.out = out
     bench.run(detectors="MaxSoftmax", far=("static",))
-    monkeypatch.setattr(networks, "train", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(fitting, "train", lambda *_, **__: pytest.fail("trained again"))
     assert bench.run(**everything).failures == ()
     assert results(bench) == expected
 

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from euinet.answers import PixelArray
 from euinet.detectors import Subject
 from euinet.detectors.parts import Parts
 from euinet.networks import to_network_range
@@ -18,9 +20,9 @@ def parts(subject: Subject) -> Parts:
 
 @torch.no_grad()
 def test_the_taken_apart_network_says_what_the_whole_says(
-    parts: Parts, subject: Subject, sets: Mapping[str, Tensor]
+    parts: Parts, subject: Subject, sets: Mapping[str, PixelArray]
 ) -> None:
-    images = to_network_range(torch.cat(list(sets.values())))
+    images = to_network_range(np.concatenate(list(sets.values())))
     whole = subject.model(images)
     for mine, theirs in zip(parts.model(images)[:3], whole[:3], strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
