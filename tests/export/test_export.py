@@ -351,7 +351,7 @@ def test_bundled_models_on_real_images(name: str) -> None:
     decision, answers = network.decide(images), network.answer(images)
     assert 0.05 < (decision.labels < 0).mean() < 0.3
     for batch in BATCHES:
-        found = run(made, torch.from_numpy(images), batch)
+        found = run(made, torch.from_numpy(images.copy()), batch)
         np.testing.assert_array_equal(found["label"], decision.labels)
         np.testing.assert_array_equal(found["best_class"], decision.classifier_labels)
         for output in ("scores", "ood_score", "probabilities", "disc_score"):
