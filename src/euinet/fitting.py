@@ -113,6 +113,8 @@ def fit_split(
     alpha, or the least that the calibration images can promise, which `notify` is told. With a Fabric over
     several processes all but the first end (SystemExit 0) once training is over. Raises as `train` does.
     """
+    if told := split.left_out.sentence():
+        notify(told)
     alpha = achievable_alpha(preset.scoring, split, notify)
     trained = train(split, preset, seed, folder, fabric, resume=resume, fresh=fresh, quiet=quiet)
     leave_others(fabric)

@@ -85,8 +85,27 @@ class SplitPositions:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """How many known training images are in no part of a `Split`, and why (data/split/copies.py)."""
+
+    copies: int = 0  # have the pixels of another training image, which is used
+    in_test: int = 0  # have the pixels of a test image
+    two_classes: int = 0  # have the pixels of an image of another known class
+
+    def sentence(self) -> str:
+        """Return what a person should know; nothing where nothing was left out."""
+        reasons = {
+            "copies of other images": self.copies,
+            "that are in the test part, too": self.in_test,
+            "that stand in several classes": self.two_classes,
+        }
+        told = [f"{count:,} {reason}" for reason, count in reasons.items() if count]
+        return f"Left out by their pixels, for each image is used once: {', '.join(told)}." if told else ""
+
+
+@dataclass(frozen=True)
 class Split:
-    """Four disjoint parts. Only `test` holds unknown classes, under negative labels.
+    """Four parts that share no pixels. Only `test` holds unknown classes, under negative labels.
 
     `known_classes` and `unknown_classes` are the data set's own class numbers;
     label k ≥ 0 in any part is `known_classes[k]`.
@@ -102,6 +121,7 @@ class Split:
     calibration: LabelledImages
     test: LabelledImages
     positions: SplitPositions
+    left_out: LeftOut = LeftOut()
 
 
 @dataclass(frozen=True)

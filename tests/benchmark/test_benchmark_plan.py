@@ -13,8 +13,11 @@ from euinet.records import Dataset, LabelledImages
 
 def small_dataset(names: tuple[str, ...], images_a_class: int = 40) -> Dataset:
     labels = np.arange(len(names) * images_a_class) % len(names)
-    images = LabelledImages(np.zeros((len(labels), 1, 4, 4), np.uint8), labels)
-    return Dataset("small", names, images, images)
+    generator = np.random.default_rng(0)
+    train, test = (
+        LabelledImages(generator.integers(0, 256, (len(labels), 1, 4, 4), np.uint8), labels) for _ in range(2)
+    )
+    return Dataset("small", names, train, test)
 
 
 TEN = small_dataset(tuple("0123456789"))

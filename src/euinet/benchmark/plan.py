@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from euinet.data.split.fingerprint import image_digests
 from euinet.data.split.holdout import hold_out_classes, split_dataset
 from euinet.errors import UsageError
 from euinet.presets import Preset
@@ -118,11 +119,10 @@ def pseudo_unknown(held_out: tuple[int, ...], known_classes: tuple[int, ...]) ->
 
 
 def _outline(dataset: Dataset) -> Dataset:
-    """Return the data set with one black pixel an image: to plan, the labels are enough."""
+    """Return the data set with digests for pixels: to plan, these and the labels are enough."""
 
-    def without_pixels(images: LabelledImages) -> LabelledImages:
-        return LabelledImages(np.zeros((len(images), 1, 1, 1), np.uint8), images.labels)
+    def outlined(images: LabelledImages) -> LabelledImages:
+        digests = image_digests(images.images).view(np.uint8).reshape(-1, 1, 1, 8)
+        return LabelledImages(digests, images.labels)
 
-    return Dataset(
-        dataset.name, dataset.class_names, without_pixels(dataset.train), without_pixels(dataset.test)
-    )
+    return Dataset(dataset.name, dataset.class_names, outlined(dataset.train), outlined(dataset.test))

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from euinet.answers import BoolArray
 from euinet.benchmark.cell import split_of
 from euinet.benchmark.plan import Cell, parse_hold_out
 from euinet.benchmark.work import Materials, load_materials
@@ -17,7 +16,7 @@ from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.errors import StorageError, UsageError
 from euinet.networks.trunks import trunk_maker
 from euinet.presets import Preset
-from euinet.records import Dataset, LabelledImages
+from euinet.records import Dataset
 from euinet.system.differing import differing
 from euinet.system.files import write_text
 from euinet.system.notify import Notify
@@ -109,21 +108,12 @@ def held_out_classes(text: str, dataset: Dataset) -> tuple[int, ...]:
 
 
 def blinded(dataset: Dataset, held_out: tuple[int, ...]) -> Dataset:
-    """Return the data set with every test image and every image of a held-out class black.
+    """Return the data set without test images and without images of the held-out classes.
 
     So whatever is done with it cannot depend on them; `pseudo_dataset` does not use them either.
     """
-
-    def without(images: LabelledImages, hidden: BoolArray) -> LabelledImages:
-        pixels = images.images.copy()
-        pixels[hidden] = 0
-        return LabelledImages(pixels, images.labels)
-
-    unknown = np.isin(dataset.train.labels, held_out)
-    every = np.ones(len(dataset.test), np.bool_)
-    return Dataset(
-        dataset.name, dataset.class_names, without(dataset.train, unknown), without(dataset.test, every)
-    )
+    known = dataset.train.where(~np.isin(dataset.train.labels, held_out))
+    return Dataset(dataset.name, dataset.class_names, known, dataset.test.where(np.empty(0, np.int64)))
 
 
 def choose_judges(asked: SearchRequest, dataset: Dataset) -> Judges:

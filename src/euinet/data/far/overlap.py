@@ -4,15 +4,14 @@ Counted as unknown they would make a model look bad for being right. Classes are
 by letter; images by their bytes, so that a recompressed copy of a known image is not found.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from euinet.answers import PixelArray
 from euinet.data.far.sets import FarSet, load_far
+from euinet.data.split.fingerprint import Digests, image_digests
 from euinet.errors import UsageError
 from euinet.records import Dataset
 from euinet.system.notify import Notify
@@ -47,8 +46,7 @@ def leave_out_known(far: FarSet, dataset: Dataset, known_names: Sequence[str]) -
     labels = far.labels or ("",) * len(far.images)
     classes = [_known_class(label, known_names) for label in labels]
     of_known_class = np.array([name is not None for name in classes])
-    digests = known_digests(dataset, known_names)
-    copies = np.array([digest in digests for digest in image_digests(far.images)]) & ~of_known_class
+    copies = np.isin(image_digests(far.images), known_digests(dataset, known_names)) & ~of_known_class
     reasons = []
     if of_known_class.any():
         counted = Counter(name for name in classes if name is not None)
@@ -67,16 +65,11 @@ def leave_out_known(far: FarSet, dataset: Dataset, known_names: Sequence[str]) -
     return far.where(~left_out, f"left out {reason}")
 
 
-def known_digests(dataset: Dataset, known_names: Sequence[str]) -> set[bytes]:
+def known_digests(dataset: Dataset, known_names: Sequence[str]) -> Digests:
     """Return the digests of `dataset`'s training and test images of the classes `known_names`."""
     numbers = [dataset.class_names.index(name) for name in known_names]
     parts = (dataset.train, dataset.test)
-    return {digest for part in parts for digest in image_digests(part.images[np.isin(part.labels, numbers)])}
-
-
-def image_digests(images: PixelArray) -> list[bytes]:
-    """Return a digest of the bytes of each uint8 image (M, C, H, W)."""
-    return [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images]
+    return np.concatenate([image_digests(part.images[np.isin(part.labels, numbers)]) for part in parts])
 
 
 def _known_class(label: str, known_names: Sequence[str]) -> str | None:

@@ -18,7 +18,7 @@ from euinet.data.sets.sources import IdxSet, ensure_idx_files, has_idx_files
 from euinet.errors import DataError, UnknownNameError, UsageError
 from euinet.records import Dataset, LabelledImages
 from euinet.system.close import did_you_mean
-from euinet.system.notify import Notify
+from euinet.system.notify import Notify, silent
 from euinet.system.registry import Registry
 
 __all__ = ["DATASETS", "Notify", "Parts", "fetch_dataset", "is_at_hand", "load_dataset", "register_dataset"]
@@ -124,7 +124,7 @@ def load_dataset(
     if name_or_folder not in DATASETS:
         folder = Path(name_or_folder).expanduser()
         if folder.is_dir():
-            return load_folder(folder.resolve(), image_size)
+            return load_folder(folder.resolve(), image_size, notify or silent)
         raise _unknown_name(name_or_folder, "or a folder with one folder of images a class")
     named = DATASETS[name_or_folder]
     if image_size is not None:

@@ -9,22 +9,25 @@ from pathlib import Path
 import numpy as np
 
 from euinet.answers import PixelArray
+from euinet.data.split.copies import first_of_each
+from euinet.data.split.fingerprint import image_digests
 from euinet.data.split.stratify import stratified_positions
 from euinet.errors import DataError, UsageError
 from euinet.images.geometry import IMAGE_SUFFIXES, read_image
 from euinet.records import Dataset, LabelledImages
+from euinet.system.notify import Notify, silent
 
 DEFAULT_IMAGE_SIZE = 32
 TEST_FRACTION = 0.2  # where the folder has no train and test of its own
 SPLIT_SEED = 0  # fixed: which images are for the test must never depend on an experiment's seed
 
 
-def load_folder(folder: Path, image_size: int | None = None) -> Dataset:
+def load_folder(folder: Path, image_size: int | None = None, notify: Notify = silent) -> Dataset:
     """Return the images of a folder, square with sides of `image_size` (default 32) pixels.
 
     1 channel if every image is grey, else 3. Without `train` and `test` folders, a fifth of each class
-    becomes the test part, always the same. Raises UsageError for a bad size, DataError for a folder,
-    class or file that cannot be used.
+    becomes the test part, always the same; of images with the same pixels one is used, and `notify` told.
+    Raises UsageError for a bad size, DataError for a folder, class or file that cannot be used.
     """
     size = DEFAULT_IMAGE_SIZE if image_size is None else image_size
     if size < 16 or size % 4:
@@ -34,11 +37,19 @@ def load_folder(folder: Path, image_size: int | None = None) -> Dataset:
     if (folder / "train").is_dir() and (folder / "test").is_dir():
         return _load_train_and_test(folder, size)
     names = _class_names(folder)
-    everything = _load_part(folder, names, size)
+    everything = _without_copies(_load_part(folder, names, size), notify)
     train, test = stratified_positions(
         everything.labels, range(len(names)), names, (TEST_FRACTION,), SPLIT_SEED
     )
     return Dataset(folder.name, names, everything.where(train), everything.where(test))
+
+
+def _without_copies(images: LabelledImages, notify: Notify) -> LabelledImages:
+    """Return each class's images once: of copies, one in training and one in the test would prove nothing."""
+    once = first_of_each(image_digests(images.images), images.labels)
+    if len(once) < len(images):
+        notify(f"{len(images) - len(once)} images are copies of others in their class and were left out.")
+    return images.where(once)
 
 
 def _load_train_and_test(folder: Path, size: int) -> Dataset:

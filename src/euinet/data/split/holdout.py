@@ -8,12 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from euinet.answers import IntArray
+from euinet.data.split.copies import usable_images
 from euinet.data.split.leaks import label_table, verify_split
 from euinet.data.split.stratify import stratified_positions
 from euinet.errors import UsageError
 from euinet.presets import DataSettings
 from euinet.records import Dataset, LabelledImages, Split, SplitPositions
 from euinet.system.close import did_you_mean
+
+NOWHERE = -1  # the label of an image that goes into no part
 
 
 def hold_out_classes(
@@ -30,9 +33,9 @@ def hold_out_classes(
     alarms and nothing else. `held_out` names the unknown classes by number or name; a string is a name first,
     then a number; none is allowed. The fractions are of each known class's training images, at least one
     image each. The same seed gives the same split; the other held-out classes do not matter to where an
-    image goes.
+    image goes. Of images with the same pixels one is used, and none that the test part has (copies.py).
     Raises UsageError for a wrong class, fraction or seed, or fewer than 2 known classes left; DataError
-    when a known class has too few images.
+    when a known class has too few images, or one that a held-out class has as well.
     """
     names = dataset.class_names
     unknown = _class_numbers(held_out, names)
@@ -43,8 +46,13 @@ def hold_out_classes(
             "must stay known, so hold out fewer."
         )
     _check_settings(validation_fraction, calibration_fraction, seed)
+    usable, left_out = usable_images(dataset, unknown)
     train, calibration, validation = stratified_positions(
-        dataset.train.labels, known, names, (calibration_fraction, validation_fraction), seed
+        np.where(usable, dataset.train.labels, NOWHERE),
+        known,
+        names,
+        (calibration_fraction, validation_fraction),
+        seed,
     )
     test = np.arange(len(dataset.test), dtype=np.int64)
     new_label = label_table(known, len(names))
@@ -59,6 +67,7 @@ def hold_out_classes(
         calibration=_relabelled(dataset.train.where(calibration), new_label),
         test=_relabelled(dataset.test, new_label),
         positions=SplitPositions(train, validation, calibration, test),
+        left_out=left_out,
     )
     verify_split(split, dataset)
     return split

@@ -1,7 +1,7 @@
 """Proof that a split leaks nothing: no unknown class outside the test part, no image in two parts.
 
-Judged by the data set's own labels and images, so that a relabelled image is caught as well.
-Two images that look the same but have different positions are two images, not a leak.
+Judged by the data set's own labels and images, so that a relabelled image is caught as well. An image is its
+pixels: a copy at another position is the same image.
 """
 
 from itertools import combinations
@@ -9,30 +9,32 @@ from itertools import combinations
 import numpy as np
 
 from euinet.answers import IntArray
+from euinet.data.split.fingerprint import image_digests
 from euinet.errors import SplitLeakError
 from euinet.records import Dataset, LabelledImages, Split, unknown_label
 
 _REMEDY = "Build the split with hold_out_classes and leave it as it is."
+_UNKNOWN = "the unknown classes"
 TRAINING_SIDE = ("train", "validation", "calibration")
 
 
 def verify_split(split: Split, dataset: Dataset) -> None:
     """Check a split against the data set it came from.
 
-    No unknown class in train, validation or calibration; these three share no image; each image is the
-    data set's at its position, under the label that its class has; unknown test images have negative labels.
+    No unknown class in train, validation or calibration, nor an image with the pixels of one; no two parts
+    have images with the same pixels, and none of the calibration's counts twice; each image is the data set's
+    at its position, under the label that its class has; unknown test images have negative labels.
     Raises SplitLeakError saying which part, how many images, which class.
     """
     new_label = label_map(split, len(dataset.class_names))
     for part in TRAINING_SIDE:
         _check_positions(split, part, dataset.train)
         _check_no_unknown(split, part, dataset)
-    for first, second in combinations(TRAINING_SIDE, 2):
-        _check_disjoint(split, first, second, dataset)
     for part in TRAINING_SIDE:
         _check_content(split, part, dataset.train, new_label, dataset.class_names)
     _check_positions(split, "test", dataset.test)
     _check_content(split, "test", dataset.test, new_label, dataset.class_names)
+    _check_pixels(split, dataset)
 
 
 def label_map(split: Split, class_count: int) -> IntArray:
@@ -79,12 +81,20 @@ def _check_no_unknown(split: Split, part: str, dataset: Dataset) -> None:
             )
 
 
-def _check_disjoint(split: Split, first: str, second: str, dataset: Dataset) -> None:
-    in_second = np.isin(_part(split, first)[1], _part(split, second)[1])
-    shared = _part(split, first)[1][in_second]
-    if len(shared):
-        classes = _names(dataset.train.labels[shared], dataset.class_names)
-        raise SplitLeakError(f"{first} and {second} share {_count(len(shared))} of {classes}. {_REMEDY}")
+def _check_pixels(split: Split, dataset: Dataset) -> None:
+    """Check that parts share no pixels with each other, nor with an unknown class's images."""
+    digests = {part: image_digests(_part(split, part)[0].images) for part in (*TRAINING_SIDE, "test")}
+    unknown = dataset.train.images[np.isin(dataset.train.labels, split.unknown_classes)]
+    others = digests | {_UNKNOWN: image_digests(unknown)}
+    for first, second in [*combinations(digests, 2), *((part, _UNKNOWN) for part in TRAINING_SIDE)]:
+        shared = np.isin(digests[first], others[second])
+        if shared.any():
+            classes = _names(dataset.train.labels[_part(split, first)[1][shared]], dataset.class_names)
+            found = f"{_count(int(shared.sum()))} of {classes}"
+            raise SplitLeakError(f"{first} and {second} share {found}, by their pixels. {_REMEDY}")
+    twice = len(digests["calibration"]) - len(np.unique(digests["calibration"]))
+    if twice:
+        raise SplitLeakError(f"calibration counts {_count(twice)} twice, by their pixels. {_REMEDY}")
 
 
 def _check_content(
