@@ -109,12 +109,20 @@ def test_a_file_on_its_side_is_turned_upright(tmp_path):
     assert (int(found[0, 0, 0]), int(found[0, 15, 0])) == (0, 255)
 
 
-def test_a_broken_image_is_named(folder):
+def test_a_broken_image_is_left_out_and_said(folder):
     whole = io.BytesIO()
     Image.effect_noise((64, 64), 50).save(whole, "png")
     broken = folder / "dog" / "broken.png"
     broken.write_bytes(whole.getvalue()[:500])
-    with pytest.raises(DataError, match=f"{broken} is broken or not an image"):
+    said = []
+    assert len(load_dataset(str(folder), notify=said.append).train) == 16
+    (sentence,) = said
+    assert sentence.startswith(f"1 of 21 images were left out, the first because {broken} is broken")
+    for path in (folder / "dog").glob("?.png"):
+        path.unlink()
+    with pytest.raises(
+        DataError, match=f"No image of the class folder .*dog can be read; the first: {broken}"
+    ):
         load_dataset(str(folder))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from euinet.errors import DataError
-from euinet.images.names import Names, walk
+from euinet.images.names import Names, PassedOver, walk
 
 
 def test_names_come_back_whole_and_in_parts() -> None:
@@ -54,7 +54,7 @@ def test_files_come_in_the_order_of_their_paths(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     (tmp_path / "linked.png").symlink_to(tmp_path / "b.png")
     expected = sorted(path for path in tmp_path.rglob("*") if path.is_file())
-    assert [tmp_path / name for name in walk(tmp_path)] == expected
+    assert [tmp_path / name for name in walk(tmp_path, PassedOver())] == expected
     assert len(expected) == 15
 
 
@@ -65,9 +65,10 @@ def test_hidden_files_and_links_to_nowhere_are_passed_over(tmp_path: Path) -> No
     (tmp_path / "c.png").symlink_to(tmp_path / "nowhere.png")
     (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
     (tmp_path / "again").symlink_to(tmp_path)
-    assert list(walk(tmp_path)) == []
+    assert list(walk(tmp_path, passed := PassedOver())) == []
+    assert (passed.links, passed.count) == (3, 3)
 
 
 def test_a_folder_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"The folder .*gone cannot be read \(No such file"):
-        list(walk(tmp_path / "gone"))
+        list(walk(tmp_path / "gone", PassedOver()))

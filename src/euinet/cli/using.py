@@ -117,7 +117,7 @@ def predict(
     check_order(order, out, csv, json_)
     found = find_inputs(paths)
     if found.passed_over:
-        notify(f"{found.passed_over} files without an image's name were passed over.")
+        notify(found.passed.sentence())
     opened = load(model, order.own_device)
     printed = RowList()
     sinks = [printed] if printing else []

@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from euinet.errors import UsageError
 from euinet.images.arrays import looks_like_idx, looks_like_numpy, read_idx_images, read_numpy_images
-from euinet.images.names import Names, walk
+from euinet.images.names import Names, PassedOver, image_files
 from euinet.images.parquet_source import PARQUET_MAGIC, parquet_source
 from euinet.images.pixels import IMAGE_SUFFIXES
 from euinet.images.preprocessing import Preprocessing
@@ -40,7 +40,12 @@ class Found:
     """What the user's paths lead to."""
 
     sources: tuple[Source, ...]
-    passed_over: int  # files in folders that have no image's name
+    passed: PassedOver  # what lies in folders and is not read
+
+    @property
+    def passed_over(self) -> int:
+        """How much lies in folders and is not read."""
+        return self.passed.count
 
     @property
     def images(self) -> int:
@@ -56,7 +61,7 @@ class Found:
             if first < last:
                 parts.append(source.part(first, last))
             before += len(source)
-        return Found(tuple(parts), 0)
+        return Found(tuple(parts), PassedOver())
 
     def read(self, preprocessing: Preprocessing) -> Iterator[Read]:
         """Read the images one by one."""
@@ -86,7 +91,7 @@ def find_inputs(paths: Sequence[str], standard_input: BinaryIO | None = None) ->
             finder.add_standard_input(standard_input or sys.stdin.buffer)
         else:
             finder.add_path(path)
-    return Found(tuple(finder.sources), finder.passed_over)
+    return Found(tuple(finder.sources), finder.passed)
 
 
 class _Finder:
@@ -94,7 +99,7 @@ class _Finder:
 
     def __init__(self) -> None:
         self.sources: list[Source] = []
-        self.passed_over = 0
+        self.passed = PassedOver()
 
     def add_path(self, path: str) -> None:
         place = Path(path).expanduser()
@@ -119,11 +124,8 @@ class _Finder:
 
     def add_folder(self, folder: Path) -> None:
         names = Names()
-        for name in walk(folder):
-            if _suffix(name) in IMAGE_SUFFIXES:
-                names.append(name)
-            else:
-                self.passed_over += 1
+        for name in image_files(folder, self.passed):
+            names.append(name)
         if not names:
             raise UsageError(
                 f"{folder} has no images ({', '.join(sorted(IMAGE_SUFFIXES))}): give a folder that has, or "
@@ -182,9 +184,3 @@ def _as_lines(content: bytes) -> list[str] | None:
         return None
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines if all(line.isprintable() for line in lines) else None
-
-
-def _suffix(name: str) -> str:
-    """Return the ending of a relative path in small letters, as Path.suffix gives it but faster."""
-    start, dot, end = name.rpartition(".")
-    return f".{end.lower()}" if dot and start and "/" not in end else ""

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 from array import array
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from euinet.errors import DataError
+from euinet.images.pixels import IMAGE_SUFFIXES
 
 HIDDEN = "."
+LONGEST_ENDING = 6  # of a file's name, that is told
 
 
 class Names:
@@ -48,24 +53,62 @@ class Names:
         return part
 
 
-def walk(folder: Path, below: str = "") -> Iterator[str]:
+@dataclass
+class PassedOver:
+    """What lies in folders and is not read, counted."""
+
+    files: Counter[str] = field(default_factory=Counter)  # by the ending of their names
+    links: int = 0  # that lead nowhere, or back to where they lie
+    odd: int = 0  # pipes, sockets, devices
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return self.files.total() + self.links + self.odd
+
+    def sentence(self) -> str:
+        """Say what was passed over."""
+        endings = ", ".join(f"{name or 'no ending'}: {n}" for name, n in self.files.most_common(5))
+        kinds = {
+            f"files without an image's name ({endings})": self.files.total(),
+            "links that lead nowhere or back": self.links,
+            "pipes or devices": self.odd,
+        }
+        return f"{', '.join(f'{n} {what}' for what, n in kinds.items() if n)} were passed over."
+
+
+def image_files(folder: Path, passed: PassedOver) -> Iterator[str]:
+    """Yield the image files at any depth as `walk` does; what else lies there is added to `passed`."""
+    for name in walk(folder, passed):
+        if (ending := suffix(name)) in IMAGE_SUFFIXES:
+            yield name
+        else:
+            shown = ending if len(ending) <= LONGEST_ENDING and ending[1:].isalnum() else ""
+            passed.files[shown] += 1
+
+
+def walk(folder: Path, passed: PassedOver, below: str = "", roots: list[str] | None = None) -> Iterator[str]:
     """Yield the files at any depth, relative to `folder`, in the order in which their Paths would be sorted.
 
-    What has a leading dot is passed over, files and folders; links to files are followed, links to folders
-    are not. Memory is needed for one folder's names at a time. Raises DataError for a folder that cannot be
-    read: its images would be missing and nobody would know.
+    What has a leading dot is passed over, files and folders. Links are followed, but no folder is read twice:
+    a link to one that lies within `folder`, or that holds it, is not (the latter is counted in `passed`, as
+    are pipes). Memory is needed for one folder's names at a time. Raises DataError for a folder that cannot
+    be read: its images would be missing and nobody would know.
     """
-    names: list[str] = []
-    folders: set[str] = set()
     place = folder / below
+    roots = [os.path.realpath(folder)] if roots is None else roots  # read already, or being read
+    names: list[str] = []
+    folders: dict[str, bool] = {}  # and whether it is a link
     try:
         with os.scandir(place) as entries:
             for entry in entries:
                 if entry.name.startswith(HIDDEN):
                     continue
-                if entry.is_dir(follow_symlinks=False):
-                    folders.add(entry.name)
-                elif not _is_file(entry):
+                if _is(entry, "is_dir"):
+                    folders[entry.name] = entry.is_symlink()
+                elif not _is(entry, "is_file"):
+                    passed.links += entry.is_symlink()
+                    passed.odd += not entry.is_symlink()
                     continue
                 names.append(entry.name)
     except OSError as error:
@@ -76,14 +119,32 @@ def walk(folder: Path, below: str = "") -> Iterator[str]:
     names.sort(key=os.path.normcase)  # a Path's order: case counts where the system's files do so
     for name in names:
         path = f"{below}{name}"
-        if name in folders:
-            yield from walk(folder, f"{path}/")
-        else:
+        if name not in folders:
             yield path
+        elif not folders[name] or _follow(folder / path, roots, passed):
+            yield from walk(folder, passed, f"{path}/", roots)
 
 
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_file()
-    except OSError:  # a link that leads to itself
+def _follow(link: Path, roots: list[str], passed: PassedOver) -> bool:
+    """Return whether a link leads to a folder that is not read otherwise, and take note of it."""
+    leads_to = os.path.realpath(link)
+    if any(Path(root).is_relative_to(leads_to) for root in roots):
+        passed.links += 1
         return False
+    if any(Path(leads_to).is_relative_to(root) for root in roots):
+        return False
+    roots.append(leads_to)
+    return True
+
+
+def _is(entry: os.DirEntry[str], kind: Literal["is_dir", "is_file"]) -> bool:
+    try:
+        return bool(getattr(entry, kind)())
+    except OSError:  # a link that leads to itself, or where nobody may look
+        return False
+
+
+def suffix(name: str) -> str:
+    """Return the ending of a relative path in small letters, as Path.suffix gives it but faster."""
+    start, dot, end = name.rpartition(".")
+    return f".{end.lower()}" if dot and start and "/" not in end else ""

@@ -21,9 +21,10 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from euinet.errors import DataError, EuiNetError, UsageError
 
-# As in torchvision's ImageFolder, and GIF.
+# As in torchvision's ImageFolder, GIF, and other endings of the same formats.
 IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif"}
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".ppm", ".pgm", ".pbm", ".pnm", ".bmp", ".tif", ".tiff"}
+    | {".webp", ".gif"}
 )
 GREY_MODES = frozenset({"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N"})
 # 2²⁸·⅔: Pillow's own hard limit against files that unpack to more than the memory holds.

@@ -11,10 +11,10 @@ import numpy as np
 
 from euinet.answers import PixelArray
 from euinet.data.far.idx import choose_test_images, read_far_idx
-from euinet.data.sets.folders import is_image, visible
 from euinet.errors import DataError
 from euinet.images.arrays import looks_like_idx, looks_like_numpy, read_numpy_images
 from euinet.images.geometry import IMAGE_SUFFIXES, read_image, stored_shape
+from euinet.images.names import PassedOver, image_files
 
 
 class FoundImages(NamedTuple):
@@ -54,7 +54,7 @@ def _read_folder(folder: Path, channels: int, image_size: int) -> FoundImages:
     idx_file = choose_test_images(folder)
     if idx_file is not None:
         return FoundImages(*read_far_idx(idx_file))
-    files = sorted(path for path in visible(folder, deep=True) if is_image(path))
+    files = [folder / name for name in image_files(folder, PassedOver())]
     if not files:
         raise DataError(
             f"{folder} has no images ({', '.join(sorted(IMAGE_SUFFIXES))}), nor idx files of test images: "

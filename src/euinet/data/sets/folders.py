@@ -1,47 +1,104 @@
-"""A user's own folder of images, one folder a class, as a data set.
+"""A user's own folder of images, one folder a class, as a data set; `layout` says where its classes lie."""
 
-The layout is that of torchvision's ImageFolder: `FOLDER/CLASS/…image files…`, or
-`FOLDER/train/CLASS/…` and `FOLDER/test/CLASS/…`.
-"""
-
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from euinet.answers import PixelArray
+from euinet.data.sets.layout import TEST, TRAIN, WHOLE, Layout, find_layout
 from euinet.data.split.copies import first_of_each
 from euinet.data.split.fingerprint import image_digests
 from euinet.data.split.stratify import stratified_positions
 from euinet.errors import DataError, UsageError
 from euinet.images.geometry import IMAGE_SUFFIXES, read_image
+from euinet.images.names import HIDDEN, PassedOver, image_files
 from euinet.records import Dataset, LabelledImages
 from euinet.system.notify import Notify, silent
+from euinet.system.words import printable
 
 DEFAULT_IMAGE_SIZE = 32
-TEST_FRACTION = 0.2  # where the folder has no train and test of its own
+TEST_FRACTION = 0.2  # where the folder has no part for the test
 SPLIT_SEED = 0  # fixed: which images are for the test must never depend on an experiment's seed
 
 
-def load_folder(folder: Path, image_size: int | None = None, notify: Notify = silent) -> Dataset:
+class WholeFolder(NamedTuple):
+    """All images of a folder, whatever its layout."""
+
+    images: LabelledImages
+    class_names: tuple[str, ...]  # in label order
+
+
+def load_folder(
+    folder: Path, image_size: int | None = None, channels: int | None = None, notify: Notify = silent
+) -> Dataset:
     """Return the images of a folder, square with sides of `image_size` (default 32) pixels.
 
-    1 channel if every image is grey, else 3. Without `train` and `test` folders, a fifth of each class
-    becomes the test part, always the same; of images with the same pixels one is used, and `notify` told.
-    Raises UsageError for a bad size, DataError for a folder, class or file that cannot be used.
+    Without `channels` 1 if every image is grey, else 3. Without a folder for the test, a fifth of each class
+    becomes the test part, of the validation images half; always the same. Images that cannot be read are left
+    out, and of images with the same pixels one is used; `notify` is told of all that is left out. Raises
+    UsageError for a bad size, DataError for a folder or class that cannot be used.
     """
+    size = _checked_size(image_size)
+    layout = find_layout(folder)
+    names = layout.class_names
+    if len(names) < 2:
+        raise DataError(
+            f"{folder} has {len(names)} class folder{'' if len(names) == 1 else 's'}, but at least 2 are "
+            "needed: make one folder of images a class."
+        )
+    _check_parts(folder, layout)
+    parts = _read(folder, layout, names, size, channels, notify)
+    if WHOLE in parts:
+        train, test = _parted(_without_copies(parts[WHOLE], notify), names, TEST_FRACTION)
+        return Dataset(printable(folder.name), names, train, test)
+    return Dataset(printable(folder.name), names, parts[TRAIN], parts[TEST])
+
+
+def load_whole_folder(
+    folder: Path,
+    image_size: int | None = None,
+    class_names: Sequence[str] = (),
+    channels: int | None = None,
+    notify: Notify = silent,
+) -> WholeFolder:
+    """Return all images of a folder, of whichever parts it has; labels are places in `class_names`.
+
+    Classes that are not among the given names follow them. One class is enough. Else as `load_folder`.
+    """
+    size, layout = _checked_size(image_size), find_layout(folder)
+    names = (*class_names, *(name for name in layout.class_names if name not in class_names))
+    if not layout.class_names:
+        raise DataError(f"{folder} has no class folders: make one folder of images a class.")
+    parts = list(_read(folder, layout, names, size, channels, notify).values())
+    images = np.concatenate([part.images for part in parts])
+    return WholeFolder(LabelledImages(images, np.concatenate([part.labels for part in parts])), names)
+
+
+def _checked_size(image_size: int | None) -> int:
     size = DEFAULT_IMAGE_SIZE if image_size is None else image_size
     if size < 16 or size % 4:
         raise UsageError(f"The image size is {size}, but must be a multiple of 4 and at least 16.")
-    if not folder.is_dir():
-        raise DataError(f"There is no folder {folder}: give a folder with one folder of images a class.")
-    if (folder / "train").is_dir() and (folder / "test").is_dir():
-        return _load_train_and_test(folder, size)
-    names = _class_names(folder)
-    everything = _without_copies(_load_part(folder, names, size), notify)
-    train, test = stratified_positions(
-        everything.labels, range(len(names)), names, (TEST_FRACTION,), SPLIT_SEED
-    )
-    return Dataset(folder.name, names, everything.where(train), everything.where(test))
+    return size
+
+
+def _check_parts(folder: Path, layout: Layout) -> None:
+    """Raise DataError unless the parts can be trained with: with the same classes, and one for the test."""
+    parts = dict(layout.parts)
+    if WHOLE in parts:
+        return
+    if TRAIN not in parts or len(parts) == 1:
+        raise DataError(
+            f"{folder} has {' and '.join(parts)} alone: images to train on are in train, beside it test or "
+            "validation or both; or give a folder of class folders, of which a fifth becomes the test."
+        )
+    for part, classes in parts.items():
+        if differing := set(parts[TRAIN]) ^ set(classes):
+            raise DataError(
+                f"{folder}/{TRAIN} and {folder}/{part} must hold the same classes, but only one of them has "
+                f"{', '.join(sorted(differing))}."
+            )
 
 
 def _without_copies(images: LabelledImages, notify: Notify) -> LabelledImages:
@@ -52,59 +109,65 @@ def _without_copies(images: LabelledImages, notify: Notify) -> LabelledImages:
     return images.where(once)
 
 
-def _load_train_and_test(folder: Path, size: int) -> Dataset:
-    names = _class_names(folder / "train")
-    if differing := set(names) ^ set(_class_names(folder / "test")):
-        raise DataError(
-            f"{folder}/train and {folder}/test must hold the same classes, but only one of them has "
-            f"{', '.join(sorted(differing))}."
+def _parted(
+    images: LabelledImages, names: Sequence[str], fraction: float
+) -> tuple[LabelledImages, LabelledImages]:
+    """Return the rest, then `fraction` of each class."""
+    rest, part = stratified_positions(images.labels, range(len(names)), names, (fraction,), SPLIT_SEED)
+    return images.where(rest), images.where(part)
+
+
+def _read(
+    folder: Path, layout: Layout, names: Sequence[str], size: int, channels: int | None, notify: Notify
+) -> dict[str, LabelledImages]:
+    """Return the images of each part, all with the same channels, and tell what was left out."""
+    passed, broken, total = PassedOver(), [], 0
+    found: dict[str, tuple[list[PixelArray], list[int]]] = {}
+    for part, classes in layout.parts.items():
+        images, labels = found.setdefault(part, ([], []))
+        for name, place in classes.items():
+            before, files = len(images), 0
+            for file in image_files(place, passed):
+                files += 1
+                try:
+                    images.append(read_image(place / file, size, channels))
+                except DataError as error:
+                    broken.append(error)
+            labels += [names.index(name)] * (len(images) - before)
+            total += files
+            if len(images) == before:
+                raise _no_images(place, broken[-files:] if files else [])
+    if passed.count:
+        notify(passed.sentence())
+    if broken:
+        notify(f"{len(broken)} of {total} images were left out, the first because {broken[0]}")
+    if beside := _beside(folder, layout):
+        notify(f"{beside} images or links beside the class folders are in no class and were passed over.")
+    depth = max(len(image) for images, _ in found.values() for image in images)
+    return {
+        part: LabelledImages(
+            np.stack([image.repeat(depth // len(image), axis=0) for image in images]),
+            np.array(labels, dtype=np.int64),
         )
-    train = _load_part(folder / "train", names, size)
-    test = _load_part(folder / "test", names, size)
-    channels = max(train.images.shape[1], test.images.shape[1])
-    return Dataset(folder.name, names, _with_channels(train, channels), _with_channels(test, channels))
+        for part, (images, labels) in found.items()
+    }
 
 
-def _class_names(folder: Path) -> tuple[str, ...]:
-    names = tuple(sorted(path.name for path in visible(folder) if path.is_dir()))
-    if len(names) < 2:
-        raise DataError(
-            f"{folder} has {len(names)} class folder{'' if len(names) == 1 else 's'}, but at least 2 are "
-            "needed: make one folder of images a class."
-        )
-    return names
+def _beside(folder: Path, layout: Layout) -> int:
+    """Count the images that lie beside class folders, and the links there that are no class folder."""
+    used = {place for classes in layout.parts.values() for place in classes.values()}
+    places = {folder, *(place.parent for place in used)}
+    return sum(
+        path.name[0] != HIDDEN and (path.suffix.lower() in IMAGE_SUFFIXES or path.is_symlink())
+        for place in places
+        for path in set(place.iterdir()) - used - places
+    )
 
 
-def _load_part(folder: Path, names: tuple[str, ...], size: int) -> LabelledImages:
-    images: list[PixelArray] = []
-    labels: list[int] = []
-    for label, name in enumerate(names):
-        files = sorted(path for path in visible(folder / name, deep=True) if is_image(path))
-        if not files:
-            raise DataError(
-                f"The class folder {folder / name} has no images ({', '.join(sorted(IMAGE_SUFFIXES))}): "
-                "put images into it or take the folder out."
-            )
-        images.extend(read_image(path, size) for path in files)
-        labels.extend([label] * len(files))
-    channels = max(len(image) for image in images)
-    stacked = np.stack([image.repeat(channels // len(image), axis=0) for image in images])
-    return LabelledImages(stacked, np.array(labels, dtype=np.int64))
-
-
-def _with_channels(part: LabelledImages, channels: int) -> LabelledImages:
-    return LabelledImages(part.images.repeat(channels // part.images.shape[1], axis=1), part.labels)
-
-
-def visible(folder: Path, *, deep: bool = False) -> list[Path]:
-    """Return what lies in a folder, with `deep` at any depth, but nothing under a name with a leading dot.
-
-    Such names are other programs' leftovers (.ipynb_checkpoints, ._photo.jpg).
-    """
-    found = folder.rglob("*") if deep else folder.iterdir()
-    return [path for path in found if not any(n.startswith(".") for n in path.relative_to(folder).parts)]
-
-
-def is_image(path: Path) -> bool:
-    """Return whether this is a file with the name of an image."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+def _no_images(folder: Path, broken: Sequence[DataError]) -> DataError:
+    if broken:
+        return DataError(f"No image of the class folder {folder} can be read; the first: {broken[0]}")
+    return DataError(
+        f"The class folder {folder} has no images ({', '.join(sorted(IMAGE_SUFFIXES))}): "
+        "put images into it or take the folder out."
+    )
