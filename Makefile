@@ -23,7 +23,7 @@ help:
 	@echo "make kills       commands killed at random moments end with the same results (half an hour)"
 	@echo "make detection   ten digits held out × three seeds × all detectors (under two hours)"
 	@echo "make splits      six digits known, and Fashion-MNIST's classes held out (an hour and a half)"
-	@echo "make promise     whether the promised share of false alarms is kept (two minutes)"
+	@echo "make promise     whether the promised share of false alarms is kept, copies planted too (half an hour)"
 	@echo "make load        requests a second, p99 and memory of the server, by wrk (ten minutes)"
 	@echo "make abuse       the server under broken and hostile requests (some minutes)"
 	@echo "make mutate      which changes of the code no test notices (hours; MUTANTS='euinet.training.batch.*')"
@@ -114,6 +114,7 @@ splits: $(STAMP)
 
 promise: $(STAMP)
 	$(BIN)/python benchmarks/promise.py
+	$(BIN)/python benchmarks/promise_copies.py
 
 models: detection
 	$(BIN)/python benchmarks/bundle.py --benchmark runs/detection-mnist

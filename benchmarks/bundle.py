@@ -3,6 +3,7 @@
     python benchmarks/bundle.py                              # trains all twelve: about an hour on 2 cores
     python benchmarks/bundle.py --benchmark runs/benchmark   # takes the cells of seed 0, trains the rest
     python benchmarks/bundle.py --records                    # the test records of those there are: 2 minutes
+    python benchmarks/bundle.py --digests                    # the digests of their training images: seconds
 
 Each model is judged on MNIST's test images and Fashion-MNIST as it will be read from the package, and its
 config.json gets these metrics and the command that makes it. Its answers are kept beside it, in
@@ -18,11 +19,15 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from euinet.data.sets.datasets import load_dataset
+from euinet.data.split.fingerprint import dataset_fingerprint
+from euinet.data.split.holdout import split_dataset
 from euinet.export.save import save_model
 from euinet.judging.record_store import RECORD_FILE
 from euinet.judging.saved import evaluate_saved
 from euinet.model.bundled import bundled_folder
 from euinet.model.opening import load
+from euinet.model.seen import SeenImages, save_seen
 
 RUNS = Path("runs/bundle")
 DATA, FAR = "mnist", ("fashion-mnist",)
@@ -67,6 +72,18 @@ def record(name: str, data_root: str | None) -> None:
     evaluate_saved(load(folder), DATA, FAR, root, notify, record=folder / RECORD_FILE)
 
 
+def digests(name: str, data_root: str | None) -> None:
+    """Write the digests of a bundled model's training images into the package; nothing else changes."""
+    folder = bundled_folder(name)
+    card = load(folder).card
+    dataset = load_dataset(card.data, Path(data_root) if data_root else None)
+    if dataset_fingerprint(dataset) != card.data_fingerprint:
+        raise SystemExit(f"{name} was trained on other images than {card.data} has here.")
+    save_seen(
+        SeenImages.of(split_dataset(dataset, card.unknown_classes, card.preset.data, card.seed)), folder
+    )
+
+
 def main() -> None:
     """Read the arguments and bundle every model."""
     parser = argparse.ArgumentParser(
@@ -74,11 +91,15 @@ def main() -> None:
     )
     parser.add_argument("--benchmark", type=Path, help="the --out of a finished `euinet benchmark`")
     parser.add_argument("--records", action="store_true", help="train nothing, only make the test records")
+    parser.add_argument("--digests", action="store_true", help="train nothing, only make the digests")
     parser.add_argument("--data-root")
     arguments = parser.parse_args()
     for name, command in commands().items():
         if arguments.records:
             record(name, arguments.data_root)
+            continue
+        if arguments.digests:
+            digests(name, arguments.data_root)
             continue
         cell = f"without-{name.removeprefix('mnist-without-')}_seed-0"
         there = arguments.benchmark / "cells" / cell / "model" if arguments.benchmark else None

@@ -205,8 +205,8 @@ def describe_split(split: Split) -> str:
         f"{split.dataset}: known {known}; unknown {unknown}. {len(split.train)} images to train on, "
         f"{len(split.validation)} to set ranges by, {len(split.calibration)} to calibrate the threshold, and "
         "for the test "
-        f"{len(split.test) - unknowns} known + {unknowns} unknown."
-    )
+        f"{len(split.test) - unknowns} known + {unknowns} unknown. {split.left_out.sentence()}"
+    ).rstrip()
 
 
 def versions() -> dict[str, str]:

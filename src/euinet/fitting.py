@@ -21,6 +21,7 @@ from euinet.images.given import Images
 from euinet.model.card import ModelCard
 from euinet.model.conformal import fewest_images, smallest_alpha
 from euinet.model.model import Model
+from euinet.model.seen import SeenImages
 from euinet.networks.trunks import trunk_maker
 from euinet.presets import Preset, ScoringSettings, get_preset
 from euinet.records import Split
@@ -71,6 +72,8 @@ def fit(
     else:
         dataset = labelled_dataset(images, labels, image_size)
     split = split_dataset(dataset, hold_out, chosen.data, seed)
+    if told := split.left_out.sentence():
+        notify(told)
     fabric = make_fabric(device)
     with own_randomness(fabric), tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary if out is None else out)
@@ -113,8 +116,6 @@ def fit_split(
     alpha, or the least that the calibration images can promise, which `notify` is told. With a Fabric over
     several processes all but the first end (SystemExit 0) once training is over. Raises as `train` does.
     """
-    if told := split.left_out.sentence():
-        notify(told)
     alpha = achievable_alpha(preset.scoring, split, notify)
     trained = train(split, preset, seed, folder, fabric, resume=resume, fresh=fresh, quiet=quiet)
     leave_others(fabric)
@@ -139,7 +140,7 @@ def calibrated_model(
         preset=preset,
         metrics={},
     )
-    return TrainedModel(network, card).calibrate(split.calibration.images, alpha)
+    return TrainedModel(network, card, seen=SeenImages.of(split)).calibrate(split.calibration.images, alpha)
 
 
 def achievable_alpha(settings: ScoringSettings, split: Split, notify: Notify) -> float | None:

@@ -157,7 +157,7 @@ def test_of_a_folder_each_image_is_read_into_one_part(tmp_path: Path) -> None:
             image.save(tmp_path / name / f"again-{number}.bmp")
             image.save(tmp_path / name / "more" / f"{9 - number}.pgm")
     said: list[str] = []
-    dataset = load_folder(tmp_path, 16, said.append)
+    dataset = load_folder(tmp_path, 16, notify=said.append)
     assert (len(dataset.train), len(dataset.test)) == (16, 4)
     assert said == ["40 images are copies of others in their class and were left out."]
     assert not np.isin(image_digests(dataset.test.images), image_digests(dataset.train.images)).any()

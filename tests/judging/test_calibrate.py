@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,11 +45,12 @@ def model(parted: Split, preset: Preset) -> TrainedModel:
 @pytest.fixture(autouse=True)
 def found_dataset(monkeypatch: pytest.MonkeyPatch, dataset: Dataset) -> None:
     monkeypatch.setattr(calibrate, "DATASETS", ("quadrants",))
+    monkeypatch.setattr(material, "DATASETS", ("quadrants",))
     monkeypatch.setattr(material, "load_dataset", lambda *_, **__: dataset)
 
 
 def images_of(model: TrainedModel, data: str) -> PixelArray:
-    return known_images(model.card, data, None, lambda _: None).images
+    return known_images(model, data, None, lambda _: None).images
 
 
 def test_of_the_training_data_the_calibration_part_is_used(model: TrainedModel, parted: Split) -> None:
@@ -60,7 +62,7 @@ def test_of_other_data_all_known_images_are_used_and_no_unknown_one(
 ) -> None:
     other = Dataset("others", dataset.class_names, dataset.train, dataset.test)
     monkeypatch.setattr(material, "load_dataset", lambda *_, **__: other)
-    found = known_images(model.card, "quadrants", None, lambda _: None)
+    found = known_images(model, "quadrants", None, lambda _: None)
     assert len(found.images) == 3 * (10 + 6)
     assert found.source == "all images of others, without north-west, which the model does not know"
     unknown = np.concatenate([part.images[part.labels == 0] for part in (other.train, other.test)])
@@ -68,10 +70,8 @@ def test_of_other_data_all_known_images_are_used_and_no_unknown_one(
     assert not known & {image.tobytes() for image in unknown}
 
 
-def test_other_images_under_the_training_datas_name_are_refused(model: TrainedModel) -> None:
-    from dataclasses import replace
-
-    elsewhere = replace(model, card=replace(model.card, data_fingerprint="0" * 16))
+def test_without_digests_other_images_under_the_training_datas_name_are_refused(model: TrainedModel) -> None:
+    elsewhere = replace(model, card=replace(model.card, data_fingerprint="0" * 16), seen=None)
     with pytest.raises(UsageError, match="has the name of the data that the model was trained on, but other"):
         images_of(elsewhere, "quadrants")
 
@@ -81,7 +81,7 @@ def test_a_plain_folder_holds_known_images_alone(model: TrainedModel, tmp_path: 
         Image.new("L", (8, 8), value).save(tmp_path / f"{value}.png")
     (tmp_path / "broken.png").write_bytes(b"x")
     said: list[str] = []
-    found = known_images(model.card, str(tmp_path), None, said.append)
+    found = known_images(model, str(tmp_path), None, said.append)
     assert found.images.mean(axis=(1, 2, 3)).tolist() == [10, 20, 30]
     assert said[0].startswith("1 of 4 files were left out")
 

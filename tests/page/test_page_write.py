@@ -140,7 +140,7 @@ def test_a_model_that_cannot_be_written_leaves_all_as_it_was(
     def fail(*_: Any) -> None:
         raise StorageError("no")
 
-    monkeypatch.setattr(Model, "save_onnx", fail)
+    monkeypatch.setattr(Model, "save_decision", fail)
     with pytest.raises(StorageError):
         write_page(model, "second", out, most_neighbours=0)
     assert [path.name for path in tmp_path.iterdir()] == (["page"] if there else [])

@@ -15,7 +15,8 @@ from euinet.data.split.stratify import stratified_choice
 from euinet.errors import DataError
 from euinet.judging.material import judging_material
 from euinet.model.card import ModelCard
-from euinet.records import Split, unknown_label
+from euinet.model.seen import SeenImages
+from euinet.records import Dataset, unknown_label
 from euinet.system.notify import Notify
 
 NOISE = ("noise-uniform", "noise-gaussian")
@@ -35,6 +36,7 @@ class Gathered:
 
 def gather(
     card: ModelCard,
+    seen: SeenImages | None,
     data: str,
     far: tuple[str, ...],
     data_root: Path | None,
@@ -48,14 +50,14 @@ def gather(
     the model or a far set is nothing or holds only known images, DataError when data cannot be had.
     """
     names = tuple(name for name in dict.fromkeys(far) if name not in NOISE)  # noise is there anyway
-    dataset, split, labels, far_sets = judging_material(card, data, names, data_root, notify)
-    everything = _test_images(split, labels, card)
+    dataset, labels, unknown, far_sets = judging_material(card, seen, data, names, data_root, notify)
+    everything = _test_images(dataset, labels, unknown, card)
     geometry = (card.channels, card.image_size)
     if not (everything.labels >= 0).any():
         raise DataError(f"{dataset.name} has no test images of the model's classes: add some.")
 
     near = everything.labels < 0
-    held_out = _chosen(everything, near, limit, seed, kind="near", name=_held_out(split.unknown_names))
+    held_out = _chosen(everything, near, limit, seed, kind="near", name=_held_out(tuple(unknown.values())))
     groups = [held_out] if len(held_out) else []
     groups += [_far_group(one, limit, seed) for one in far_sets]
     groups += [_noise_group(name, geometry, limit) for name in NOISE]
@@ -71,11 +73,11 @@ def _held_out(names: tuple[str, ...]) -> str:
     return f"held-out class {names[0]}" if len(names) == 1 else f"{len(names)} held-out classes"
 
 
-def _test_images(split: Split, labels: IntArray, card: ModelCard) -> Group:
+def _test_images(dataset: Dataset, labels: IntArray, unknown: dict[int, str], card: ModelCard) -> Group:
     """Return all test images, known and held out, labelled in the model's order."""
     names = dict(enumerate(card.class_names))
-    names |= dict(zip(map(unknown_label, split.unknown_classes), split.unknown_names, strict=True))
-    return Group("known", "all", split.test.images, labels, names, len(labels))
+    names |= {unknown_label(number): name for number, name in unknown.items()}
+    return Group("known", "all", dataset.test.images, labels, names, len(labels))
 
 
 def _chosen(group: Group, mask: np.ndarray, most: int, seed: int, *, kind: Kind, name: str) -> Group:

@@ -12,6 +12,7 @@ from euinet.export.onnx_file import decision_file
 from euinet.model.card import ModelCard
 from euinet.model.model import Model
 from euinet.model.names import DECISION_FILE
+from euinet.model.seen import SEEN_FILE
 from euinet.system.files import remove_file, write_bytes
 from euinet.trained.model import TrainedModel, save_network, weights_of
 
@@ -26,7 +27,7 @@ def save_model(model: TrainedModel, folder: Path) -> Model:
     remove_file(folder / DECISION_FILE)
     save_network(model, folder)
     write_bytes(folder / DECISION_FILE, content)
-    return Model(content, str(folder), folder=folder)
+    return Model(content, str(folder), folder=folder, seen_file=folder / SEEN_FILE)
 
 
 def runtime_model(model: TrainedModel, name: str) -> Model:

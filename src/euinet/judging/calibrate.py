@@ -7,15 +7,15 @@ import numpy as np
 import numpy.typing as npt
 
 from euinet.data.sets.datasets import DATASETS
-from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.data.split.holdout import split_dataset
 from euinet.errors import DataError, UsageError
 from euinet.images.given import read_images
-from euinet.judging.material import model_data, unknown_names
+from euinet.judging.material import find_data, unknown_names
 from euinet.judging.record_store import copy_record, record_path
 from euinet.model.bundled import MODELS_FOLDER
 from euinet.model.card import ModelCard
 from euinet.model.conformal import Calibration, check_alpha
+from euinet.model.model import Model
 from euinet.model.names import ONNX_SUFFIX
 from euinet.model.opening import find_model, load
 from euinet.records import Dataset
@@ -52,7 +52,7 @@ def calibrate_saved(
     if data is None:
         calibrated, source = model.with_alpha(alpha, per_class=per_class), "the scores that the model keeps"
     else:
-        known = known_images(model.card, data, data_root, notify)
+        known = known_images(model, data, data_root, notify)
         notify(f"Scoring {len(known.images)} known images …")
         calibrated, source = model.calibrate(known.images, alpha, per_class=per_class), known.source
     if target.suffix.lower() == ONNX_SUFFIX:
@@ -86,29 +86,29 @@ def _target(name: str, path: Path, out: Path | None) -> Path:
     return out
 
 
-def known_images(card: ModelCard, data: str, data_root: Path | None, notify: Notify) -> KnownImages:
+def known_images(model: Model, data: str, data_root: Path | None, notify: Notify) -> KnownImages:
     """Return the images of `data` that a model may be calibrated with: of its classes, and never seen by it.
 
     Of the data that it was trained on that is the calibration part; of other data all images; a folder
-    without class folders is taken to hold known images alone. Raises UsageError when there are none, or when
-    `data` has the training data's name but not its images: some of them may have been trained on.
+    without class folders is taken to hold known images alone. Raises UsageError when there are none.
     """
+    card = model.card
     if data not in DATASETS and _is_plain_folder(Path(data).expanduser()):
         return _plain_folder(card, data, notify)
-    dataset = model_data(card, data, data_root, notify)
+    dataset, training_data = find_data(card, model.seen, data, data_root, notify)
     unknown = unknown_names(dataset, card)
-    if len(dataset.class_names) == len(unknown):
-        raise UsageError(f"{data} has none of the model's classes, {', '.join(card.class_names)}.")
-    same_name = card.data == dataset.name
-    if same_name and card.data_fingerprint in (None, dataset_fingerprint(dataset)):
+    if training_data:
         split = split_dataset(dataset, unknown, card.preset.data, card.seed)
         return KnownImages(split.calibration.images, f"the calibration part of {dataset.name}")
-    if same_name:
+    if model.seen is None and card.data == dataset.name:
         raise UsageError(
-            f"{data} has the name of the data that the model was trained on, but other images: some may have "
-            "been trained on, and such images promise nothing. If all are new, give the folder another name."
+            f"{data} has the name of the data that the model was trained on, but other images, and the model "
+            "keeps no digests to tell which are new. If all are, give the folder another name."
         )
-    return _of_known_classes(dataset, card.class_names, unknown)
+    found = _of_known_classes(dataset, card.class_names, unknown)
+    if not len(found.images):
+        raise UsageError(f"{data} has none of the model's classes, {', '.join(card.class_names)}.")
+    return found
 
 
 def _of_known_classes(dataset: Dataset, known: tuple[str, ...], unknown: list[str]) -> KnownImages:

@@ -1,4 +1,4 @@
-"""A model meets data: test images with their labels in the model's order, and far sets in its geometry."""
+"""A model meets data: images it never saw, with their labels in its order, and far sets in its geometry."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -9,50 +9,76 @@ from euinet.answers import IntArray
 from euinet.data.far.overlap import get_far_set
 from euinet.data.far.sets import FarSet
 from euinet.data.sets.datasets import DATASETS, load_dataset
-from euinet.data.split.holdout import hold_out_classes
+from euinet.data.sets.folders import load_whole_folder
+from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.errors import UsageError
 from euinet.model.card import ModelCard
-from euinet.records import Dataset, Split
+from euinet.model.seen import SeenImages
+from euinet.records import Dataset, unknown_label
 from euinet.system.notify import Notify
 
 
 class Material(NamedTuple):
     """What a model is judged on; nothing of it decides anything."""
 
-    dataset: Dataset
-    split: Split  # classes that the model does not know are held out
-    labels: IntArray  # (N,) of `split.test`, 0 … K−1 in the model's order, negative = unknown
+    dataset: Dataset  # whose test part is judged
+    labels: IntArray  # (N,) of its test images, 0 … K−1 in the model's order, negative = unknown
+    unknown: dict[int, str]  # the classes that the model does not know: their numbers and names
     far: tuple[FarSet, ...]
 
 
 def judging_material(
-    card: ModelCard, data: str, far: tuple[str, ...], data_root: Path | None, notify: Notify
+    card: ModelCard,
+    seen: SeenImages | None,
+    data: str,
+    far: tuple[str, ...],
+    data_root: Path | None,
+    notify: Notify,
 ) -> Material:
-    """Return what a model is judged on: `data`'s test images and the far sets, in its geometry.
+    """Return what a model is judged on: images of `data` and the far sets, in its geometry.
 
-    All images of a far set are unknown; those that are not are left out of it. Raises UsageError when `data`
-    has other classes or images of another shape than the model was trained on, or when nothing is left of a
-    far set.
+    Of the data that it was trained on and of a named data set that is the test part, of another folder all
+    images. All of a far set are unknown; those that are not are left out of it. Raises UsageError when `data`
+    lacks the model's classes or has images of another shape, when the model has learned from some of the
+    images, or when nothing is left of a far set.
     """
-    dataset = model_data(card, data, data_root, notify)
+    dataset, _ = find_data(card, seen, data, data_root, notify)
     check_fits(dataset, card)
+    labels = in_model_order(dataset, card)
+    if not (labels >= 0).any():
+        raise UsageError(
+            f"{data} has no images of the model's classes, {', '.join(card.class_names)}: add some."
+        )
     geometry = (card.channels, card.image_size)
     sets = [get_far_set(name, dataset, card.class_names, geometry, data_root, notify) for name in far]
-    split = hold_out_classes(dataset, unknown_names(dataset, card), seed=card.seed)
-    return Material(dataset, split, in_model_order(split, card), tuple(sets))
+    if seen is not None:
+        for images in (dataset.test.images, *(one.images for one in sets)):
+            seen.check_new(images, "judge")
+    unknown = {
+        number: name for number, name in enumerate(dataset.class_names) if name not in card.class_names
+    }
+    return Material(dataset, labels, unknown, tuple(sets))
 
 
-def model_data(card: ModelCard, data: str, data_root: Path | None, notify: Notify) -> Dataset:
-    """Return the data set `data`, a folder's images in the model's size. Raises UsageError for others."""
-    image_size = None if data in DATASETS else card.image_size  # named sets keep their own
-    dataset = load_dataset(data, data_root, image_size=image_size, notify=notify)
+def find_data(
+    card: ModelCard, seen: SeenImages | None, data: str, data_root: Path | None, notify: Notify
+) -> tuple[Dataset, bool]:
+    """Return the data set `data` as a model reads it, and whether it is what the model was trained on.
+
+    A folder is known by its images and not by its name: it is the training data if it holds all that the
+    model has learned from. Another folder's images are all in the test part. Raises UsageError for images of
+    another shape than the model's.
+    """
+    if data not in DATASETS:
+        return _find_folder(card, seen, data, data_root, notify)
+    dataset = load_dataset(data, data_root, notify=notify)
     shape = tuple(dataset.test.images.shape[1:])
     if shape != (card.channels, card.image_size, card.image_size):
         raise UsageError(
             f"The images of {dataset.name} are {shape[0]} × {shape[1]} × {shape[2]}, the model reads "
             f"{card.channels} × {card.image_size} × {card.image_size} (channels, height, width)."
         )
-    return dataset
+    return dataset, _has_its_fingerprint(card, dataset)
 
 
 def unknown_names(dataset: Dataset, card: ModelCard) -> list[str]:
@@ -60,11 +86,14 @@ def unknown_names(dataset: Dataset, card: ModelCard) -> list[str]:
     return [name for name in dataset.class_names if name not in card.class_names]
 
 
-def in_model_order(split: Split, card: ModelCard) -> IntArray:
+def in_model_order(dataset: Dataset, card: ModelCard) -> IntArray:
     """Return the test labels (N,) in the model's order of classes, which may not be the data set's."""
-    labels = split.test.labels
-    order = np.array([card.class_names.index(name) for name in split.class_names], dtype=np.int64)
-    return np.where(labels >= 0, order[np.maximum(labels, 0)], labels)
+    places = [
+        card.class_names.index(name) if name in card.class_names else unknown_label(number)
+        for number, name in enumerate(dataset.class_names)
+    ]
+    labels: IntArray = np.array(places, dtype=np.int64)[dataset.test.labels]
+    return labels
 
 
 def check_fits(dataset: Dataset, card: ModelCard) -> None:
@@ -75,3 +104,30 @@ def check_fits(dataset: Dataset, card: ModelCard) -> None:
             f"The data set {dataset.name} lacks the model's classes {', '.join(missing)}; "
             f"give the data set it was trained on ({card.data}), and other images with --ood."
         )
+
+
+def _find_folder(
+    card: ModelCard, seen: SeenImages | None, data: str, data_root: Path | None, notify: Notify
+) -> tuple[Dataset, bool]:
+    folder = Path(data).expanduser()
+    if not folder.is_dir():
+        load_dataset(data, data_root)  # raises: it is no data set either
+    folder = folder.resolve()
+    if seen is None:
+        notify("The model keeps no digests of its training images: whether these are new is not known.")
+        dataset = load_dataset(str(folder), image_size=card.image_size, notify=notify)
+        if _has_its_fingerprint(card, dataset):
+            return dataset, True
+    told: list[str] = []  # said once, of what is used
+    whole = load_whole_folder(folder, card.image_size, card.class_names, card.channels, told.append)
+    if seen is not None and seen.all_among(whole.images.images):
+        return load_dataset(str(folder), image_size=card.image_size, notify=notify), True
+    for sentence in told:
+        notify(sentence)
+    nothing = whole.images.where(np.empty(0, np.int64))
+    return Dataset(folder.name, whole.class_names, nothing, whole.images), False
+
+
+def _has_its_fingerprint(card: ModelCard, dataset: Dataset) -> bool:
+    recorded = card.data_fingerprint
+    return card.data == dataset.name if recorded is None else recorded == dataset_fingerprint(dataset)

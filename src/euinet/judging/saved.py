@@ -22,21 +22,19 @@ def evaluate_saved(
     *,
     record: Path | None = None,
 ) -> dict[str, Any]:
-    """Return the metrics of a model on `data`'s test images and on each far set.
+    """Return the metrics of a model on images of `data` and on each far set; see `judging_material`.
 
-    The classes the model does not know are unknown; all images of a far set are, and those that are not are
-    left out of it. With `record` the answers are kept in that file (judging/record.py). Raises UsageError
-    when `data` has other classes or images of another shape than the model was trained on, or when nothing is
-    left of a far set.
+    The classes the model does not know are unknown. With `record` the answers are kept in that file
+    (judging/record.py). Raises as `judging_material` does.
     """
     card = model.card
     # before anything is scored: a wrong path must not cost minutes
-    dataset, split, labels, far = judging_material(card, data, far_sets, data_root, notify)
-    notify(f"Scoring {len(split.test)} test images …")
-    decision = model.decide(split.test.images)
+    dataset, labels, unknown, far = judging_material(card, model.seen, data, far_sets, data_root, notify)
+    notify(f"Scoring {len(labels)} test images of {dataset.name} …")
+    decision = model.decide(dataset.test.images)
     metrics: dict[str, Any] = {
         "data": dataset.name,
-        "held_out": list(split.unknown_classes),
+        "held_out": list(unknown),
         "preset": card.preset.name,
         "seed": card.seed,
         "alpha": model.alpha,
@@ -53,9 +51,8 @@ def evaluate_saved(
         far_scores.append(FarScores(far_set.name, model.decide(far_set.images)))
         metrics["far"][far_set.name] = far_decision_metrics(far_scores[-1].decision, known_scores, far_set)
     if record is not None:
-        held_out = dict(zip(split.unknown_classes, split.unknown_names, strict=True))
         made = make_record(
-            *(dataset.name, card.class_names, decision, labels, held_out, far_scores),
+            *(dataset.name, card.class_names, decision, labels, unknown, far_scores),
             model.description.network,
         )
         save_record(made, record)

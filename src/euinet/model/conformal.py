@@ -1,9 +1,9 @@
 """The operating point: a promised share of false alarms, set by known calibration images alone.
 
 Split-conformal calibration (Vovk et al. 2005; Bates et al. 2023, "Testing for Outliers with Conformal
-p-values"): nothing that makes the score has seen the calibration images, so the score of one more known
-image is as likely to take any rank among theirs. P(a known image is rejected) ≤ α follows from that alone,
-for any network and any data. It promises nothing about how many unknown images are caught.
+p-values"): nothing that makes the score has seen the calibration images (model/seen.py), so the score of one
+more known image, drawn like them, is as likely to take any rank among theirs. P(a known image is rejected)
+≤ α follows from that alone, for any network. It promises nothing about how many unknown images are caught.
 """
 
 import math

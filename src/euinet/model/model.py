@@ -21,6 +21,9 @@ from euinet.model.conformal import Calibration, check_enough
 from euinet.model.decision_file import ANSWERS, OUTPUTS, Description, read_calibration, with_calibration
 from euinet.model.engine import Engine, OnnxEngine, Outputs, damaged
 from euinet.model.names import CONFIG_FILE, DECISION_FILE, WEIGHTS_FILE
+from euinet.model.onnx_part import OnnxPart
+from euinet.model.seen import KEY as SEEN_KEY
+from euinet.model.seen import SeenImages, calibration_images, from_text, load_seen, save_seen
 from euinet.records import Decision
 from euinet.system.extras import needed_for
 from euinet.system.files import write_bytes
@@ -46,13 +49,14 @@ class Model:
         name: str,
         *,
         folder: Path | None = None,
+        seen_file: Path | None = None,
         trained: TrainedModel | None = None,
         engine: Engine | None = None,
         threads: int | None = None,
     ) -> None:
         self.name = name  # as it was asked for
         self.folder = folder  # where the network lies; None: in `trained`, or nowhere
-        self._content, self._trained = content, trained
+        self._content, self._trained, self._seen_file = content, trained, seen_file
         self._engine = engine or OnnxEngine(content, name, threads)
         self.description: Description = self._engine.description
         self.calibration: Calibration | None
@@ -99,6 +103,22 @@ class Model:
     def fingerprint(self) -> str:
         """The SHA-256 of the decision file, in hexadecimal digits."""
         return hashlib.sha256(self._content).hexdigest()
+
+    @cached_property
+    def seen(self) -> SeenImages | None:
+        """Digests of the images that it has learned from; None where they did not come with it.
+
+        Raises StorageError where they are damaged.
+        """
+        if self._trained is not None:
+            return self._trained.seen
+        try:
+            text = OnnxPart(self._content).metadata(SEEN_KEY)
+            if text is not None:
+                return from_text(text)
+        except ValueError as error:
+            raise damaged(self.name, error) from error
+        return None if self._seen_file is None else load_seen(self._seen_file)
 
     def predict(self, images: Images, *, keep_going: bool = False) -> Answers:
         """Return for each image a label or "none of these", and why.
@@ -161,10 +181,12 @@ class Model:
     def calibrate(self, images: Images, alpha: float | None, *, per_class: bool = False) -> Model:
         """Return the same model with α promised by known images that it never saw; see `predict` for them.
 
-        Nothing else of it changes. Raises UsageError, with the number needed, for too few images.
+        Of images with the same pixels one counts. Nothing else of it changes. Raises UsageError for images
+        that it has learned from and, with the number needed, for too few.
         """
         reads = read_images(images, self.preprocessing)
         pixels = self._stack([read.pixels for read in reads if read.pixels is not None])
+        pixels = calibration_images(pixels, self.seen)
         found = self.run(pixels, ("ood_score", "best_class"))
         return self._calibrated(Calibration(found["ood_score"], found["best_class"], alpha, per_class))
 
@@ -188,7 +210,7 @@ class Model:
             from euinet.export.engine import torch_engine
 
         engine = torch_engine(self.torch(), self.description, device)
-        return Model(self._content, self.name, folder=self.folder, trained=self._trained, engine=engine)
+        return self._with(self._content, engine)
 
     def torch(self, device: str | torch.device = "cpu") -> TrainedModel:
         """Return the network with its card and calibration, to look into or to learn on.
@@ -210,8 +232,20 @@ class Model:
         return replace(load_trained(self.folder, device), calibration=self.calibration)
 
     def save_onnx(self, path: str | Path) -> None:
-        """Write the decision file to `path`, whole or not at all. Raises StorageError."""
-        write_bytes(Path(path), self._content)
+        """Write the decision file, and in it what the model has learned from, to `path`, whole or not at all.
+
+        Raises StorageError.
+        """
+        content = self._content
+        if self.seen is not None:
+            part = OnnxPart(content)
+            part.set_metadata(SEEN_KEY, self.seen.to_text())
+            content = part.to_bytes()
+        write_bytes(Path(path), content)
+
+    def save_decision(self, path: Path) -> None:
+        """Write the decision file alone to `path`, whole or not at all. Raises StorageError."""
+        write_bytes(path, self._content)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model to `folder`, each file whole or not at all: the network too, where there is one.
@@ -226,13 +260,18 @@ class Model:
         elif self.folder is not None and self.folder.resolve() != folder.resolve():
             for name in (CONFIG_FILE, WEIGHTS_FILE):
                 write_bytes(folder / name, (self.folder / name).read_bytes())
-        self.save_onnx(folder / DECISION_FILE)
+        save_seen(self.seen, folder)
+        self.save_decision(folder / DECISION_FILE)
 
     def _calibrated(self, calibration: Calibration) -> Model:
         check_enough(calibration, self.class_names)
         content = with_calibration(self._content, self.description, calibration)
         engine = self._engine.calibrated(content, calibration)
-        return Model(content, self.name, folder=self.folder, trained=self._trained, engine=engine)
+        return self._with(content, engine)
+
+    def _with(self, content: bytes, engine: Engine) -> Model:
+        own = {"folder": self.folder, "seen_file": self._seen_file, "trained": self._trained}
+        return Model(content, self.name, engine=engine, **own)  # type: ignore[arg-type]
 
     def _answers(self, found: Outputs) -> Answers:
         best = found["best_class"]

@@ -77,6 +77,11 @@ class OnnxPart:
         tensor.dims.extend(values.shape)
         tensor.raw_data = np.ascontiguousarray(values).tobytes()
 
+    def metadata(self, key: str) -> str | None:
+        """Return the text under `key`, None where there is none. Raises ValueError for what is no text."""
+        texts = [entry.value.decode() for entry in self._model.metadata_props if entry.key == key.encode()]
+        return texts[0] if texts else None
+
     def set_metadata(self, key: str, value: str) -> None:
         """Put a text under `key`."""
         entries = [entry for entry in self._model.metadata_props if entry.key != key.encode()]

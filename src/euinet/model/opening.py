@@ -6,6 +6,7 @@ from euinet.errors import StorageError, UsageError
 from euinet.model.bundled import bundled_folder, pretrained_names
 from euinet.model.model import Model
 from euinet.model.names import CONFIG_FILE, DECISION_FILE, ONNX_SUFFIX
+from euinet.model.seen import SEEN_FILE
 from euinet.system.close import did_you_mean
 
 
@@ -53,5 +54,11 @@ def load(name_or_path: str | Path, device: str = "cpu", threads: int | None = No
     except OSError as error:
         raise StorageError(f"Cannot read {file} ({error.strerror or error}).") from error
     has_network = folder is not None and (folder / CONFIG_FILE).is_file()
-    model = Model(content, name, folder=folder if has_network else None, threads=threads)
+    model = Model(
+        content,
+        name,
+        folder=folder if has_network else None,
+        seen_file=None if folder is None else folder / SEEN_FILE,
+        threads=threads,
+    )
     return model.on(device)

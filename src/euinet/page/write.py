@@ -59,7 +59,7 @@ def write_page(
             for path, content in _contents(model, name, bank, record):
                 (stage / path).parent.mkdir(parents=True, exist_ok=True)
                 (stage / path).write_bytes(content)
-            model.save_onnx(stage / "model.onnx")
+            model.save_decision(stage / "model.onnx")
             size = sum(path.stat().st_size for path in stage.rglob("*") if path.is_file())
             (_merge if mixed else _swap)(stage, out)
     except OSError as error:

@@ -22,6 +22,7 @@ from euinet.model.card import ModelCard
 from euinet.model.check import check_tensors, checked_card, checked_config
 from euinet.model.conformal import Calibration, check_enough
 from euinet.model.names import CONFIG_FILE, WEIGHTS_FILE
+from euinet.model.seen import SEEN_FILE, SeenImages, calibration_images, load_seen, save_seen
 from euinet.networks.euinet import EuiNet
 from euinet.networks.folded import fold_batch_norms
 from euinet.networks.half import stored
@@ -44,6 +45,7 @@ class TrainedModel:
     network: nn.Module
     card: ModelCard
     calibration: Calibration | None = None
+    seen: SeenImages | None = None  # what it has learned from; None: not known
 
     @cached_property
     def folded(self) -> nn.Module:
@@ -86,8 +88,10 @@ class TrainedModel:
     ) -> TrainedModel:
         """Return the same network with α promised by known uint8 images (n, C, H, W) that it never saw.
 
-        Nothing else of the model changes. Raises UsageError, with the number needed, for too few images.
+        Of images with the same pixels one counts. Nothing else of the model changes. Raises UsageError for
+        images that it has learned from and, with the number needed, for too few.
         """
+        images = calibration_images(np.asarray(images), self.seen)
         decision = replace(self, calibration=None).decide(images)
         return self.calibrated(Calibration(decision.ood_score, decision.classifier_labels, alpha, per_class))
 
@@ -143,7 +147,7 @@ def load_trained(folder: Path, device: torch.device | str = "cpu") -> TrainedMod
         raise StorageError(
             f"The model in {folder} is damaged or no EuiNet model ({what}); copy it anew or train again."
         ) from error
-    return TrainedModel(network.to(device).eval(), card)
+    return TrainedModel(network.to(device).eval(), card, seen=load_seen(folder / SEEN_FILE))
 
 
 def _as_float32(tensor: Tensor) -> Any:
@@ -158,6 +162,7 @@ def save_network(model: TrainedModel, folder: Path) -> None:
 
     config = {"format_version": FORMAT_VERSION, **model.card.to_plain()}
     write_bytes(folder / WEIGHTS_FILE, save(weights_of(model)))
+    save_seen(model.seen, folder)
     write_text(folder / CONFIG_FILE, json.dumps(config, indent=2, allow_nan=False) + "\n")
 
 
