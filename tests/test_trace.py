@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
+from PIL import Image
 from torch import Tensor
 
 from euinet import experiment
@@ -18,7 +20,7 @@ from euinet.data.split.leaks import verify_split
 from euinet.experiment import Experiment, Result, evaluate, run_experiment
 from euinet.fitting import achievable_alpha, calibrated_model
 from euinet.presets import Preset, get_preset
-from euinet.records import Dataset, Split
+from euinet.records import Dataset, LabelledImages, Split
 from euinet.report.write import write_report
 from euinet.scoring.comparison import euinet_decision
 from euinet.scoring.inference import raw_scores
@@ -161,6 +163,34 @@ def test_run_experiment_does_the_same_and_keeps_it(
         "9 to set ranges by, 3 to calibrate the threshold, and for the test 18 known + 6 unknown."
     )
     assert result.model.card.metrics == metrics
+
+
+def test_near_copies_and_copies_are_counted_said_and_shown(
+    dataset: Dataset, preset: Preset, fabric: Fabric, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planted: two training images a bit brighter among the test images, each training image twice."""
+    at = np.flatnonzero(dataset.train.labels == 2)[:2]
+    brighter = LabelledImages(dataset.train.images[at] + 1, dataset.train.labels[at])
+    twice = np.tile(np.arange(len(dataset.train)), 2)
+    planted = replace(
+        dataset,
+        train=dataset.train.where(twice),
+        test=LabelledImages(
+            np.concatenate([dataset.test.images, brighter.images]),
+            np.concatenate([dataset.test.labels, brighter.labels]),
+        ),
+    )
+    quick = preset.model_copy(update={"training": preset.training.model_copy(update={"epochs": 1})})
+    said: list[str] = []
+    result = run(planted, quick, fabric, tmp_path, monkeypatch, notify=said.append)
+    assert said[0].endswith(
+        "Left out by their pixels, for each image is used once: 30 copies of other images."
+    )
+    assert result.metrics["near_copies"]["test"] >= 1
+    (told,) = [sentence for sentence in said if "near copies" in sentence]
+    assert f"{result.metrics['near_copies']['test']} of 20 known test images" in told
+    with Image.open(tmp_path / "near-copies.png") as shown:
+        assert shown.height == 2 * (8 * 3 + 4)
 
 
 def test_with_nothing_held_out_what_needs_unknown_images_is_null(

@@ -13,8 +13,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
+from PIL import Image
 
 from euinet.data.far.overlap import get_far_set
 from euinet.data.far.sets import FarSet
@@ -24,6 +26,7 @@ from euinet.data.split.holdout import split_dataset
 from euinet.export.save import save_model
 from euinet.fitting import fit_split
 from euinet.judging.evaluate import decision_metrics, detector_table, far_decision_metrics
+from euinet.judging.near_copies import find_near_copies, picture
 from euinet.model.names import CONFIG_FILE, DECISION_FILE
 from euinet.networks.trunks import trunk_maker
 from euinet.presets import Preset
@@ -31,7 +34,7 @@ from euinet.records import EvaluationRecord, Split
 from euinet.report.reported import EUINET_REPORT
 from euinet.report.write import PAGE, write_report
 from euinet.scoring.comparison import compare_detectors
-from euinet.system.files import remove_file, write_text
+from euinet.system.files import remove_file, write_atomically, write_text
 from euinet.system.lock import sole_user
 from euinet.system.notify import Notify
 from euinet.trained.model import TrainedModel
@@ -39,6 +42,7 @@ from euinet.training.run import Trained
 
 FAKES_SHOWN = 64
 METRICS_FILE, MODEL_FOLDER, TRAINING_FOLDER = "metrics.json", "model", "training"
+NEAR_COPIES_FILE = "near-copies.png"
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,8 @@ def run_experiment(
         notify(f"Scoring {len(split.test)} test images with EuiNet and what it is compared with …")
         record, metrics = evaluate(trained, model, split, far, fabric)
 
+        metrics["near_copies"] = tell_near_copies(model, split, out, notify)
+
         card = replace(model.card, metrics=metrics, data_fingerprint=dataset_fingerprint(dataset))
         model = replace(model, card=card)
         notify("Writing the model and its decision file …")
@@ -124,13 +130,38 @@ def run_experiment(
     return Result(model, split, metrics, record)
 
 
+def tell_near_copies(model: TrainedModel, split: Split, out: Path, notify: Notify) -> dict[str, int]:
+    """Count the images held back that look like one learned from, and show them in NEAR_COPIES_FILE."""
+    learned = np.concatenate([split.train.images, split.validation.images])
+    test = split.test.where(split.test.labels >= 0).images
+    held = np.concatenate([split.calibration.images, test])
+    pairs = find_near_copies(held, model.features(held), learned, model.features(learned))
+    calibration = int((pairs.held < len(split.calibration)).sum())
+    found = {"calibration": calibration, "test": len(pairs) - calibration}
+    if len(pairs):
+        with write_atomically(out / NEAR_COPIES_FILE) as temporary:
+            Image.fromarray(picture(pairs, held, learned)).save(temporary, "PNG")
+        notify(
+            f"{calibration} of {len(split.calibration)} calibration and {found['test']} of {len(test)} known "
+            f"test images look like near copies of learned ones: see {out / NEAR_COPIES_FILE}. Where they "
+            "are, the promise holds less and the accuracy is too good: keep one of each."
+        )
+    return found
+
+
 def remove_results(out: Path) -> None:
     """Remove what tells of an earlier run, so that nothing of it is taken for the new one's.
 
     Raises StorageError.
     """
     model = out / MODEL_FOLDER
-    for path in (out / METRICS_FILE, model / DECISION_FILE, model / CONFIG_FILE, out / PAGE):
+    for path in (
+        out / METRICS_FILE,
+        out / NEAR_COPIES_FILE,
+        model / DECISION_FILE,
+        model / CONFIG_FILE,
+        out / PAGE,
+    ):
         remove_file(path)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from euinet.card.facts import all_facts
@@ -15,6 +16,7 @@ from euinet.card.make import make_card
 from euinet.card.measured import measure
 from euinet.card.stress import measure_stress
 from euinet.errors import StorageError, UsageError
+from euinet.model.seen import SeenImages
 from euinet.records import Dataset
 from euinet.trained.model import TrainedModel
 
@@ -77,3 +79,6 @@ def test_facts_tell_whether_the_data_are_those_of_training(
     assert same(None).startswith("not recorded")
     assert same(gathered.fingerprint).startswith("yes")
     assert same("0123456789abcdef").startswith("no:")
+    assert same("0123456789abcdef").endswith("is not known")
+    tiny_model = replace(tiny_model, seen=SeenImages(np.arange(5, dtype=np.uint64)))
+    assert same("0123456789abcdef").endswith("none of these images was trained on, by their pixels")

@@ -141,7 +141,7 @@ def test_it_is_the_model_that_is_saved(
 ) -> None:
     fitted.model_.save_pretrained(tmp_path)
     answers = euinet.load(tmp_path).predict(later[0])
-    np.testing.assert_allclose(answers.ood_score, fitted.ood_score(later[0]), atol=1e-4)
+    np.testing.assert_allclose(answers.ood_score, fitted.ood_score(later[0]), rtol=1e-4, atol=1e-4)
     assert answers.class_names == tuple("012356789")
 
 

@@ -72,6 +72,7 @@ def _data(model: TrainedModel, gathered: Gathered, limit: int, seed: int) -> tup
     return (
         ("data set", gathered.dataset),
         ("same as it was trained on", _same_data(model, gathered)),
+        ("near copies of what was learned", _near_copies(model.card.metrics.get("near_copies"))),
         ("known images", _counted(gathered.known)),
         *((f"unknown images, {group.kind}: {group.name}", _counted(group)) for group in gathered.unknown),
         ("how many", f"at most {limit:,} of a kind and for each change, {KNOWN_FACTOR * limit:,} known ones"),
@@ -85,7 +86,17 @@ def _same_data(model: TrainedModel, gathered: Gathered) -> str:
         return f"not recorded; its name was {model.card.data}"
     if recorded == gathered.fingerprint:
         return "yes, byte for byte, so that these test images were not trained on"
-    return "no: images or classes differ, and whether some were trained on is not known"
+    if model.seen is None:
+        return "no: images or classes differ, and whether some were trained on is not known"
+    return "no: images or classes differ; none of these images was trained on, by their pixels"
+
+
+def _near_copies(found: object) -> str:
+    if not isinstance(found, dict):
+        return "not looked for when it was trained"
+    return (
+        f"{found.get('calibration')} calibration images, {found.get('test')} known test images, when trained"
+    )
 
 
 def _counted(group: Group) -> str:

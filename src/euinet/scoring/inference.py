@@ -91,13 +91,20 @@ def remember(model: nn.Module, known: LabelledImages) -> None:
     if not isinstance(memory, KnownMemory):
         return
     chosen = turn_by_turn(known.labels)[: max(len(memory.rows), SPREAD * len(memory.means))]
+    device = next(model.parameters()).device
+    found = features_of(model, known.images[chosen]).to(device)
+    memory.remember(found, as_tensor(known.labels[chosen]).to(device))
+
+
+@torch.no_grad()
+def features_of(model: nn.Module, images: PixelArray | Tensor) -> Tensor:
+    """Return (N, F) what the classifier reads of uint8 images (N, C, H, W), unperturbed; on the CPU."""
 
     def features(inputs: Tensor) -> Tensor:
         return cast(Tensor, model(inputs).features)
 
-    device = next(model.parameters()).device
-    (found,) = in_batches(features, known.images[chosen], device)
-    memory.remember(found.to(device), as_tensor(known.labels[chosen]).to(device))
+    (found,) = in_batches(features, images, next(model.parameters()).device)
+    return found
 
 
 def decide_from_scores(

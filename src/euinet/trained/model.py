@@ -28,7 +28,7 @@ from euinet.networks.folded import fold_batch_norms
 from euinet.networks.half import stored
 from euinet.networks.trunks import trunk_maker
 from euinet.records import Decision
-from euinet.scoring.inference import decide_from_scores, raw_scores
+from euinet.scoring.inference import decide_from_scores, features_of, raw_scores
 from euinet.scoring.threshold import RawScores
 from euinet.system.files import write_bytes, write_text
 
@@ -82,6 +82,10 @@ class TrainedModel:
             p_value=p_value,
             probabilities=decision.probabilities,
         )
+
+    def features(self, images: Tensor | np.ndarray) -> np.ndarray:
+        """Return (N, F) what the classifier reads of uint8 images (N, C, H, W), as they are."""
+        return features_of(self.folded, images).numpy()
 
     def calibrate(
         self, images: Tensor | np.ndarray, alpha: float | None, *, per_class: bool = False
