@@ -2,7 +2,7 @@
 
 import html
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 REJECT = -1
 """Predicted label that means "none of these"."""
 UNREADABLE = -2
-"""Predicted label of an image that could not be read."""
+"""Predicted label of an image that could not be read, or that the model has no answer for."""
 
 FloatArray = npt.NDArray[np.floating[Any]]
 Float32Array = npt.NDArray[np.float32]
@@ -50,7 +50,7 @@ class Answers:
     p_value: FloatArray | None  # (N,), 1/(n+1) … 1; rejected where ≤ α
     probabilities: FloatArray  # (N, K+1), the one softmax; column 0 is "none of these"
     paths: tuple[str, ...] | None = None  # (N,) what each image was called; None where nobody named them
-    errors: tuple[str | None, ...] | None = None  # (N,) why an image could not be read; None: all could
+    errors: tuple[str | None, ...] | None = None  # (N,) why an image has no answer; None: all have one
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -80,6 +80,31 @@ class Answers:
             reject_probability=row[0],
             probabilities=dict(zip(self.class_names, row[1:], strict=True)),
         )
+
+    def spread(self, places: IntArray, errors: tuple[str | None, ...]) -> "Answers":
+        """Return rows (M,) that are these answers at `places` (M,) and UNREADABLE, for its error, at −1."""
+        there = places >= 0
+
+        def taken(values: Any, gap: float) -> Any:
+            found = np.full((len(places), *values.shape[1:]), gap, values.dtype)
+            found[there] = values[places[there]]
+            return found
+
+        return replace(
+            self,
+            labels=taken(self.labels, UNREADABLE),
+            best_classes=taken(self.best_classes, -1),
+            ood_score=taken(self.ood_score, np.nan),
+            p_value=None if self.p_value is None else taken(self.p_value, np.nan),
+            probabilities=taken(self.probabilities, np.nan),
+            errors=errors,
+        )
+
+    @property
+    def answered(self) -> BoolArray:
+        """Which images have an answer, (N,); the others have an error."""
+        answered: BoolArray = self.labels != UNREADABLE
+        return answered
 
     def __iter__(self) -> Iterator[Answer]:
         return (self[index] for index in range(len(self)))

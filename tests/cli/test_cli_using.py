@@ -98,7 +98,7 @@ def test_fail_on_ood_ends_with_1_only_for_what_is_odd(
 def test_what_predict_cannot_do_is_one_sentence(run: Callable[..., Ended], model: Path, photos: Path) -> None:
     for arguments, code, sentence in (
         ((model, photos / "nowhere.png"), 2, "nowhere.png does not exist: give image files"),
-        ((model, photos / "99.png"), 1, "No image could be read: see their rows."),
+        ((model, photos / "99.png"), 1, "No image could be answered: see their rows."),
         ((model, photos, "--csv", "--json"), 2, "--csv and --json cannot both be printed"),
         ((model, photos, "--out", "rows.xlsx"), 2, "results are written as .csv, .json, .parquet"),
         (("mnist-witout-4", photos), 2, "Did you mean 'mnist-without-4'?"),

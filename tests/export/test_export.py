@@ -291,11 +291,11 @@ def test_labels_and_p_values_that_contradict_the_scores_are_caught(
     assert check.contradicts(model, found) is None
     assert check.differs(model, expected, found, count) is None
     turned = found | {"label": np.where(found["label"] == -1, found["best_class"], -1)}
-    assert check.contradicts(model, turned) == "labels do not follow from scores"
+    assert check.contradicts(model, turned) == "its label does not follow from its score"
     assert check.differs(model, expected, turned, count) == "labels differ"
     if model.calibration is not None:
         moved = found | {"p_value": found["p_value"] * np.float32(1.001)}
-        assert check.contradicts(model, moved) == "p-values do not follow from scores"
+        assert check.contradicts(model, moved) == "its p-value does not follow from its score"
     other = found | {"best_class": (found["best_class"] + 1) % 3}
     assert check.differs(model, expected, other, count) == "the classifier's own choices differ"
     for name in ("scores", "probabilities", "disc_score"):

@@ -133,7 +133,7 @@ def predict(
     if predicted.broken:
         notify(f"{predicted.broken} of {predicted.images} images could not be read.")
     if predicted.broken == predicted.images:
-        raise DataError("No image could be read: see their rows.")
+        raise DataError("No image could be answered: see their rows.")
     if fail_on_ood and (predicted.rejected or predicted.broken):
         raise typer.Exit(1)
 

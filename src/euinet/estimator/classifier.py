@@ -168,10 +168,7 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
 
     def decision(self, X: Any) -> Answers:  # noqa: N803
         """Return all that EuiNet says of each row, as `Model.predict`; labels are places in `classes_`."""
-        squares = self._squares(X)
-        from euinet.estimator.fitting import read_one_by_one
-
-        return read_one_by_one(self.trained_.answer, squares)
+        return self.trained_.answers(self._decide(X))
 
     def as_outlier_detector(self) -> EuiNetOutlierDetector:
         """Return the fitted classifier as a fitted outlier detector: +1 known, −1 none of these."""

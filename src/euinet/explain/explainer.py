@@ -26,16 +26,20 @@ class Explainer:
         `logits` by class name, the K + 1 numbers that enter the softmax; `disc_score`, h; `disc_added`, what
         h adds to the threshold; `image`, what the network was given; `change`, what the perturbation added,
         in pixels 0 … 255; `neighbours`, nearest first, empty without a bank. Raises UsageError for another
-        shape or type.
+        shape or type. Where the model has no answer: `error` alone.
         """
         answers, read = self.model.answer_with_reasons(pixels)
-        change = (read["perturbed"] - (pixels * _STEP - np.float32(1))) * PIXELS
-        near: list[list[Neighbour]] = [[] for _ in pixels]
-        if self.bank is not None and len(pixels):
-            near = self.bank.nearest(read["features"])
+        with np.errstate(over="ignore", invalid="ignore"):
+            change = (read["perturbed"] - (pixels * _STEP - np.float32(1))) * PIXELS
+            near: list[list[Neighbour]] = [[] for _ in pixels]
+            if self.bank is not None and len(pixels):
+                near = self.bank.nearest(read["features"])
+        rows = answers.rows
         return [
-            {
-                "answer": answers[at].to_plain(),
+            row
+            if "error" in row
+            else {
+                "answer": row,
                 "threshold": float(read["scores"][at, 0]),
                 "disc_score": float(read["disc_score"][at]),
                 "disc_added": float(read["disc_added"][at]),
@@ -44,7 +48,7 @@ class Explainer:
                 "change": _plain_values(change[at]),
                 "neighbours": [_plain(neighbour) for neighbour in near[at]],
             }
-            for at in range(len(pixels))
+            for at, row in enumerate(rows)
         ]
 
 

@@ -12,6 +12,7 @@ from euinet.augmentations.outliers import noise
 from euinet.errors import EuiNetError, ExportError
 from euinet.model.decision_file import OUTPUTS
 from euinet.model.model import Model
+from euinet.model.sound import unsound
 from euinet.records import Decision
 from euinet.scoring.inference import in_batches, read_perturbed
 from euinet.scoring.joint import apply_temperature
@@ -120,15 +121,5 @@ def reads_otherwise(model: TrainedModel, images: Tensor, found: Outputs) -> str 
 
 
 def contradicts(model: TrainedModel, found: Outputs) -> str | None:
-    """Return where the file's labels or p-values do not follow from its own scores; None: nowhere."""
-    best, ood_score = found["best_class"].astype(np.int64), found["ood_score"].astype(np.float32)
-    calibration = model.calibration or None
-    classes = len(model.card.class_names)
-    thresholds = np.zeros(classes, np.float32) if calibration is None else calibration.thresholds(classes)
-    if (found["label"] != np.where(ood_score > thresholds[best], -1, best)).any():
-        return "labels do not follow from scores"
-    if calibration is not None:
-        wanted = calibration.p_values(ood_score, best).astype(np.float32)
-        if not np.allclose(found["p_value"].astype(np.float32), wanted, rtol=1e-6, atol=0):
-            return "p-values do not follow from scores"
-    return None
+    """Return where the file's answers are none, or do not follow from its own scores; None: nowhere."""
+    return next(filter(None, unsound(found, model.calibration or None, len(model.card.class_names))), None)

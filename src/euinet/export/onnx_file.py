@@ -20,7 +20,7 @@ from euinet.export.check import check_decision
 from euinet.export.decision import DecisionOutputs, WholeDecision
 from euinet.export.gradient import traced
 from euinet.export.small import halve_constants
-from euinet.model.decision_file import INPUT, KEY, Description, constants, with_calibration
+from euinet.model.decision_file import INPUT, KEY, WEIGHT, Description, constants, with_calibration
 from euinet.networks.folded import fold_batch_norms
 from euinet.system.version import VERSION
 from euinet.trained.model import TrainedModel
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 OPSET = 18  # old enough for onnxruntime-web; newer ones add nothing that is used
 _CHATTY = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
 _OPEN = (INPUT, "calibration_scores", "calibration_answers")  # arguments of any length
-_WEIGHT = "weight:"  # starts the names of constants that training found
 # settings that say how numbers are found, not what is computed with them
 _NOT_IN_THE_GRAPH = {"alpha", "known_rejected", "known_lead", "logit_range", "disc_known", "distance_scale"}
 MOST_GRAPHS = 16
@@ -79,7 +78,7 @@ def _checked_file(model: TrainedModel, network: str, decision: WholeDecision, gr
 
 
 def _weights(decision: WholeDecision) -> dict[str, Tensor]:
-    return {f"{_WEIGHT}{name}": value.detach() for name, value in decision.state_dict().items()}
+    return {f"{WEIGHT}{name}": value.detach() for name, value in decision.state_dict().items()}
 
 
 def _kind(model: TrainedModel, decision: WholeDecision) -> _Kind:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from euinet.answers import Answer
+from euinet.errors import StorageError
 from euinet.inbox.pictures import Pixels
 from euinet.model.model import Model
 
@@ -26,12 +27,19 @@ class Subject:
     alpha: float | None
     calibration_images: int  # 0: there are no p-values
     features: Features  # (N, C, H, W) → (N, F), what the classifier reads
-    answer: Callable[[Pixels], Answer]  # (C, H, W) → its answer
+    answer: Callable[[Pixels], Answer]  # (C, H, W) → its answer; StorageError where there is none
 
     @staticmethod
     def of(model: Model) -> Subject:
         """Return what an inbox needs of a model."""
         card = model.card
+
+        def answer(pixels: Pixels) -> Answer:
+            found = model.answer(pixels[np.newaxis])
+            if found.errors is not None:
+                raise StorageError(str(found.errors[0]))
+            return found[0]
+
         return Subject(
             key=_key(model),
             class_names=card.class_names,
@@ -39,7 +47,7 @@ class Subject:
             alpha=model.alpha,
             calibration_images=model.calibration_images,
             features=model.features,
-            answer=lambda pixels: model.answer(pixels[np.newaxis])[0],
+            answer=answer,
         )
 
 

@@ -1,8 +1,9 @@
 """All about a model except its weights and calibration: what stands in config.json and decision.onnx."""
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
+
+import numpy as np
 
 from euinet.images.preprocessing import Preprocessing
 from euinet.presets import Preset
@@ -22,12 +23,13 @@ class LogitRange:
 
     def __post_init__(self) -> None:
         numbers = (*self.gain, *self.shift, self.distance_gain, self.disc_offset)
-        if (
-            len(self.gain) != len(self.shift)
-            or not all(math.isfinite(n) for n in numbers)
-            or min(self.gain) <= 0
-        ):
-            raise ValueError(f"a logit range needs as many finite gains above 0 as finite shifts, not {self}")
+        with np.errstate(over="ignore"):
+            held = np.array(numbers, np.float32)  # as the network has them
+        gains = held[: len(self.gain)]
+        if len(self.gain) != len(self.shift) or not np.isfinite(held).all() or (gains <= 0).any():
+            raise ValueError(
+                f"a logit range needs as many gains above 0 as shifts, all finite as float32, not {self}"
+            )
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from euinet.errors import StorageError
@@ -120,6 +121,15 @@ def check_tensors(path: Path, expected: Mapping[str, tuple[int, ...]]) -> None:
         if tuple(entry["shape"]) != expected[name]:
             shape = list(expected[name])
             raise ValueError(f"the tensor {name[:80]} has the shape {entry['shape']!r:.60}, not {shape}")
+
+
+def check_numbers(tensors: Mapping[str, np.ndarray]) -> None:
+    """Raise ValueError unless all tensors hold finite numbers, and BatchNorm's variances none below 0."""
+    for name, values in tensors.items():
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise ValueError(f"a weight of {name[:80]} is not a number, or infinite")
+        if name.endswith("running_var") and (values < 0).any():
+            raise ValueError(f"a variance of {name[:80]} is negative")
 
 
 def read_header(path: Path) -> dict[str, Any]:

@@ -32,6 +32,14 @@ class Calibration:
     )
     per_class: bool = False
 
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.scores).all():
+            wrong = np.count_nonzero(~np.isfinite(self.scores))
+            raise UsageError(
+                f"{wrong} of {len(self)} calibration scores are no finite numbers, and such promise "
+                "nothing: calibrate with images that the model can answer."
+            )
+
     def __len__(self) -> int:
         return len(self.scores)
 
@@ -94,10 +102,11 @@ def conformal_threshold(scores: FloatArray, alpha: float) -> float:
 
 
 def p_values(calibration: FloatArray, ood_score: FloatArray) -> FloatArray:
-    """Return (1 + #{calibration ≥ score}) / (n + 1) for `ood_score` (N,): (N,) float64."""
+    """Return (1 + #{calibration ≥ score}) / (n + 1) for `ood_score` (N,): (N,) float64; NaN has none, NaN."""
     ordered = np.sort(calibration)
     at_least = len(ordered) - np.searchsorted(ordered, ood_score, side="left")
-    return (1 + at_least) / (len(ordered) + 1)
+    found: FloatArray = np.where(np.isnan(ood_score), np.nan, (1 + at_least) / (len(ordered) + 1))
+    return found
 
 
 def check_alpha(alpha: float) -> None:

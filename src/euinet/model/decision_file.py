@@ -14,7 +14,7 @@ import numpy as np
 
 from euinet.errors import StorageError
 from euinet.model.card import ModelCard
-from euinet.model.check import checked_card, parse_json
+from euinet.model.check import check_numbers, checked_card, parse_json
 from euinet.model.conformal import Calibration, check_enough
 from euinet.model.onnx_part import OnnxPart
 from euinet.system.version import VERSION
@@ -22,6 +22,7 @@ from euinet.system.version import VERSION
 KEY = "euinet"  # of the description, among the file's metadata
 FORMAT_VERSION = 2
 INPUT = "images"
+WEIGHT = "weight:"  # starts the names of constants that training found
 ANSWERS = ("label", "best_class", "ood_score", "probabilities", "p_value")
 REASONS = ("scores", "disc_score", "disc_added", "perturbed", "features")
 OUTPUTS = (*ANSWERS, *REASONS)
@@ -83,12 +84,14 @@ def read_description(text: str) -> Description:
 def read_calibration(content: bytes, description: Description) -> Calibration | None:
     """Return the calibration that a decision file holds; None where it has no scores.
 
-    Raises ValueError, KeyError or UsageError where its constants contradict what the file says of itself.
+    Raises ValueError, KeyError or UsageError where its constants contradict what the file says of itself, and
+    where one that training found is no finite number.
     """
     part, classes = OnnxPart(content), len(description.card.class_names)
+    check_numbers(part.constants(WEIGHT))
     scores, answers = part.constant("calibration_scores"), part.constant("calibration_answers")
-    if scores.dtype != np.float32 or scores.ndim != 1 or not np.isfinite(scores).all():
-        raise ValueError("its calibration scores are no finite numbers")
+    if scores.dtype != np.float32 or scores.ndim != 1:
+        raise ValueError("its calibration scores are no row of float32")
     if answers.dtype != np.int64 or answers.shape != scores.shape:
         raise ValueError("its calibration answers do not fit the scores")
     if len(answers) and not 0 <= answers.min() <= answers.max() < classes:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from euinet.answers import UNREADABLE, Answers, IntArray
-from euinet.errors import UsageError
+from euinet.answers import Answers
+from euinet.errors import StorageError, UsageError
 from euinet.images.given import Images, read_images
 from euinet.images.preprocessing import Preprocessing
 from euinet.model.card import ModelCard
@@ -24,6 +24,7 @@ from euinet.model.names import CONFIG_FILE, DECISION_FILE, WEIGHTS_FILE
 from euinet.model.onnx_part import OnnxPart
 from euinet.model.seen import KEY as SEEN_KEY
 from euinet.model.seen import SeenImages, calibration_images, from_text, load_seen, save_seen
+from euinet.model.sound import check_sound, sound_answers
 from euinet.records import Decision
 from euinet.system.extras import needed_for
 from euinet.system.files import write_bytes
@@ -125,30 +126,43 @@ class Model:
 
         `images`: paths, folders, Pillow images, uint8 arrays or tensors, one or a list of them: see
         `read_images`. Raises UsageError for what is no image, DataError for a file that cannot be read;
-        with `keep_going` such a file is a row with its error.
+        with `keep_going` such a file is a row with its error. So is an image for which the model
+        has no answer, for which StorageError is raised without.
         """
         reads = list(read_images(images, self.preprocessing, keep_going=keep_going))
         good = [read.pixels for read in reads if read.pixels is not None]
-        answers = replace(self.answer(self._stack(good)), paths=tuple(read.path for read in reads))
-        if len(good) == len(reads):
+        found = self.answer(self._stack(good))
+        why, at = iter(found.errors or [None] * len(good)), iter(range(len(good)))
+        errors = tuple(next(why) if read.pixels is not None else read.error for read in reads)
+        answers = replace(found, paths=tuple(read.path for read in reads))
+        if not any(errors):
             return answers
-        readable = np.array([read.pixels is not None for read in reads])
-        return _with_gaps(answers, readable, tuple(read.error for read in reads))
+        if not keep_going:
+            raise StorageError(next(error for error in errors if error))
+        places = [-1 if read.pixels is None else next(at) for read in reads]
+        return answers.spread(np.array(places), errors)
 
     def answer(self, pixels: Pixels) -> Answers:
-        """Return the answers for uint8 images (N, C, H, W) in the model's size, and of no others."""
-        return self._answers(self.run(pixels, ANSWERS))
+        """Return the answers for uint8 images (N, C, H, W) in the model's size, and of no others.
+
+        Where the model has none (see model/sound.py), the row has an error.
+        """
+        return sound_answers(self.run(pixels, ANSWERS), self.calibration, self.class_names)
 
     def answer_with_reasons(self, pixels: Pixels) -> tuple[Answers, Outputs]:
         """Return what `answer` does, and all outputs of the decision file, in one pass."""
         found = self.run(pixels, OUTPUTS)
-        return self._answers(found), found
+        return sound_answers(found, self.calibration, self.class_names), found
 
     def decide(self, pixels: Pixels) -> Decision:
-        """Return the decision, with all that led to it, for uint8 images (N, C, H, W) in the model's size."""
+        """Return the decision, with all that led to it, for uint8 images (N, C, H, W) in the model's size.
+
+        Raises StorageError where the model has no answer for one: what is counted must not miss it.
+        """
         found = self.run(
             pixels, ("label", "best_class", "ood_score", "scores", "probabilities", "disc_score")
         )
+        check_sound(found, self.calibration, len(self.class_names))
         thresholds = np.zeros(len(self.class_names), np.float32)
         if self.calibration is not None:
             thresholds = self.calibration.thresholds(len(thresholds))
@@ -162,8 +176,13 @@ class Model:
         )
 
     def features(self, pixels: Pixels) -> npt.NDArray[np.float32]:
-        """Return (N, F) what the classifier reads of uint8 images (N, C, H, W) in the model's size."""
-        return self.run(pixels, ("features",))["features"]
+        """Return (N, F) what the classifier reads of uint8 images (N, C, H, W) in the model's size.
+
+        Raises StorageError where these are no finite numbers.
+        """
+        found = self.run(pixels, ("features",))
+        check_sound(found, None, len(self.class_names))
+        return found["features"]
 
     def run(self, pixels: Pixels, names: Sequence[str]) -> Outputs:
         """Return outputs of the decision file (`decision_file.OUTPUTS`) for uint8 images (N, C, H, W)."""
@@ -188,6 +207,7 @@ class Model:
         pixels = self._stack([read.pixels for read in reads if read.pixels is not None])
         pixels = calibration_images(pixels, self.seen)
         found = self.run(pixels, ("ood_score", "best_class"))
+        check_sound(found, None, len(self.class_names))
         return self._calibrated(Calibration(found["ood_score"], found["best_class"], alpha, per_class))
 
     def with_alpha(self, alpha: float | None, *, per_class: bool = False) -> Model:
@@ -273,46 +293,8 @@ class Model:
         own = {"folder": self.folder, "seen_file": self._seen_file, "trained": self._trained}
         return Model(content, self.name, engine=engine, **own)  # type: ignore[arg-type]
 
-    def _answers(self, found: Outputs) -> Answers:
-        best = found["best_class"]
-        return Answers(
-            class_names=self.class_names,
-            labels=found["label"],
-            best_classes=best,
-            ood_score=found["ood_score"],
-            p_value=self._p_values(found["p_value"], best),
-            probabilities=found["probabilities"],
-        )
-
     def _stack(self, images: Sequence[Pixels]) -> Pixels:
         plain = self.preprocessing
         if not images:
             return np.empty((0, plain.channels, plain.image_size, plain.image_size), np.uint8)
         return np.stack(images)
-
-    def _p_values(self, p_value: np.ndarray, best: IntArray) -> npt.NDArray[np.float64] | None:
-        """Return p-values (N,) as float64 fractions k/(n+1): as float32, 0.1 would lie above α = 0.1."""
-        if self.calibration is None:
-            return None
-        compared = self.calibration.compared(len(self.class_names))[best]
-        exact: npt.NDArray[np.float64] = np.rint(p_value.astype(np.float64) * (compared + 1)) / (compared + 1)
-        return exact
-
-
-def _with_gaps(answers: Answers, readable: np.ndarray, errors: tuple[str | None, ...]) -> Answers:
-    """Return the answers of the readable images with rows for the others between them."""
-
-    def spread(values: np.ndarray, gap: float) -> np.ndarray:
-        found = np.full((len(readable), *values.shape[1:]), gap, values.dtype)
-        found[readable] = values
-        return found
-
-    return replace(
-        answers,
-        labels=spread(answers.labels, UNREADABLE),
-        best_classes=spread(answers.best_classes, -1),
-        ood_score=spread(answers.ood_score, np.nan),
-        p_value=None if answers.p_value is None else spread(answers.p_value, np.nan),
-        probabilities=spread(answers.probabilities, np.nan),
-        errors=errors,
-    )

@@ -28,6 +28,7 @@ _TYPES: dict[np.dtype[Any], int] = {
     np.dtype(np.float32): 1,
     np.dtype(np.int64): 7,
     np.dtype(np.bool_): 9,
+    np.dtype(np.float16): 10,
 }  # TensorProto.DataType
 
 
@@ -62,12 +63,12 @@ class OnnxPart:
 
     def constant(self, name: str) -> np.ndarray:
         """Return a constant of the graph. Raises KeyError where there is none, ValueError for no array."""
-        tensor = self._tensor(name)
-        kinds = [kind for kind, number in _TYPES.items() if number == tensor.data_type]
-        if not kinds:
-            raise ValueError(f"the constant {name} is of the type {tensor.data_type}")
-        values: np.ndarray = np.frombuffer(tensor.raw_data, kinds[0]).reshape(tuple(tensor.dims))
-        return values
+        return _values(self._tensor(name))
+
+    def constants(self, start: str) -> dict[str, np.ndarray]:
+        """Return the constants whose names begin so. Raises ValueError for one that is no array."""
+        tensors = self._model.graph.initializer
+        return {t.name.decode(): _values(t) for t in tensors if t.name.startswith(start.encode())}
 
     def set_constant(self, name: str, values: np.ndarray) -> None:
         """Put other values, of any length, in the place of a constant. Raises KeyError when there is none."""
@@ -94,3 +95,11 @@ class OnnxPart:
             if tensor.name == name.encode():
                 return tensor
         raise KeyError(name)
+
+
+def _values(tensor: Any) -> np.ndarray:
+    kinds = [kind for kind, number in _TYPES.items() if number == tensor.data_type]
+    if not kinds:
+        raise ValueError(f"the constant {tensor.name!r:.80} is of the type {tensor.data_type}")
+    values: np.ndarray = np.frombuffer(tensor.raw_data, kinds[0]).reshape(tuple(tensor.dims))
+    return values

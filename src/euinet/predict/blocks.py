@@ -27,7 +27,7 @@ class Block:
 
     def rows(self) -> list[Row]:
         """Return a row for each image: its answer, or its error."""
-        return rows_of(self.reads, (answer.to_plain() for answer in self.answers or ()))
+        return rows_of(self.reads, () if self.answers is None else self.answers.rows)
 
 
 def batches(reads: Iterator[Read], part_images: int) -> Iterator[list[Read]]:
@@ -64,12 +64,12 @@ class Tally:
         """Count a batch."""
         answers = block.answers
         self.images += len(block.reads)
-        self.broken += len(block.reads) - (0 if answers is None else len(answers))
+        self.broken += len(block.reads) - (0 if answers is None else int(answers.answered.sum()))
         if answers is not None:
             self.rejected += int(answers.rejected.sum())
             if answers.p_value is not None:
                 self.has_p_values = True
-                self.p_values.add(answers.p_value)
+                self.p_values.add(answers.p_value[answers.answered])
 
     def merge(self, other: Tally) -> None:
         """Take in what was counted elsewhere."""

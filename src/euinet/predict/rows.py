@@ -17,7 +17,7 @@ NONE_OF_THESE = "none of these"
 
 
 def rows_of(reads: Iterable[Read], found: Iterable[Row]) -> list[Row]:
-    """Return a row for each image: what was found of it, or why it could not be read.
+    """Return a row for each image: what was found of it, be it an error, or why it could not be read.
 
     `found` are those of the images that could be read, in their order.
     """

@@ -100,7 +100,7 @@ def fit_logit_range(raw: RawScores, settings: ScoringSettings) -> LogitRange:
     and a shift puts exactly that share under the active threshold, h included. The offset of h is the logit
     that `settings.disc_known` of the images stay below: what h says among them then hardly moves the
     threshold, and only what looks less real than they do raises it. "fixed" leaves all as it is. Raises
-    TrainingError when the best logits are all the same.
+    TrainingError when the best logits are all the same, or some are no finite numbers.
     """
     classes = raw.class_logits.shape[1]
     if settings.logit_range == "fixed":
@@ -129,9 +129,14 @@ def fit_logit_range(raw: RawScores, settings: ScoringSettings) -> LogitRange:
     lead = unit * scale * standardised - raised
     common = (settings.disc_shift - low_quantile(lead, settings.known_rejected)) / unit
     gain = scale / deviation
-    return LogitRange(
-        tuple(gain.tolist()), tuple((common - gain * mean).tolist()), scale * distance_weight, disc_offset
-    )
+    shift = common - gain * mean
+    try:
+        return LogitRange(tuple(gain.tolist()), tuple(shift.tolist()), scale * distance_weight, disc_offset)
+    except ValueError as error:
+        raise TrainingError(
+            "The network's scores of known validation images give no finite range: training diverged; lower "
+            "the learning rate."
+        ) from error
 
 
 def _moments(best: Tensor, predicted: Tensor, classes: int, *, per_class: bool) -> tuple[Tensor, Tensor]:

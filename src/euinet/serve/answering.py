@@ -61,7 +61,7 @@ class Intake:
 class Answering:
     """One way to answer images, `/v1/predict` or `/v1/explain`: a batch of pixels goes to `work`.
 
-    `plain` makes a row of an image's result, under `key` in the answer; `seen` is told of what was answered.
+    `work` gives a row for each, under `key` in the answer; `seen` is told of what was answered.
     """
 
     def __init__(
@@ -71,11 +71,10 @@ class Answering:
         key: str,
         most: int,
         batcher: Batcher[Pixels, Sequence[Any]],
-        plain: Callable[[Any], Row],
-        seen: Callable[[Sequence[Read], Sequence[Any], Sequence[Row]], None],
+        seen: Callable[[Sequence[Read], Sequence[Row]], None],
     ) -> None:
         self._intake, self._model, self._key, self._most = intake, model, key, most
-        self._batcher, self._plain, self._seen = batcher, plain, seen
+        self._batcher, self._seen = batcher, seen
 
     async def __call__(self, request: Request) -> Response:
         """Return the answer to a request with images. Raises Refused and Disconnected."""
@@ -103,14 +102,14 @@ class Answering:
         if good:
             together = good[0][None] if len(good) == 1 else np.stack(good)
             results = await self._batcher(together, len(good))
-        rows = rows_of(reads, map(self._plain, results))
-        self._seen([read for read in reads if read.pixels is not None], results, rows)
+        rows = rows_of(reads, results)
+        self._seen(reads, rows)
         return rows
 
     def _response(self, rows: list[Row]) -> Response:
         document: dict[str, Any] = {"model": self._model, self._key: rows}
         if all("error" in row for row in rows):
-            sentence = rows[0]["error"] if len(rows) == 1 else "No image could be read: see their rows."
+            sentence = rows[0]["error"] if len(rows) == 1 else "No image could be answered: see their rows."
             return as_json({"error": sentence, **document}, 422)
         return as_json(document)
 

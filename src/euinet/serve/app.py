@@ -7,7 +7,6 @@ from fastapi import FastAPI, Request, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from euinet.answers import Answer
 from euinet.images.sources import Read
 from euinet.predict.rows import Row
 from euinet.serve.answering import Answering, Intake, Pixels, as_json, together
@@ -74,17 +73,15 @@ class Service:
 
     def _add_answering(self, api: FastAPI, hot: dict[tuple[str, str], Handler]) -> None:
         served, limits = self.served, self.limits
-        predict = self._batcher("euinet-predict", together(served.model.answer), limits.batch_images)
+        predict = self._batcher(
+            "euinet-predict", together(lambda pixels: served.model.answer(pixels).rows), limits.batch_images
+        )
         name = served.model.name
         ways = {
-            "/v1/predict": Answering(
-                self.intake, name, "predictions", limits.images, predict, Answer.to_plain, self._seen
-            )
+            "/v1/predict": Answering(self.intake, name, "predictions", limits.images, predict, self._seen)
         }
         explain = self._batcher("euinet-explain", together(served.explainer.explain), limits.explained)
-        ways["/v1/explain"] = Answering(
-            self.intake, name, "explanations", limits.explained, explain, dict, _unseen
-        )
+        ways["/v1/explain"] = Answering(self.intake, name, "explanations", limits.explained, explain, _unseen)
         for path, way in ways.items():
             api.add_api_route(path, _endpoint(way), methods=["POST"], **describe(path, limits))
             hot["POST", path] = _hot(way)
@@ -101,13 +98,13 @@ class Service:
         self._batchers.append(batcher)
         return batcher
 
-    def _seen(self, reads: Sequence[Read], answers: Sequence[Answer], rows: Sequence[Row]) -> None:
+    def _seen(self, reads: Sequence[Read], rows: Sequence[Row]) -> None:
         """Count rows, and let the inbox take note of each answered image."""
         self.meters.rows(rows)
         if self.served.inbox is not None:
-            for read, answer in zip(reads, answers, strict=True):
-                assert read.pixels is not None
-                self.served.inbox.offer(read.pixels, answer, read.path)
+            for read, row in zip(reads, rows, strict=True):
+                if read.pixels is not None and "error" not in row:
+                    self.served.inbox.offer(read.pixels, row, read.path)
 
     def _add_facts(self, api: FastAPI) -> None:
         served = self.served
@@ -176,5 +173,5 @@ def _hot(way: Answering) -> Handler:
     return handler
 
 
-def _unseen(reads: Sequence[Read], results: Sequence[Any], rows: Sequence[Row]) -> None:
+def _unseen(reads: Sequence[Read], rows: Sequence[Row]) -> None:
     """Explanations are of images that somebody looks at: they are no traffic to be counted."""

@@ -10,19 +10,20 @@ import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from euinet.answers import Answers
-from euinet.errors import StorageError, UnknownNameError, UsageError
+from euinet.errors import StorageError, TrainingError, UnknownNameError, UsageError
 from euinet.model.card import ModelCard
-from euinet.model.check import check_tensors, checked_card, checked_config
+from euinet.model.check import check_numbers, check_tensors, checked_card, checked_config
 from euinet.model.conformal import Calibration, check_enough
 from euinet.model.names import CONFIG_FILE, WEIGHTS_FILE
 from euinet.model.seen import SEEN_FILE, SeenImages, calibration_images, load_seen, save_seen
+from euinet.model.sound import check_sound, sound_answers
 from euinet.networks.euinet import EuiNet
 from euinet.networks.folded import fold_batch_norms
 from euinet.networks.half import stored
@@ -53,11 +54,19 @@ class TrainedModel:
         return fold_batch_norms(self.network).requires_grad_(False)
 
     def decide(self, images: Tensor | np.ndarray) -> Decision:
-        """Return EuiNet's decision, with all that led to it, for uint8 images (N, C, H, W)."""
+        """Return EuiNet's decision, with all that led to it, for uint8 images (N, C, H, W).
+
+        Raises StorageError where the network has no answer for one: what is counted must not miss it.
+        """
+        decision = self._unchecked(images)
+        check_sound(_outputs(decision), self.calibration, len(self.card.class_names))
+        return decision
+
+    def _unchecked(self, images: Tensor | np.ndarray) -> Decision:
         return self.decide_from(raw_scores(self.folded, images, self.card.preset.scoring))
 
     def decide_from(self, raw: RawScores) -> Decision:
-        """Return the decision for what the network said of N images, on the CPU."""
+        """Return the decision for what the network said of N images, on the CPU, be it sound or not."""
         card = self.card
         thresholds = None
         if self.calibration is not None:
@@ -65,23 +74,12 @@ class TrainedModel:
         return decide_from_scores(raw, card.preset.scoring, card.logit_range, thresholds)
 
     def answer(self, images: Tensor | np.ndarray) -> Answers:
-        """Return the answers for uint8 images (N, C, H, W) in the model's size."""
-        return self.answers(self.decide(images))
+        """Return the answers for uint8 images (N, C, H, W) in the model's size, as `Model.answer` does."""
+        return self.answers(self._unchecked(images))
 
     def answers(self, decision: Decision) -> Answers:
         """Return the answers for images whose decision is known."""
-        best = decision.classifier_labels
-        p_value = None
-        if self.calibration is not None:
-            p_value = self.calibration.p_values(decision.ood_score, best)
-        return Answers(
-            class_names=self.card.class_names,
-            labels=decision.labels,
-            best_classes=best,
-            ood_score=decision.ood_score,
-            p_value=p_value,
-            probabilities=decision.probabilities,
-        )
+        return sound_answers(_outputs(decision), self.calibration, self.card.class_names)
 
     def features(self, images: Tensor | np.ndarray) -> np.ndarray:
         """Return (N, F) what the classifier reads of uint8 images (N, C, H, W), as they are."""
@@ -142,8 +140,9 @@ def load_trained(folder: Path, device: torch.device | str = "cpu") -> TrainedMod
             expected = EuiNet(*build).state_dict()
         check_tensors(weights_path, {name: tuple(t.shape) for name, t in expected.items()})
         tensors = load_file(weights_path)
+        check_numbers({name: tensor.numpy() for name, tensor in tensors.items()})
         network = EuiNet(*build)
-        network.load_state_dict({name: _as_float32(tensors[name]) for name in expected})
+        network.load_state_dict(tensors)  # which makes float32 of halves
     except (StorageError, UnknownNameError):  # a backbone that is not installed is no damage
         raise
     except Exception as error:  # json, safetensors, torch and pydantic each have their own kinds
@@ -154,14 +153,11 @@ def load_trained(folder: Path, device: torch.device | str = "cpu") -> TrainedMod
     return TrainedModel(network.to(device).eval(), card, seen=load_seen(folder / SEEN_FILE))
 
 
-def _as_float32(tensor: Tensor) -> Any:
-    if tensor.is_floating_point() and not tensor.isfinite().all():
-        raise ValueError("a weight is not a number, or infinite")
-    return tensor.float() if tensor.dtype == torch.float16 else tensor
-
-
 def save_network(model: TrainedModel, folder: Path) -> None:
-    """Write the network and its card alone, as `load_trained` reads them. Raises StorageError."""
+    """Write the network and its card alone, as `load_trained` reads them.
+
+    Raises StorageError, and TrainingError for a weight that is no finite number.
+    """
     from safetensors.numpy import save
 
     config = {"format_version": FORMAT_VERSION, **model.card.to_plain()}
@@ -171,5 +167,21 @@ def save_network(model: TrainedModel, folder: Path) -> None:
 
 
 def weights_of(model: TrainedModel) -> dict[str, np.ndarray]:
-    """Return the network's tensors as they stand in a file."""
-    return {name: stored(tensor).numpy() for name, tensor in model.network.state_dict().items()}
+    """Return the network's tensors as they stand in a file. Raises TrainingError unless all are finite."""
+    weights = {name: stored(tensor).numpy() for name, tensor in model.network.state_dict().items()}
+    try:
+        check_numbers(weights)
+    except ValueError as error:
+        raise TrainingError(
+            f"The model is not written, for {error}: training diverged; lower the learning rate."
+        ) from error
+    return weights
+
+
+def _outputs(decision: Decision) -> dict[str, np.ndarray]:
+    """Return a decision under the names that a decision file has for its outputs."""
+    return {
+        "label": decision.labels,
+        "best_class": decision.classifier_labels,
+        **{name: getattr(decision, name) for name in ("ood_score", "scores", "probabilities", "disc_score")},
+    }

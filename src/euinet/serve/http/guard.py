@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from euinet.errors import EuiNetError
 from euinet.serve.answering import as_json
 from euinet.serve.http.access import Access
 from euinet.serve.http.bodies import Disconnected
@@ -52,6 +53,8 @@ class Guard:
             await (self._hot.get((method, path)) or self._app)(scope, receive, guarded)
         except Refused as refused:
             await _refuse(refused, scope, receive, guarded)
+        except EuiNetError as error:  # a hot handler's; those behind the router are answered there
+            await _refuse(Refused(503, str(error)), scope, receive, guarded)
         except Disconnected:
             status = 499  # as others count it: the client was gone before the answer
         except Exception as error:
