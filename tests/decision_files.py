@@ -112,6 +112,39 @@ def content(document: object = DOCUMENT, **changes: Any) -> bytes:
     return written
 
 
+def poisoned(output: str, value: float, above: int = 150) -> bytes:
+    """Return the light meter that says `value` as its `output` of images brighter than `above`."""
+    model = onnx.ModelProto.FromString(content())
+    for node in model.graph.node:
+        if output in node.output:
+            node.output[0] = "clean"
+    rank = len(next(o for o in model.graph.output if o.name == output).type.tensor_type.shape.dim)
+    kind = np.int64 if output in WHOLE else np.float32
+    for name, number in {"poison": kind(value), "limit": np.float32(above)}.items():
+        model.graph.initializer.append(numpy_helper.from_array(np.asarray(number), name))
+    for name, axes in {"each": np.arange(1, 4), "added": np.arange(1, rank)}.items():
+        model.graph.initializer.append(numpy_helper.from_array(axes, f"{name}_axes"))
+    model.graph.node.extend(
+        [
+            helper.make_node("Cast", ["images"], ["grey"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceMean", ["grey", "each_axes"], ["brightness"], keepdims=0),
+            helper.make_node("Greater", ["brightness", "limit"], ["is_bright"]),
+            helper.make_node("Unsqueeze", ["is_bright", "added_axes"], ["shaped"]),
+            helper.make_node("Where", ["shaped", "poison", "clean"], [output]),
+        ]
+    )
+    # in the order of computation: what reads the poisoned output comes after it
+    ready, waiting = {i.name for i in (*model.graph.input, *model.graph.initializer)}, list(model.graph.node)
+    del model.graph.node[:]
+    while waiting:
+        node = next(node for node in waiting if ready.issuperset(node.input))
+        waiting.remove(node)
+        ready.update(node.output)
+        model.graph.node.append(node)
+    written: bytes = model.SerializeToString(deterministic=True)
+    return written
+
+
 def with_card(**values: Any) -> bytes:
     """Return the content of the same light meter with another card, for grey images of the card's size.
 

@@ -62,7 +62,7 @@ def test_predict_has_a_row_for_every_image(
         assert list(row["probabilities"]) == list("123456789")
     assert (document["images"], document["broken"]) == (31, 1)
     assert document["drift"]["images"] == 30
-    assert "1 of 31 images could not be read." in ended.err
+    assert "1 of 31 images could not be answered." in ended.err
     network = load_trained(model).decide(digits.test.images[:30])
     apart = np.abs(np.array([row["ood_score"] for row in rows[:-1]]) - network.ood_score)
     assert np.count_nonzero(apart > 1e-4) <= 1  # a perturbation jumps where a gradient is 0
@@ -133,7 +133,7 @@ def test_predict_goes_on_where_it_was_broken_off(
     calls[:] = [0] * 10
     ended = run("predict", model, photos, "--out", out, *small)
     assert ended.err.startswith("Going on: 2 of 5 parts were finished by an earlier run.\n")
-    assert "1 of 31 images could not be read." in ended.err
+    assert "1 of 31 images could not be answered." in ended.err
     assert calls[10:] == [7, 7, 2]  # the last part's third image is broken
     assert out.read_bytes() == whole.read_bytes()
     assert not list(tmp_path.glob(".*"))

@@ -3,12 +3,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from decision_files import CARD
 from euinet.answers import PixelArray
 from euinet.data.split.holdout import split_dataset
 from euinet.errors import UsageError
@@ -18,9 +20,10 @@ from euinet.judging import calibrate, material
 from euinet.judging.calibrate import calibrate_saved, known_images
 from euinet.model.opening import load
 from euinet.networks.euinet import EuiNet
+from euinet.page.facts import model_facts
 from euinet.presets import Preset
 from euinet.records import Dataset, Split
-from euinet.trained.model import TrainedModel
+from euinet.trained.model import TrainedModel, load_trained
 
 
 @pytest.fixture
@@ -116,6 +119,43 @@ def test_alpha_changes_by_the_kept_scores_in_place(model: TrainedModel, tmp_path
     loaded = load(tmp_path)
     assert loaded.calibration is not None
     assert loaded.calibration.alpha == 0.3
+
+
+MEASURED: dict[str, Any] = {
+    **{"data": "quadrants", "alpha": 0.5, "n_id": 9, "id_accuracy": 0.5, "ood_accuracy": 0.6, "auroc": 0.9},
+    **{"closed_set_accuracy": 0.8, "verdict": ["as it was"]},
+    "far": {"noise": {"auroc": 0.95, "ood_accuracy": 0.4, "n_ood": 7}},
+    "detectors": {"EuiNet": {"auroc": 0.9, "id_accuracy": 0.5, "ood_accuracy": 0.6, "threshold": 0.1}},
+}
+KEPT = {
+    **{"data": "quadrants", "n_id": 9, "auroc": 0.9, "closed_set_accuracy": 0.8},
+    **{"far": {"noise": {"auroc": 0.95, "n_ood": 7}}, "detectors": {"EuiNet": {"auroc": 0.9}}},
+}
+
+
+def test_measures_of_the_old_operating_point_go_with_it(model: TrainedModel, tmp_path: Path) -> None:
+    old, new, file = tmp_path / "old", tmp_path / "new", tmp_path / "m.onnx"
+    save_model(replace(model, card=replace(model.card, metrics=MEASURED)), old)
+    load(old).save_onnx(file)
+    assert load(old).card.metrics == load_trained(old).card.metrics == MEASURED
+    # elsewhere, an exported file, and at last in place
+    for source, out in ((old, new), (file, file), (old, None)):
+        calibrate_saved(str(source), None, 0.3, False, out, "cpu", None, lambda _: None)
+        written = out or source
+        loaded = load(written)
+        assert (loaded.alpha, loaded.card.metrics) == (0.3, KEPT)
+        assert model_facts(loaded, "m")["metrics"] == KEPT
+        if written.is_dir():
+            assert loaded.torch().card.metrics == load_trained(written).card.metrics == KEPT
+    in_memory = load(new).with_alpha(0.4, per_class=False)
+    in_memory.save_pretrained(tmp_path / "again")
+    assert load_trained(tmp_path / "again").card.metrics == KEPT
+    assert model.with_alpha(0.4).card.metrics == {}
+
+
+def test_metrics_of_any_form_are_no_fault() -> None:
+    for metrics in ({"far": 3, "detectors": []}, {"far": {"a": None}}, {"far": {"a": {"alpha": 1}}}):
+        assert "alpha" not in str(replace(CARD, metrics=metrics).recalibrated().metrics)
 
 
 def test_too_few_images_leave_the_model_as_it_was(model: TrainedModel, tmp_path: Path) -> None:

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import resource
 import struct
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from euinet.data.split.holdout import split_dataset
-from euinet.errors import EuiNetError, StorageError
+from euinet.errors import EuiNetError, StorageError, TrainingError
 from euinet.export.save import save_model
 from euinet.fitting import calibrated_model
-from euinet.model.names import CONFIG_FILE, WEIGHTS_FILE
+from euinet.model.model import Model
+from euinet.model.names import CONFIG_FILE, DECISION_FILE, WEIGHTS_FILE
+from euinet.model.opening import load
 from euinet.networks.euinet import EuiNet
 from euinet.presets import Preset
 from euinet.records import Dataset
-from euinet.trained.model import TrainedModel, load_trained
+from euinet.trained.model import TrainedModel, load_trained, save_network
 
 MOST_BYTES = 2**30
 MUTATIONS = 240
@@ -180,6 +185,50 @@ def test_a_tensor_that_is_not_a_number_is_refused(
     save_file(tensors, folder / WEIGHTS_FILE)
     with pytest.raises(StorageError, match="not a number"):
         load_trained(folder)
+
+
+def test_a_negative_variance_is_refused(good: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = copy(good, tmp_path)
+    tensors = load_file(folder / WEIGHTS_FILE)
+    name = next(name for name in tensors if name.endswith("running_var"))
+    tensors[name][0] = -1e-3
+    save_file(tensors, folder / WEIGHTS_FILE)
+    with pytest.raises(StorageError, match=r"a variance of .* is negative"):
+        load_trained(folder)
+    with pytest.raises(StorageError, match=r"a variance of .* is negative"):
+        Model((good / DECISION_FILE).read_bytes(), "good", folder=folder).save_pretrained(tmp_path / "to")
+    assert not (tmp_path / "to" / WEIGHTS_FILE).exists()
+
+
+@pytest.mark.parametrize(("name", "value"), [("classifier.bias", math.nan), ("running_var", -1.0)])
+def test_a_model_whose_weights_are_no_numbers_is_never_written(
+    good: Path, tmp_path: Path, name: str, value: float
+) -> None:
+    model = load_trained(good)
+    tensors = model.network.state_dict()
+    next(tensor for key, tensor in tensors.items() if key.endswith(name)).view(-1)[0] = value
+    for write in (save_network, save_model):
+        with pytest.raises(TrainingError, match="The model is not written, for a"):
+            write(model, tmp_path / "to")
+    assert not (tmp_path / "to").exists()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 3e38])
+def test_a_network_that_says_no_number_has_no_answer(good: Path, value: float) -> None:
+    """By torch as by the decision file: an error of each row, and nothing that is counted."""
+    model = replace(load_trained(good), calibration=load(good).calibration)
+    with torch.no_grad():
+        model.network.get_parameter("classifier.weight").fill_(value)
+    images = np.full((3, 1, 8, 8), 255, np.uint8)
+    answers = model.answer(images)
+    assert not answers.answered.any()
+    assert not answers.rejected.any()
+    assert all("no answer for this image" in row["error"] for row in answers.rows)
+    for use in (model.decide, lambda x: model.calibrate(x, None)):
+        with pytest.raises(StorageError, match="has no answer for "):
+            use(images)
 
 
 def test_a_header_that_claims_a_terabyte_is_not_believed(good: Path, tmp_path: Path) -> None:

@@ -43,7 +43,9 @@ def level_text(level: float) -> str:
 
 def p_text(p_value: float) -> str:
     """Write a p-value in full with two digits that tell something: 0.00023, 0.31."""
-    digits = 2 if p_value >= 0.1 else 1 - math.floor(math.log10(max(p_value, 1e-12)))
+    if p_value < 1e-8:
+        return "below 0.00000001"
+    digits = 2 if p_value >= 0.1 else 1 - math.floor(math.log10(p_value))
     return f"{p_value:.{min(digits, 9)}f}"
 
 

@@ -131,7 +131,7 @@ def predict(
     if predicted.drift is not None:
         notify(predicted.drift.sentence())
     if predicted.broken:
-        notify(f"{predicted.broken} of {predicted.images} images could not be read.")
+        notify(f"{predicted.broken} of {predicted.images} images could not be answered.")
     if predicted.broken == predicted.images:
         raise DataError("No image could be answered: see their rows.")
     if fail_on_ood and (predicted.rejected or predicted.broken):

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
 from pytorch_ood.api import Detector
 from torch import Tensor
@@ -16,6 +15,7 @@ from euinet.detectors.reads import FittedOn
 from euinet.detectors.stopwatch import Stopwatch
 from euinet.detectors.subject import Scored, Subject
 from euinet.errors import TrainingError
+from euinet.scoring.comparison import check_finite
 from euinet.scoring.inference import in_batches
 from euinet.system.notify import Notify
 
@@ -42,7 +42,8 @@ def score_detectors(
         if notify:
             notify(f"Scoring the {len(stored)} images of '{set_name}' with {len(entries)} detectors …")
         scores[set_name] = _score_set(entries, detectors, parts, stored, clock)
-        _check_finite(scores[set_name], set_name)
+        for name, ood_score in scores[set_name].items():
+            check_finite(name, ood_score, f"'{set_name}'")
     return Scored(
         scores=scores,
         seconds={one.name: clock.seconds[one.name] for one in entries},
@@ -100,14 +101,3 @@ def _score_set(
 
     columns = in_batches(score, stored, next(parts.model.parameters()).device)
     return {one.name: column.numpy() for one, column in zip(entries, columns, strict=True)}
-
-
-def _check_finite(scores: Mapping[str, FloatArray], set_name: str) -> None:
-    """Raise TrainingError naming the first detector with a score that is no finite number."""
-    for name, ood_score in scores.items():
-        wrong = int((~np.isfinite(ood_score)).sum())
-        if wrong:
-            raise TrainingError(
-                f"The detector '{name}' gives {wrong} of the {len(ood_score)} images of '{set_name}' a score "
-                "that is no finite number: leave it out, or train the model longer."
-            )

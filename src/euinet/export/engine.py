@@ -36,9 +36,9 @@ class TorchEngine:
             found = self._module(images, **self._constants)
         return {name: getattr(found, name).detach().cpu().numpy() for name in names}
 
-    def calibrated(self, content: bytes, calibration: Calibration) -> TorchEngine:
+    def calibrated(self, content: bytes, description: Description, calibration: Calibration) -> TorchEngine:
         """Return the engine of the same network with another calibration."""
-        return TorchEngine(self._module, self.description, calibration, self._device)
+        return TorchEngine(self._module, description, calibration, self._device)
 
 
 def torch_engine(model: TrainedModel, description: Description, device: str) -> TorchEngine:

@@ -218,9 +218,10 @@ class Inbox:
         there = {key: pixels for key, pixels in read.items() if pixels is not None}
         fitting = [key for key, pixels in there.items() if pixels.shape == self.subject.shape]
         features = self.subject.features(np.stack([there[key] for key in fitting])) if fitting else ()
+        sound = {key: row for key, row in zip(fitting, features, strict=True) if np.isfinite(row).all()}
         with self._writing():
-            grouped.save_features(self._db, fitting, features, self.subject.key)
-            grouped.pass_over(self._db, sorted(set(there) - set(fitting)), self.subject.key)
+            grouped.save_features(self._db, [*sound], [*sound.values()], self.subject.key)
+            grouped.pass_over(self._db, sorted(set(there) - set(sound)), self.subject.key)
             store.delete(self._db, sorted(set(read) - set(there)))
 
     @contextmanager

@@ -46,7 +46,7 @@ class Subject:
             shape=(card.channels, card.image_size, card.image_size),
             alpha=model.alpha,
             calibration_images=model.calibration_images,
-            features=model.features,
+            features=lambda pixels: model.run(pixels, ("features",))["features"],
             answer=answer,
         )
 

@@ -1,12 +1,15 @@
 """All about a model except its weights and calibration: what stands in config.json and decision.onnx."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from euinet.images.preprocessing import Preprocessing
 from euinet.presets import Preset
+
+AT_A_POINT = frozenset({"alpha", "id_accuracy", "ood_accuracy", "threshold", "verdict"})
+"""Measures that hold at one operating point, of the test images, a far set or a detector: not at another."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,20 @@ class ModelCard:
     def preprocessing(self) -> Preprocessing:
         """How an image file becomes what the network reads."""
         return Preprocessing(self.channels, self.image_size)
+
+    def recalibrated(self) -> "ModelCard":
+        """Return the card of the same network at another operating point, without measures of the one."""
+
+        def kept(measures: Any) -> Any:
+            if not isinstance(measures, dict):
+                return measures
+            return {key: value for key, value in measures.items() if key not in AT_A_POINT}
+
+        metrics = kept(self.metrics)
+        for group in {"far", "detectors"} & metrics.keys():
+            if isinstance(metrics[group], dict):
+                metrics[group] = {name: kept(row) for name, row in metrics[group].items()}
+        return replace(self, metrics=metrics)
 
     def to_plain(self) -> dict[str, Any]:
         """Return plain values for JSON; model/check.py reads them back."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -75,7 +76,7 @@ def checked_config(path: Path, versions: Sequence[int]) -> dict[str, Any]:
     """
     if path.stat().st_size > MAX_CONFIG_BYTES:
         raise ValueError(f"{path.name} is larger than {MAX_CONFIG_BYTES} bytes")
-    config = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+    config = parse_json(path.read_text(encoding="utf-8"))
     if not isinstance(config, dict):
         raise TypeError(f"{path.name} is no JSON object")
     version = config.pop("format_version")
@@ -102,8 +103,8 @@ def checked_card(values: Mapping[str, Any]) -> ModelCard:
 
 
 def parse_json(text: str) -> Any:
-    """Return what a JSON text says. Raises ValueError for NaN and infinities, too: JSON has none."""
-    return json.loads(text, parse_constant=_no_number)
+    """Return what a JSON text says. Raises ValueError for NaN and infinities, too, 1e999 among them."""
+    return json.loads(text, parse_constant=_no_number, parse_float=_finite)
 
 
 def check_tensors(path: Path, expected: Mapping[str, tuple[int, ...]]) -> None:
@@ -144,11 +145,16 @@ def read_header(path: Path) -> dict[str, Any]:
         (length,) = struct.unpack("<Q", start)
         if length > min(MAX_HEADER_BYTES, path.stat().st_size):
             raise ValueError(f"{path.name} is no safetensors file")
-        header = json.loads(file.read(length), parse_constant=_no_number)
+        header = parse_json(file.read(length).decode())
     if not isinstance(header, dict):
         raise TypeError(f"{path.name} is no safetensors file")
     return header
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
+
+
 def _no_number(text: str) -> float:
-    raise ValueError(f"{text} is no number that may stand here")
+    raise ValueError(f"{text:.40} is no number that may stand here")

@@ -26,8 +26,8 @@ class Engine(Protocol):
     def run(self, pixels: np.ndarray, names: Sequence[str]) -> Outputs:
         """Return outputs by name for uint8 images (N, C, H, W) in the model's size, in one pass."""
 
-    def calibrated(self, content: bytes, calibration: Calibration) -> Engine:
-        """Return the engine of the same network with another calibration, `content` being its file."""
+    def calibrated(self, content: bytes, description: Description, calibration: Calibration) -> Engine:
+        """Return the engine of the same network with another calibration; `content` is its file."""
 
 
 class OnnxEngine:
@@ -67,7 +67,7 @@ class OnnxEngine:
             raise damaged(self._name, error) from error
         return found
 
-    def calibrated(self, content: bytes, calibration: Calibration) -> OnnxEngine:
+    def calibrated(self, content: bytes, description: Description, calibration: Calibration) -> OnnxEngine:
         """Return the engine of another decision file."""
         return OnnxEngine(content, self._name, self._threads)
 

@@ -18,6 +18,7 @@ from euinet.images.given import Images, read_images
 from euinet.images.preprocessing import Preprocessing
 from euinet.model.card import ModelCard
 from euinet.model.conformal import Calibration, check_enough
+from euinet.model.copying import copy_network
 from euinet.model.decision_file import ANSWERS, OUTPUTS, Description, read_calibration, with_calibration
 from euinet.model.engine import Engine, OnnxEngine, Outputs, damaged
 from euinet.model.names import CONFIG_FILE, DECISION_FILE, WEIGHTS_FILE
@@ -238,9 +239,8 @@ class Model:
         Raises UsageError without torch, or for an exported file, whose network is not there.
         """
         if self._trained is not None:
-            return replace(
-                self._trained, network=self._trained.network.to(device), calibration=self.calibration
-            )
+            found = replace(self._trained, network=self._trained.network.to(device))
+            return replace(found, card=self.card, calibration=self.calibration)
         if self.folder is None:
             raise UsageError(
                 f"{self.name} is an exported file and holds no network of torch: give the model's folder, "
@@ -249,7 +249,9 @@ class Model:
         with needed_for("the network of a model"):
             from euinet.trained.model import load_trained
 
-        return replace(load_trained(self.folder, device), calibration=self.calibration)
+        found = load_trained(self.folder, device)
+        card = replace(found.card, metrics=self.card.metrics)
+        return replace(found, card=card, calibration=self.calibration)
 
     def save_onnx(self, path: str | Path) -> None:
         """Write the decision file, and in it what the model has learned from, to `path`, whole or not at all.
@@ -276,17 +278,17 @@ class Model:
         if self._trained is not None:
             from euinet.trained.model import save_network
 
-            save_network(self._trained, folder)
-        elif self.folder is not None and self.folder.resolve() != folder.resolve():
-            for name in (CONFIG_FILE, WEIGHTS_FILE):
-                write_bytes(folder / name, (self.folder / name).read_bytes())
+            save_network(self.torch(), folder)
+        elif self.folder is not None:
+            copy_network(self.folder, folder, self.card.metrics)
         save_seen(self.seen, folder)
         self.save_decision(folder / DECISION_FILE)
 
     def _calibrated(self, calibration: Calibration) -> Model:
         check_enough(calibration, self.class_names)
-        content = with_calibration(self._content, self.description, calibration)
-        engine = self._engine.calibrated(content, calibration)
+        description = replace(self.description, card=self.card.recalibrated())
+        content = with_calibration(self._content, description, calibration)
+        engine = self._engine.calibrated(content, description, calibration)
         return self._with(content, engine)
 
     def _with(self, content: bytes, engine: Engine) -> Model:

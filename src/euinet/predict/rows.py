@@ -69,10 +69,15 @@ def _table_row(row: Row) -> tuple[str, str, str, str, str]:
     return (
         path,
         NONE_OF_THESE if row["rejected"] else printable(row["label"]),
-        "–" if row["p_value"] is None else f"{row['p_value']:.4f}",
+        "–" if row["p_value"] is None else p_text(row["p_value"]),
         f"{row['ood_score']:.3g}",
         "; ".join(part for part in (more, remark) if part),
     )
+
+
+def p_text(p_value: float) -> str:
+    """Write a p-value with four places, or as 2.3e-05 where these would be 0: it never is."""
+    return f"{p_value:.4f}" if p_value >= 0.0001 else f"{p_value:.1e}"
 
 
 def flat(row: Row) -> Row:

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from euinet.answers import PixelArray
+from euinet.answers import FloatArray, PixelArray
+from euinet.errors import TrainingError
 from euinet.judging.metrics import decide_at, detection_metrics, id_accuracy, ood_accuracy
 from euinet.model.card import LogitRange
 from euinet.presets import ScoringSettings
@@ -37,6 +39,16 @@ def euinet_decision(
     return decide_from_scores(raw_scores(model, images, settings), settings, logit_range, thresholds)
 
 
+def check_finite(detector: str, ood_score: FloatArray, images: str) -> None:
+    """Raise TrainingError naming the detector if a score (N,) of `images`, in words, is no finite number."""
+    wrong = int((~np.isfinite(ood_score)).sum())
+    if wrong:
+        raise TrainingError(
+            f"The detector '{detector}' gives {wrong} of {len(ood_score)} images of {images} a score that is "
+            "no finite number: leave it out, or train the model longer."
+        )
+
+
 def compare_detectors(
     model: nn.Module,
     gan_discriminator: nn.Module | None,
@@ -48,13 +60,15 @@ def compare_detectors(
     """Return EuiNet's result on `split.test`, then its parts' alone, then the baselines'.
 
     Thresholds of all but EuiNet are read off `split.validation`: its parts reject the same share of
-    known images as EuiNet's preset asks for, the baselines 5 %, as ODIN's paper does.
+    known images as EuiNet's preset asks for, the baselines 5 %, as ODIN's paper does. Raises TrainingError
+    where a score is no finite number.
     """
     labels = split.test.labels
     validation, test = split.validation.images, split.test.images
 
     def result(name: str, description: str, ood_score: Tensor, threshold: float) -> DetectorResult:
         scores = ood_score.numpy()
+        check_finite(name, scores, "the test images")
         decided = decide_at(scores, threshold, decision.classifier_labels)
         measures = detection_metrics(scores, labels)
         return DetectorResult(

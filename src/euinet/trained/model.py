@@ -107,9 +107,12 @@ class TrainedModel:
         return self.calibrated(replace(self.calibration, alpha=alpha, per_class=per_class))
 
     def calibrated(self, calibration: Calibration) -> TrainedModel:
-        """Return the same network with this calibration. Raises UsageError where it has too few scores."""
+        """Return the same network with this calibration, and no measures of the one before.
+
+        Raises UsageError where it has too few scores.
+        """
         check_enough(calibration, self.card.class_names)
-        return replace(self, calibration=calibration)
+        return replace(self, card=self.card.recalibrated(), calibration=calibration)
 
     def as_detector(self) -> EuiNetDetector:
         """Return the model as a pytorch-ood detector: (B, C, H, W) images in −1 … 1 → `ood_score` (B,)."""

@@ -3,6 +3,7 @@
 import { base64Of } from "../lib/codec.js";
 import { readImage } from "../lib/decode.js";
 import { Refusal } from "../lib/refusal.js";
+import { unsound } from "../lib/sound.js";
 
 export async function openBrowser() {
   const base = new URL("./", document.baseURI).href;
@@ -60,6 +61,8 @@ function explanation(model, pixels, shape, found) {
   const names = model.class_names;
   const byName = (values, from) => Object.fromEntries(names.map((name, at) => [name, values[from + at]]));
   const label = found.label[0];
+  const wrong = unsound(found, model);
+  if (wrong !== null) throw new Refusal(`The model has no answer for this image: ${wrong}.`, 0, null);
   return {
     answer: {
       label: label < 0 ? null : names[label],
