@@ -25,8 +25,9 @@ from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.data.split.holdout import split_dataset
 from euinet.export.save import save_model
 from euinet.fitting import fit_split
-from euinet.judging.evaluate import decision_metrics, detector_table, far_decision_metrics
+from euinet.judging.evaluate import decision_metrics, detector_table, far_decision_metrics, near_metrics
 from euinet.judging.near_copies import find_near_copies, picture
+from euinet.judging.verdict import verdict
 from euinet.model.names import CONFIG_FILE, DECISION_FILE
 from euinet.networks.trunks import trunk_maker
 from euinet.presets import Preset
@@ -123,7 +124,7 @@ def run_experiment(
         model = replace(model, card=card)
         notify("Writing the model and its decision file …")
         save_model(model, out / MODEL_FOLDER)
-        write_text(out / METRICS_FILE, json.dumps(metrics, indent=2) + "\n")
+        write_text(out / METRICS_FILE, json.dumps(metrics, indent=2, allow_nan=False) + "\n")
         if report and record is not None:
             notify("Drawing the figures and report.html …")
             write_report(record, out, reported=EUINET_REPORT)
@@ -181,6 +182,9 @@ def evaluate(
         "seed": model.card.seed,
         "alpha": model.calibration.alpha if model.calibration else None,
         **decision_metrics(decision, labels),
+        "near": near_metrics(
+            decision, labels, dict(zip(split.unknown_classes, split.unknown_names, strict=True))
+        ),
         "train_seconds": round(trained.seconds, 1),
         "device": str(fabric.device),
         "precision": str(fabric.strategy.precision.precision),
@@ -193,6 +197,7 @@ def evaluate(
         "versions": versions(),
         "far": {one.name: far_decision_metrics(model.decide(one.images), known_scores, one) for one in far},
     }
+    metrics["verdict"] = verdict(metrics, len(split.class_names), model.calibration)
     if not split.unknown_classes:
         return None, metrics
     detectors = compare_detectors(

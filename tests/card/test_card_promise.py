@@ -6,14 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from euinet.card.promise import (
-    FalseRejects,
-    Share,
-    check_calibration,
-    expected_rejections,
-    false_rejects,
-    least_alpha,
-)
+from euinet.card.promise import check_calibration, false_rejects, least_alpha
+from euinet.judging.promise import FalseRejects, expected_rejections
+from euinet.judging.share import Share
 from euinet.model.conformal import Calibration
 
 

@@ -11,9 +11,9 @@ import torch
 
 from euinet.card.groups import AnsweredGroup
 from euinet.card.measured import Measured, measure
-from euinet.card.promise import FalseRejects
 from euinet.card.stress import Changed, ChangeRow, Stress
-from euinet.card.verdict import to_heed, verdict
+from euinet.card.verdict import plain_verdict, to_heed, verdict
+from euinet.judging.promise import FalseRejects
 from euinet.judging.share import Share
 from euinet.model.conformal import Calibration
 
@@ -63,7 +63,9 @@ def test_a_kept_promise_is_told_with_its_numbers(measured: Measured) -> None:
 def test_a_promise_that_does_not_fit_is_called_so(measured: Measured, rejected: int, words: str) -> None:
     other = replace(measured, promise=FalseRejects(0.01, Share(rejected, 1000), (3, 20)))
     assert words in verdict(other, "photos").replace("\u00a0", " ")
-    assert any("The promise is not kept" in remark for remark in to_heed(other)) == (rejected == 40)
+    sentence, found = plain_verdict(other)
+    assert any(one.startswith("The promise is not kept") for one in found) == (rejected == 40)
+    assert sentence.startswith("The promise is not kept" if found else "On what was tried the model does its")
 
 
 def test_without_a_promise_and_without_scores(measured: Measured) -> None:

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from euinet.benchmark.intervals import number, paired_difference, signed
 from euinet.benchmark.results import OWN, TEST
 from euinet.benchmark.study import Study, of_row, over_seeds
 from euinet.benchmark.tables import ClassRow, DetectorRow, FarRow
-
-CHANCE = 0.5
+from euinet.judging.share import Share
+from euinet.judging.verdict import CHANCE, Unknowns, of_unknowns
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,12 @@ def findings(
     study: Study, classes: Sequence[ClassRow], detectors: Sequence[DetectorRow], far: Sequence[FarRow]
 ) -> tuple[str, ...]:
     """Return the findings, one to three sentences each, from the rows of the tables."""
-    said = [*_below_chance(study), *_weakest(classes), *_best_rival(detectors, study.rivals)]
+    said = [
+        *_below_chance(study),
+        *of_unknowns(_held_out(study)),
+        *_weakest(classes),
+        *_best_rival(detectors, study.rivals),
+    ]
     said += [
         _adds(study, classes, addition)
         for addition in ADDITIONS
@@ -52,6 +58,19 @@ def _below_chance(study: Study) -> list[str]:
         f"WARNING: EuiNet's AUROC is below {CHANCE}, worse than chance, in {', '.join(below)}: its scores "
         "are the wrong way round or its model is broken; do not use these numbers before you know which."
     ]
+
+
+def _held_out(study: Study) -> list[Unknowns]:
+    """Each split's unknown images at its mean over seeds: the same images each time."""
+    found = []
+    for split in study.splits:
+        cell = next(result for result in study.results if result.split == split)
+        auroc, caught = (
+            fmean(over_seeds(study, split, of_row(name, OWN))) for name in ("auroc", "ood_accuracy")
+        )
+        count = cell.unknown_images
+        found.append(Unknowns(split, auroc, cell.known_images, Share(round(caught * count), count)))
+    return found
 
 
 def _weakest(classes: Sequence[ClassRow]) -> list[str]:

@@ -7,10 +7,11 @@ from euinet.card.curve import Curve
 from euinet.card.groups import Kind
 from euinet.card.measured import Measured
 from euinet.card.plots import card_style, finish, legend, level_axes, level_ticks, percent
-from euinet.card.promise import CalibrationCheck, expected_rejections
+from euinet.card.promise import CalibrationCheck
 from euinet.card.stress import Stress
 from euinet.card.svg import GRID, NOISE_COLOUR, SERIES, Graphic, new_figure, to_graphic
 from euinet.card.wording import level_text, share_text, short
+from euinet.judging.promise import expected_rejections
 from euinet.report.style import INK, KNOWN, REJECT, UNKNOWN, drawable
 
 MOST_FAR = len(SERIES)  # lines: more could not be told apart

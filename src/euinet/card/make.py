@@ -10,7 +10,7 @@ from euinet.card.groups import AnsweredGroup, Group
 from euinet.card.measured import Measured, measure
 from euinet.card.plain import to_plain
 from euinet.card.stress import measure_stress
-from euinet.card.verdict import to_heed, verdict
+from euinet.card.verdict import plain_verdict, to_heed, verdict
 from euinet.card.wording import template
 from euinet.card.wrong import SHOWN
 from euinet.data.split.stratify import stratified_choice
@@ -73,6 +73,7 @@ def render_page(card: ModelCard, dataset: str, measured: Measured, facts: Sequen
         card=card,
         dataset=dataset,
         measured=measured,
+        plainly=plain_verdict(measured)[0],
         verdict=verdict(measured, dataset),
         heed=to_heed(measured),
         facts=facts,
@@ -86,10 +87,12 @@ def render_page(card: ModelCard, dataset: str, measured: Measured, facts: Sequen
 def _plain(
     model: TrainedModel, gathered: Gathered, measured: Measured, facts: Sequence[Facts]
 ) -> dict[str, Any]:
+    sentence, found = plain_verdict(measured)
     plain: dict[str, Any] = {
         "data": gathered.dataset,
         "classes": list(model.card.class_names),
-        "verdict": verdict(measured, gathered.dataset),
+        "verdict": f"{sentence} {verdict(measured, gathered.dataset)}",
+        "shortcomings": list(found),
         "heed": list(to_heed(measured)),
         **to_plain(measured),
         "facts": {table.title: dict(table.rows) for table in facts},

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from euinet.card.classes import Detection, KnownRow, UnknownRow, detections, known_rows, unknown_rows
 from euinet.card.curve import Curve, operating_curve
 from euinet.card.groups import AnsweredGroup
-from euinet.card.promise import CalibrationCheck, FalseRejects, check_calibration, false_rejects
+from euinet.card.promise import CalibrationCheck, check_calibration, false_rejects
 from euinet.card.stress import Stress
 from euinet.card.wrong import WrongImages, known_misnamed, known_rejected, unknown_accepted
+from euinet.judging.promise import FalseRejects
 from euinet.judging.share import Share
 from euinet.model.conformal import Calibration
 
@@ -19,6 +20,7 @@ class Measured:
 
     alpha: float | None  # the promise; None: none was set, or there is no calibration
     calibrated: bool
+    classes: int  # that the model knows
     known_available: int  # known test images there were
     rejected: Share  # known test images, at the model's own threshold
     own_class: Share  # known test images whose best class is their own
@@ -50,6 +52,7 @@ def measure(
     return Measured(
         alpha=alpha,
         calibrated=check is not None,
+        classes=len(known.answers.class_names),
         known_available=known.group.available,
         rejected=Share.of(rejected),
         own_class=Share.of(known.own_class),

@@ -1,4 +1,4 @@
-"""Is the promise kept? False rejects of known test images against what calibration lets one expect."""
+"""p-values of known test images beside what the promise lets one expect, at several levels."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -6,32 +6,12 @@ from itertools import pairwise
 import numpy as np
 
 from euinet.answers import FloatArray, IntArray
+from euinet.judging.promise import FalseRejects, expected_rejections
 from euinet.judging.share import Share
-from euinet.model.conformal import Calibration, conformal_rank, smallest_alpha
+from euinet.model.conformal import Calibration, smallest_alpha
 
 ALPHAS = (0.001, 0.01, 0.05, 0.1)
 BINS = 20
-CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class FalseRejects:
-    """Known test images rejected at one α."""
-
-    alpha: float
-    rejected: Share | None  # None: too few calibration images for this α
-    expected: tuple[int, int] | None  # 95 % of tests would reject so many; None: not known
-
-    @property
-    def verdict(self) -> str:
-        """What α explains: "kept", "more" or "fewer" rejects than that, or "untold"."""
-        if self.rejected is None or not self.rejected.total:
-            return "untold"
-        if self.expected is None:
-            low, high = self.rejected.interval
-            return "more" if low > self.alpha else "fewer" if high < self.alpha else "kept"
-        low, high = self.expected
-        return "more" if self.rejected.count > high else "fewer" if self.rejected.count < low else "kept"
 
 
 @dataclass(frozen=True)
@@ -86,23 +66,6 @@ def false_rejects(
     if not calibration.per_class:
         expected = expected_rejections(alpha, len(calibration), len(p_value))
     return FalseRejects(alpha, Share.of(p_value <= alpha), expected)
-
-
-def expected_rejections(alpha: float, calibrated: int, tested: int) -> tuple[int, int]:
-    """Return how few and how many of `tested` known images 95 % of tests reject at α, at `calibrated` images.
-
-    Where images are drawn alike, the share that a threshold of rank k among n rejects is Beta(n+1−k, k):
-    the promise holds on average over calibrations, and one calibration may be luckier than another. What is
-    counted is then beta-binomial (Vovk 2012, "Conditional validity of inductive conformal predictors").
-    """
-    from scipy.stats import betabinom
-
-    rank = conformal_rank(calibrated, alpha)
-    law = betabinom(tested, calibrated + 1 - rank, rank)
-    summed = np.cumsum(law.pmf(np.arange(tested + 1)))
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.searchsorted(summed, [tail, 1 - tail])
-    return int(low), int(min(high, tested))
 
 
 def least_alpha(calibration: Calibration) -> float:

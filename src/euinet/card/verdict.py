@@ -1,15 +1,24 @@
-"""What the numbers mean for who must decide: one paragraph, and what to heed. The words are templates."""
+"""What the numbers mean for who must decide: a verdict, a paragraph, and what to heed."""
 
 import re
 
 from euinet.card.measured import Measured
 from euinet.card.wording import share_text, short, template
+from euinet.judging.verdict import Unknowns, plainly, shortcomings
 
 UNLIKE = 0.01  # KS p-value below which calibration and test images are called unlike
 CAUGHT = 0.9  # share of an unknown class to be rejected before it is no longer named
 FEW_CALIBRATION, FEW_TESTED = 100, 300  # images
 FRAGILE = 2  # times as many false rejects as without a change
 NAMED = 3  # classes or changes in one remark
+
+
+def plain_verdict(measured: Measured) -> tuple[str, tuple[str, ...]]:
+    """Return in a sentence or some whether the model is fit for its work, and the shortcomings among them."""
+    known = measured.rejected.total
+    unknown = [Unknowns(short(one.name), one.auroc, known, one.rejected) for one in measured.detections]
+    found = shortcomings(measured.own_class, measured.classes, unknown, measured.promise)
+    return plainly(found, measured.own_class, unknown), found
 
 
 def verdict(measured: Measured, dataset: str) -> str:
@@ -22,7 +31,6 @@ def verdict(measured: Measured, dataset: str) -> str:
 def to_heed(measured: Measured) -> tuple[str, ...]:
     """Return what speaks against trusting the model, or the card; one sentence or two each."""
     text = template("heed.txt").render(
-        promise=measured.promise,
         check=measured.check,
         unlike=UNLIKE,
         named=NAMED,

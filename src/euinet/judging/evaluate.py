@@ -1,13 +1,13 @@
 """What a decision is worth: its measures on known, unknown and far images, as plain values. No torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from euinet.answers import FloatArray, IntArray
 from euinet.data.far.sets import FarSet
 from euinet.judging.metrics import closed_set_accuracy, detection_metrics, id_accuracy, ood_accuracy, oscr
-from euinet.records import Decision, DetectorResult
+from euinet.records import Decision, DetectorResult, unknown_label
 
 
 def decision_metrics(decision: Decision, labels: IntArray) -> dict[str, float | int | None]:
@@ -19,6 +19,7 @@ def decision_metrics(decision: Decision, labels: IntArray) -> dict[str, float | 
         "n_id": int((labels >= 0).sum()),
         "n_ood": int((labels < 0).sum()),
         "id_accuracy": id_accuracy(decision.labels, labels),
+        "known_rejected": ood_accuracy(decision.labels[labels >= 0], np.full((labels >= 0).sum(), -1)),
         "closed_set_accuracy": closed_set_accuracy(decision.classifier_labels, labels),
     }
     if measures["n_ood"] == 0:
@@ -31,6 +32,21 @@ def decision_metrics(decision: Decision, labels: IntArray) -> dict[str, float | 
     )
 
 
+def near_metrics(
+    decision: Decision, labels: IntArray, unknown: Mapping[int, str]
+) -> dict[str, dict[str, float | int]]:
+    """Return by name what `far_decision_metrics` does for each unknown class with test images.
+
+    `unknown`: the classes' numbers in the data set, and their names.
+    """
+    known, found = labels >= 0, {}
+    for number, name in unknown.items():
+        if (own := labels == unknown_label(number)).any():
+            chosen = known | own
+            found[name] = _apart(decision.ood_score[chosen], decision.labels[chosen], labels[chosen])
+    return found
+
+
 def far_decision_metrics(
     decision: Decision, known_scores: FloatArray, far: FarSet
 ) -> dict[str, float | int | str]:
@@ -41,14 +57,18 @@ def far_decision_metrics(
     """
     scores = np.concatenate([known_scores, decision.ood_score])
     labels = np.concatenate([np.zeros(len(known_scores), np.int64), np.full(len(far.images), -1, np.int64)])
-    measures = detection_metrics(scores, labels)
-    found: dict[str, float | int | str] = {
+    decided = np.concatenate([np.zeros(len(known_scores), np.int64), decision.labels])
+    return _apart(scores, decided, labels) | ({"remark": far.remark} if far.remark else {})
+
+
+def _apart(ood_score: FloatArray, decided: IntArray, labels: IntArray) -> dict[str, float | int]:
+    measures = detection_metrics(ood_score, labels)
+    return {
         "auroc": measures["auroc"],
         "fpr95": measures["fpr95"],
-        "ood_accuracy": ood_accuracy(decision.labels, labels[len(known_scores) :]),
-        "n_ood": len(far.images),
+        "ood_accuracy": ood_accuracy(decided, labels),
+        "n_ood": int((labels < 0).sum()),
     }
-    return found | ({"remark": far.remark} if far.remark else {})
 
 
 def detector_table(detectors: Sequence[DetectorResult]) -> dict[str, dict[str, float]]:

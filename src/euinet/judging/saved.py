@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from euinet.errors import UsageError
-from euinet.judging.evaluate import decision_metrics, far_decision_metrics
+from euinet.judging.evaluate import decision_metrics, far_decision_metrics, near_metrics
 from euinet.judging.material import judging_material
 from euinet.judging.record_make import FarScores, make_record
 from euinet.judging.record_store import record_path, save_record
+from euinet.judging.verdict import verdict
 from euinet.model.bundled import MODELS_FOLDER
 from euinet.model.model import Model
 from euinet.system.notify import Notify
@@ -39,6 +40,7 @@ def evaluate_saved(
         "seed": card.seed,
         "alpha": model.alpha,
         **decision_metrics(decision, labels),
+        "near": near_metrics(decision, labels, unknown),
         "train_seconds": card.metrics.get("train_seconds"),
         "device": model.device,
         "versions": card.metrics.get("versions", {}),
@@ -50,6 +52,7 @@ def evaluate_saved(
         notify(f"Scoring {len(far_set.images)} images of {far_set.name} …")
         far_scores.append(FarScores(far_set.name, model.decide(far_set.images)))
         metrics["far"][far_set.name] = far_decision_metrics(far_scores[-1].decision, known_scores, far_set)
+    metrics["verdict"] = verdict(metrics, len(card.class_names), model.calibration)
     if record is not None:
         made = make_record(
             *(dataset.name, card.class_names, decision, labels, unknown, far_scores),

@@ -40,7 +40,7 @@ class Share:
         return {"count": self.count, "total": self.total, "share": self.value}
 
 
-def wilson_interval(right: int, total: int) -> tuple[float, float]:
+def wilson_interval(right: float, total: int) -> tuple[float, float]:
     """Return Wilson's 95 % interval of a proportion; (0, 1) without observations.
 
     Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.

@@ -8,7 +8,7 @@ import numpy as np
 from euinet.images.preprocessing import Preprocessing
 from euinet.presets import Preset
 
-AT_A_POINT = frozenset({"alpha", "id_accuracy", "ood_accuracy", "threshold", "verdict"})
+AT_A_POINT = frozenset({"alpha", "id_accuracy", "known_rejected", "ood_accuracy", "threshold", "verdict"})
 """Measures that hold at one operating point, of the test images, a far set or a detector: not at another."""
 
 
@@ -66,7 +66,7 @@ class ModelCard:
             return {key: value for key, value in measures.items() if key not in AT_A_POINT}
 
         metrics = kept(self.metrics)
-        for group in {"far", "detectors"} & metrics.keys():
+        for group in {"near", "far", "detectors"} & metrics.keys():
             if isinstance(metrics[group], dict):
                 metrics[group] = {name: kept(row) for name, row in metrics[group].items()}
         return replace(self, metrics=metrics)

@@ -12,10 +12,15 @@ def console_table(metrics: dict[str, Any]) -> str:
     experiment: MNIST with digit 0 held out.
     """
     lines = _accuracy_lines(metrics)
-    for title, rows in (("detector", metrics.get("detectors")), ("far set", metrics.get("far"))):
+    for title, rows in (
+        ("detector", metrics.get("detectors")),
+        ("unknown class", metrics["near"] if len(metrics["near"]) > 1 else None),
+        ("far set", metrics.get("far")),
+    ):
         if rows:
             lines += ["", *_table(title, rows)]
-    return "\n".join(lines)
+    said = [f"- {sentence}" for sentence in metrics["verdict"]["shortcomings"]]
+    return "\n".join([*lines, "", *(said or [metrics["verdict"]["sentence"]])])
 
 
 def _accuracy_lines(metrics: dict[str, Any]) -> list[str]:
