@@ -95,9 +95,9 @@ def test_a_hostile_name_steers_no_terminal() -> None:
 def test_without_shortcomings_it_says_what_was_shown() -> None:
     groups = [unknowns(0.99, 1000, name="far"), unknowns(0.97, 1000, name="near")]
     assert plainly((), GOOD, groups) == (
-        "On what was tried the model does its work: 99.0 % of known images look most like their own class, "
-        "and unknown ones are told from them, the hardest of which are near (AUROC 0.97, 95 % interval 0.96 "
-        "to 0.98; 90.0 % of 1,000 rejected)."
+        "On what was tried nothing speaks against this model: 99.0 % of known images look most like their "
+        "own class, and unknown ones are told from them, the hardest being near (AUROC 0.97, 95 % interval "
+        "0.96 to 0.98; 90.0 % of 1,000 rejected)."
     )
 
 

@@ -99,8 +99,8 @@ def plainly(found: Sequence[str], right: Share, unknown: Sequence[Unknowns]) -> 
         return " ".join(found)
     hardest = min(unknown, key=lambda one: one.auroc)
     return (
-        f"On what was tried the model does its work: {_percent(right)} of known images look most like their "
-        f"own class, and unknown ones are told from them, the hardest of which are {hardest.told()}."
+        f"On what was tried nothing speaks against this model: {_percent(right)} of known images look most "
+        f"like their own class, and unknown ones are told from them, the hardest being {hardest.told()}."
     )
 
 
