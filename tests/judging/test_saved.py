@@ -24,6 +24,7 @@ from euinet.model.model import Model
 from euinet.networks.euinet import EuiNet
 from euinet.presets import Preset
 from euinet.records import Decision
+from euinet.report.console import console_table
 from euinet.trained.model import TrainedModel
 
 
@@ -123,3 +124,22 @@ def test_a_far_set_of_another_geometry_is_brought_to_the_models(model: TrainedMo
     assert measures["remark"] == (
         "brought from 3 × 20 × 40 to 1 × 28 × 28 (channels, height, width), after cropping the middle square"
     )
+
+
+@pytest.mark.usefixtures("brightness_decides")
+def test_brightness_tells_no_digit_and_the_verdict_says_so(model: TrainedModel) -> None:
+    found = saved.evaluate_saved(
+        runtime_model(model, "m"), "digits", ("noise-uniform",), None, lambda _: None
+    )
+    (name, near), *others = found["near"].items()
+    assert (name, others, near["n_ood"]) == ("0", [], found["n_ood"])
+    assert {key: near[key] for key in ("auroc", "fpr95", "ood_accuracy")} == {
+        key: found[key] for key in ("auroc", "fpr95", "ood_accuracy")
+    }
+    guessing, *said = found["verdict"]["shortcomings"]
+    assert guessing.startswith("This model tells its own classes hardly better than guessing: ")
+    assert any("these unknowns" in sentence and " 0 (AUROC " in sentence for sentence in said)
+    assert not any("noise-uniform" in sentence for sentence in said)  # twice as bright: told, and rejected
+    assert found["verdict"]["sentence"] == " ".join([guessing, *said])
+    shown = console_table(found)
+    assert all(f"- {sentence}" in shown for sentence in [guessing, *said])
