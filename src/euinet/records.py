@@ -69,6 +69,10 @@ class Dataset:
     class_names: tuple[str, ...]
     train: LabelledImages
     test: LabelledImages
+    validation: BoolArray | None = (
+        None  # (N,) of `train`: only these set ranges and calibrate, none is learned
+    )
+    test_share: float = 0.0  # of each class, taken away for `test`; 0: the test images came as such
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from euinet.data.sets.datasets import load_dataset
+from euinet.data.split.holdout import hold_out_classes
 from euinet.errors import DataError, UsageError
 from euinet.images.geometry import conform, read_image
 
@@ -147,9 +148,11 @@ def test_fewer_than_two_classes_are_refused(tmp_path):
 
 
 def test_a_class_with_one_image_cannot_be_divided(folder):
-    save(folder / "emu" / "x.png")
-    with pytest.raises(DataError, match="'emu' has 1 training images, but at least 2"):
-        load_dataset(str(folder))
+    save(folder / "emu" / "x.png", 200)
+    dataset = load_dataset(str(folder))
+    with pytest.raises(DataError, match="'emu' has 1 image, but at least 4 are needed to fill 4 parts"):
+        hold_out_classes(dataset, [])
+    assert hold_out_classes(dataset, ["emu"]).test.labels.tolist() == [0, 0, 1, 1, -3]
 
 
 def test_train_and_test_must_have_the_same_classes(tmp_path):

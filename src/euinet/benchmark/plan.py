@@ -1,7 +1,7 @@
 """Which cells a benchmark has: every split of held-out classes with every seed."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -125,4 +125,4 @@ def _outline(dataset: Dataset) -> Dataset:
         digests = image_digests(images.images).view(np.uint8).reshape(-1, 1, 1, 8)
         return LabelledImages(digests, images.labels)
 
-    return Dataset(dataset.name, dataset.class_names, outlined(dataset.train), outlined(dataset.test))
+    return replace(dataset, train=outlined(dataset.train), test=outlined(dataset.test))

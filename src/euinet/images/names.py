@@ -58,7 +58,7 @@ class PassedOver:
     """What lies in folders and is not read, counted."""
 
     files: Counter[str] = field(default_factory=Counter)  # by the ending of their names
-    links: int = 0  # that lead nowhere, or back to where they lie
+    links: int = 0  # that lead nowhere, or to what is read anyway
     odd: int = 0  # pipes, sockets, devices
 
     @property
@@ -71,7 +71,7 @@ class PassedOver:
         endings = ", ".join(f"{name or 'no ending'}: {n}" for name, n in self.files.most_common(5))
         kinds = {
             f"files without an image's name ({endings})": self.files.total(),
-            "links that lead nowhere or back": self.links,
+            "links to nowhere or to what is read anyway": self.links,
             "pipes or devices": self.odd,
         }
         return f"{', '.join(f'{n} {what}' for what, n in kinds.items() if n)} were passed over."
@@ -91,9 +91,9 @@ def walk(folder: Path, passed: PassedOver, below: str = "", roots: list[str] | N
     """Yield the files at any depth, relative to `folder`, in the order in which their Paths would be sorted.
 
     What has a leading dot is passed over, files and folders. Links are followed, but no folder is read twice:
-    a link to one that lies within `folder`, or that holds it, is not (the latter is counted in `passed`, as
-    are pipes). Memory is needed for one folder's names at a time. Raises DataError for a folder that cannot
-    be read: its images would be missing and nobody would know.
+    a link to one that lies within `folder`, or that holds it, is counted in `passed`, as pipes are. Memory
+    is needed for one folder's names at a time. Raises DataError for a folder that cannot be read: its images
+    would be missing and nobody would know.
     """
     place = folder / below
     roots = [os.path.realpath(folder)] if roots is None else roots  # read already, or being read
@@ -127,13 +127,11 @@ def walk(folder: Path, passed: PassedOver, below: str = "", roots: list[str] | N
 
 def _follow(link: Path, roots: list[str], passed: PassedOver) -> bool:
     """Return whether a link leads to a folder that is not read otherwise, and take note of it."""
-    leads_to = os.path.realpath(link)
-    if any(Path(root).is_relative_to(leads_to) for root in roots):
+    there = Path(os.path.realpath(link))
+    if any(there.is_relative_to(root) or Path(root).is_relative_to(there) for root in roots):
         passed.links += 1
         return False
-    if any(Path(leads_to).is_relative_to(root) for root in roots):
-        return False
-    roots.append(leads_to)
+    roots.append(str(there))
     return True
 
 

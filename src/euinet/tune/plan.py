@@ -112,8 +112,13 @@ def blinded(dataset: Dataset, held_out: tuple[int, ...]) -> Dataset:
 
     So whatever is done with it cannot depend on them; `pseudo_dataset` does not use them either.
     """
-    known = dataset.train.where(~np.isin(dataset.train.labels, held_out))
-    return Dataset(dataset.name, dataset.class_names, known, dataset.test.where(np.empty(0, np.int64)))
+    known = ~np.isin(dataset.train.labels, held_out)
+    return replace(
+        dataset,
+        train=dataset.train.where(known),
+        test=dataset.test.where(np.empty(0, np.int64)),
+        validation=None if dataset.validation is None else dataset.validation[known],
+    )
 
 
 def choose_judges(asked: SearchRequest, dataset: Dataset) -> Judges:

@@ -124,7 +124,7 @@ def load_dataset(
     if name_or_folder not in DATASETS:
         folder = Path(name_or_folder).expanduser()
         if folder.is_dir():
-            return load_folder(folder.resolve(), image_size, notify=notify or silent)
+            return load_folder(folder.resolve(), image_size, notify or silent)
         raise _unknown_name(name_or_folder, "or a folder with one folder of images a class")
     named = DATASETS[name_or_folder]
     if image_size is not None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from euinet.answers import PixelArray
-from euinet.data.sets.layout import TEST, TRAIN, WHOLE, Layout, find_layout
+from euinet.data.sets.layout import TEST, TRAIN, VALIDATION, WHOLE, Layout, find_layout
 from euinet.data.split.copies import first_of_each
 from euinet.data.split.fingerprint import image_digests
 from euinet.data.split.stratify import stratified_positions
@@ -19,7 +19,8 @@ from euinet.system.notify import Notify, silent
 from euinet.system.words import printable
 
 DEFAULT_IMAGE_SIZE = 32
-TEST_FRACTION = 0.2  # where the folder has no part for the test
+TEST_FRACTION = 0.2  # where the folder has no parts
+TEST_OF_VALIDATION = 1 / 3  # where it has no part for the test
 SPLIT_SEED = 0  # fixed: which images are for the test must never depend on an experiment's seed
 
 
@@ -31,12 +32,12 @@ class WholeFolder(NamedTuple):
 
 
 def load_folder(
-    folder: Path, image_size: int | None = None, channels: int | None = None, notify: Notify = silent
+    folder: Path, image_size: int | None = None, notify: Notify = silent, channels: int | None = None
 ) -> Dataset:
     """Return the images of a folder, square with sides of `image_size` (default 32) pixels.
 
     Without `channels` 1 if every image is grey, else 3. Without a folder for the test, a fifth of each class
-    becomes the test part, of the validation images half; always the same. Images that cannot be read are left
+    becomes the test part, of the validation images a third; always the same. Images that cannot be read are left
     out, and of images with the same pixels one is used; `notify` is told of all that is left out. Raises
     UsageError for a bad size, DataError for a folder or class that cannot be used.
     """
@@ -50,18 +51,29 @@ def load_folder(
         )
     _check_parts(folder, layout)
     parts = _read(folder, layout, names, size, channels, notify)
+    name = printable(folder.name)
     if WHOLE in parts:
-        train, test = _parted(_without_copies(parts[WHOLE], notify), names, TEST_FRACTION)
-        return Dataset(printable(folder.name), names, train, test)
-    return Dataset(printable(folder.name), names, parts[TRAIN], parts[TEST])
+        everything = _without_copies(parts[WHOLE], notify)
+        return Dataset(name, names, *_parted(everything, names, TEST_FRACTION), test_share=TEST_FRACTION)
+    if VALIDATION not in parts:
+        return Dataset(name, names, parts[TRAIN], parts[TEST])
+    test = parts.get(TEST)
+    validation, share = parts[VALIDATION], 0.0
+    if test is None:
+        share = TEST_OF_VALIDATION
+        validation, test = _parted(_without_copies(validation, notify), names, share)
+        notify(f"There is no folder for the test: a third of the validation images is it, {len(test)}.")
+    both = _joined(parts[TRAIN], validation)
+    for_validation = np.arange(len(both)) >= len(parts[TRAIN])
+    return Dataset(name, names, both, test, for_validation, share)
 
 
 def load_whole_folder(
     folder: Path,
     image_size: int | None = None,
     class_names: Sequence[str] = (),
-    channels: int | None = None,
     notify: Notify = silent,
+    channels: int | None = None,
 ) -> WholeFolder:
     """Return all images of a folder, of whichever parts it has; labels are places in `class_names`.
 
@@ -71,9 +83,7 @@ def load_whole_folder(
     names = (*class_names, *(name for name in layout.class_names if name not in class_names))
     if not layout.class_names:
         raise DataError(f"{folder} has no class folders: make one folder of images a class.")
-    parts = list(_read(folder, layout, names, size, channels, notify).values())
-    images = np.concatenate([part.images for part in parts])
-    return WholeFolder(LabelledImages(images, np.concatenate([part.labels for part in parts])), names)
+    return WholeFolder(_joined(*_read(folder, layout, names, size, channels, notify).values()), names)
 
 
 def _checked_size(image_size: int | None) -> int:
@@ -113,8 +123,15 @@ def _parted(
     images: LabelledImages, names: Sequence[str], fraction: float
 ) -> tuple[LabelledImages, LabelledImages]:
     """Return the rest, then `fraction` of each class."""
-    rest, part = stratified_positions(images.labels, range(len(names)), names, (fraction,), SPLIT_SEED)
+    rest, part = stratified_positions(
+        images.labels, range(len(names)), names, (fraction,), SPLIT_SEED, fewest_left=0
+    )
     return images.where(rest), images.where(part)
+
+
+def _joined(*parts: LabelledImages) -> LabelledImages:
+    images = np.concatenate([part.images for part in parts])
+    return LabelledImages(images, np.concatenate([part.labels for part in parts]))
 
 
 def _read(

@@ -32,8 +32,10 @@ def hold_out_classes(
     Validation images set ranges and serve choices; calibration images serve the promised share of false
     alarms and nothing else. `held_out` names the unknown classes by number or name; a string is a name first,
     then a number; none is allowed. The fractions are of each known class's training images, at least one
-    image each. The same seed gives the same split; the other held-out classes do not matter to where an
-    image goes. Of images with the same pixels one is used, and none that the test part has (copies.py).
+    image each; where the data set has validation images of its own, those are parted in the fractions' ratio
+    and all others are trained on. The same seed gives the same split; the other held-out classes do not
+    matter to where an image goes. Of images with the same pixels one is used, and none that the test part has
+    (copies.py).
     Raises UsageError for a wrong class, fraction or seed, or fewer than 2 known classes left; DataError
     when a known class has too few images, or one that a held-out class has as well.
     """
@@ -47,12 +49,9 @@ def hold_out_classes(
         )
     _check_settings(validation_fraction, calibration_fraction, seed)
     usable, left_out = usable_images(dataset, unknown)
-    train, calibration, validation = stratified_positions(
-        np.where(usable, dataset.train.labels, NOWHERE),
-        known,
-        names,
-        (calibration_fraction, validation_fraction),
-        seed,
+    labels = np.where(usable, dataset.train.labels, NOWHERE)
+    train, calibration, validation = _part(
+        dataset, labels, known, (calibration_fraction, validation_fraction), seed
     )
     test = np.arange(len(dataset.test), dtype=np.int64)
     new_label = label_table(known, len(names))
@@ -78,8 +77,10 @@ def split_dataset(
 ) -> Split:
     """Return `hold_out_classes` with the shares that `settings` ask for, given how many images are known."""
     unknown = _class_numbers(held_out, dataset.class_names)
-    known = int((~np.isin(dataset.train.labels, unknown)).sum())
-    return hold_out_classes(dataset, held_out, **settings.for_images(known).fractions, seed=seed)
+    known = ~np.isin(dataset.train.labels, unknown)
+    if dataset.validation is not None:
+        known &= dataset.validation
+    return hold_out_classes(dataset, held_out, **settings.for_images(int(known.sum())).fractions, seed=seed)
 
 
 def pseudo_dataset(split: Split, known_label: int) -> Dataset:
@@ -103,6 +104,28 @@ def pseudo_dataset(split: Split, known_label: int) -> Dataset:
     )
     name = f"{split.dataset}, '{split.class_names[known_label]}' as the pseudo-unknown"
     return Dataset(name, split.class_names, split.train, test)
+
+
+def _part(
+    dataset: Dataset, labels: IntArray, known: tuple[int, ...], fractions: tuple[float, float], seed: int
+) -> tuple[IntArray, IntArray, IntArray]:
+    """Return positions to train on, to calibrate with and to set ranges by, of labels (N,)."""
+    names, share = dataset.class_names, dataset.test_share
+    if dataset.validation is None:
+        kind = "image" if share else "training image"
+        train, *others = stratified_positions(labels, known, names, fractions, seed, kind=kind, taken=share)
+        return train, others[0], others[1]
+    (train,) = stratified_positions(np.where(dataset.validation, NOWHERE, labels), known, names, (), seed)
+    validation, calibration = stratified_positions(
+        np.where(dataset.validation, labels, NOWHERE),
+        known,
+        names,
+        (fractions[0] / sum(fractions),),
+        seed,
+        kind="validation image",
+        taken=share,
+    )
+    return train, calibration, validation
 
 
 def _relabelled(images: LabelledImages, new_label: IntArray) -> LabelledImages:

@@ -23,7 +23,8 @@ def verify_split(split: Split, dataset: Dataset) -> None:
 
     No unknown class in train, validation or calibration, nor an image with the pixels of one; no two parts
     have images with the same pixels, and none of the calibration's counts twice; each image is the data set's
-    at its position, under the label that its class has; unknown test images have negative labels.
+    at its position, under the label that its class has; unknown test images have negative labels. Where the
+    data set has validation images of its own, these alone are in validation and calibration.
     Raises SplitLeakError saying which part, how many images, which class.
     """
     new_label = label_map(split, len(dataset.class_names))
@@ -32,6 +33,7 @@ def verify_split(split: Split, dataset: Dataset) -> None:
         _check_no_unknown(split, part, dataset)
     for part in TRAINING_SIDE:
         _check_content(split, part, dataset.train, new_label, dataset.class_names)
+    _check_validation(split, dataset)
     _check_positions(split, "test", dataset.test)
     _check_content(split, "test", dataset.test, new_label, dataset.class_names)
     _check_pixels(split, dataset)
@@ -79,6 +81,17 @@ def _check_no_unknown(split: Split, part: str, dataset: Dataset) -> None:
                 f"{part} has {_count(found)} of the unknown class '{dataset.class_names[number]}', "
                 f"which may be in the test part only. {_REMEDY}"
             )
+
+
+def _check_validation(split: Split, dataset: Dataset) -> None:
+    """Check that of the data set's own validation images none is trained on, and no other one calibrates."""
+    if dataset.validation is None:
+        return
+    for part in TRAINING_SIDE:
+        wrong = int((dataset.validation[_part(split, part)[1]] == (part == "train")).sum())
+        if wrong:
+            kept = "which are for validation" if part == "train" else "which are to be trained on"
+            raise SplitLeakError(f"{part} has {_count(wrong)} of the data set {kept}. {_REMEDY}")
 
 
 def _check_pixels(split: Split, dataset: Dataset) -> None:

@@ -1,12 +1,12 @@
 """Dividing images class by class, the same way for the same seed."""
 
-import itertools
 from collections.abc import Sequence
 
 import numpy as np
 
 from euinet.answers import IntArray
 from euinet.errors import DataError
+from euinet.system.words import counted
 
 
 def stratified_positions(
@@ -15,23 +15,30 @@ def stratified_positions(
     class_names: Sequence[str],
     fractions: Sequence[float],
     seed: int,
+    *,
+    fewest_left: int = 1,
+    kind: str = "training image",
+    taken: float = 0.0,
 ) -> tuple[IntArray, ...]:
     """Return disjoint, ascending positions of the images of `classes`: the rest, then one part a fraction.
 
-    Of each class with n images a part gets round(fraction · n), at least 1; the rest keeps at least 1.
+    Of each class with n images a part gets round(fraction · n), at least 1; the rest keeps `fewest_left`.
     `labels`: (N,) int64. Each class is shuffled by its own stream of `seed`, so where an image goes does
-    not depend on which other classes are there. Raises DataError when a class has too few images.
+    not depend on which other classes are there. Raises DataError when a class has too few images, of a `kind`
+    of which the share `taken` lies in another part already.
     """
     parts: list[list[IntArray]] = [[] for _ in range(1 + len(fractions))]
     for number in classes:
         positions = np.flatnonzero(labels == number)
-        sizes = _part_sizes(len(positions), fractions)
+        sizes = _part_sizes(len(positions), fractions, fewest_left)
         if sizes is None:
-            found = len(positions)
-            enough = next(n for n in itertools.count(found + 1) if _part_sizes(n, fractions))
+            left = [(n, n - (max(1, round(taken * n)) if taken else 0)) for n in range(1000)]
+            found = next(n for n, rest in left if rest >= len(positions))
+            enough = next(n for n, rest in left if n > found and _part_sizes(rest, fractions, fewest_left))
+            parts_to_fill = 1 + len(fractions) + (taken > 0)
             raise DataError(
-                f"Class '{class_names[number]}' has {found} training images, but at least {enough} are "
-                f"needed to fill {1 + len(fractions)} parts: add images or leave the class out."
+                f"Class '{class_names[number]}' has {counted(found, kind)}, but at least {enough} are "
+                f"needed to fill {counted(parts_to_fill, 'part')}: add images or leave the class out."
             )
         generator = np.random.default_rng((seed, number))
         shuffled = generator.permutation(positions)
@@ -40,10 +47,10 @@ def stratified_positions(
     return tuple(np.sort(np.concatenate(part)) for part in parts)
 
 
-def _part_sizes(count: int, fractions: Sequence[float]) -> list[int] | None:
+def _part_sizes(count: int, fractions: Sequence[float], fewest_left: int) -> list[int] | None:
     sizes = [max(1, round(fraction * count)) for fraction in fractions]
     rest = count - sum(sizes)
-    return [rest, *sizes] if rest >= 1 else None
+    return [rest, *sizes] if rest >= fewest_left else None
 
 
 def stratified_choice(labels: IntArray, most: int, seed: int) -> IntArray:
