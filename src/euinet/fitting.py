@@ -18,6 +18,7 @@ from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.data.split.holdout import split_dataset
 from euinet.export.save import runtime_model, save_model
 from euinet.images.given import Images
+from euinet.images.preprocessing import check_geometry
 from euinet.model.card import ModelCard
 from euinet.model.conformal import fewest_images, smallest_alpha
 from euinet.model.model import Model
@@ -116,6 +117,7 @@ def fit_split(
     alpha, or the least that the calibration images can promise, which `notify` is told. With a Fabric over
     several processes all but the first end (SystemExit 0) once training is over. Raises as `train` does.
     """
+    check_geometry(split.train.images)
     alpha = achievable_alpha(preset.scoring, split, notify)
     trained = train(split, preset, seed, folder, fabric, resume=resume, fresh=fresh, quiet=quiet)
     leave_others(fabric)

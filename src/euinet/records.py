@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from euinet.answers import BoolArray, Float32Array, IntArray, PixelArray
+from euinet.system.class_names import check_new_classes
 
 
 def unknown_label(original_class: int) -> int:
@@ -73,6 +74,9 @@ class Dataset:
         None  # (N,) of `train`: only these set ranges and calibrate, none is learned
     )
     test_share: float = 0.0  # of each class, taken away for `test`; 0: the test images came as such
+
+    def __post_init__(self) -> None:
+        check_new_classes(self.class_names)  # before anything is learned that could not be kept
 
 
 @dataclass(frozen=True)

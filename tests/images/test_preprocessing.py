@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from euinet.errors import UsageError
 from euinet.images.geometry import read_image
-from euinet.images.preprocessing import Preprocessing
+from euinet.images.preprocessing import Preprocessing, check_geometry
+from euinet.model.card import LogitRange, ModelCard
+from euinet.model.check import checked_card
+from euinet.presets import get_preset
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -37,3 +42,24 @@ def test_pixels_of_an_array_are_those_of_the_same_file(tmp_path: Path) -> None:
 def test_the_record_names_the_geometry() -> None:
     plain = Preprocessing(3, 64).to_plain()
     assert (plain["channels"], plain["image_size"]) == (3, 64)
+
+
+@pytest.mark.parametrize("shape", [(1, 9, 9), (1, 4, 4), (1, 2052, 2052), (2, 8, 8), (4, 8, 8), (1, 8, 12)])
+def test_what_would_not_be_read_back_is_refused_before_training(shape: tuple[int, ...]) -> None:
+    with pytest.raises(
+        UsageError, match=r"image size is \d+, but must be a multiple of 4|must be squares with 1"
+    ):
+        check_geometry(np.empty((0, *shape), np.uint8))
+
+
+@pytest.mark.parametrize("side", [8, 28, 2048])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_size_that_is_trained_is_read_back(side: int, channels: int) -> None:
+    check_geometry(np.empty((0, channels, side, side), np.uint8))
+    card = ModelCard(
+        *("x", ("a", "b"), (0, 1), (), channels, side, 0),
+        LogitRange((1.0, 1.0), (0.0, 0.0)),
+        get_preset("default"),
+        {},
+    )
+    assert checked_card(json.loads(json.dumps(card.to_plain()))) == card

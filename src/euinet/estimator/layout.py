@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from euinet.images.preprocessing import SIDE_MULTIPLE, SMALLEST_SIDE
+
 Array = npt.NDArray[Any]
 
-SMALLEST_SIDE = 8  # pixels; the trunk halves an image three times
-SIDE_MULTIPLE = 4  # the GAN's generator doubles its image twice
 SMALLEST_IMAGE = SMALLEST_SIDE**2  # columns from which a square number of them is taken for an image
 ROWS_AT_A_TIME = 4096  # brought to 0 … 255 in float64, which takes eight times the space
 _ALLOWED = "(n, H, W), (n, H, W, C) or (n, C, H, W) with 1 or 3 channels C, or (n, d)"

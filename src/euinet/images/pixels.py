@@ -20,6 +20,7 @@ import numpy.typing as npt
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from euinet.errors import DataError, EuiNetError, UsageError
+from euinet.system.words import is_shown
 
 # As in torchvision's ImageFolder, GIF, and other endings of the same formats.
 IMAGE_SUFFIXES = frozenset(
@@ -170,7 +171,7 @@ def _name(file: Path | BinaryIO) -> str:
 
 def _one_line(text: str) -> str:
     """Return text that any terminal can print on one line: what cannot be seen is escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(c if is_shown(c) else c.encode("unicode_escape").decode() for c in text)
 
 
 def _seekable(stream: BinaryIO, name: str) -> BinaryIO:

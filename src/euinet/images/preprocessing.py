@@ -10,7 +10,37 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
+from euinet.errors import UsageError
 from euinet.images.pixels import MOST_PIXELS, ReadImage, read_pixels, square
+
+SMALLEST_SIDE, LARGEST_SIDE = 8, 2048  # pixels: the trunk halves an image three times; memory
+SIDE_MULTIPLE = 4  # the GAN's generator doubles its image twice
+
+
+def is_size(size: int, least: int = SMALLEST_SIDE) -> bool:
+    """Return whether a model of images with sides of so many pixels can be trained and read back."""
+    return least <= size <= LARGEST_SIDE and size % SIDE_MULTIPLE == 0
+
+
+def checked_size(size: int, least: int = SMALLEST_SIDE) -> int:
+    """Return `size`. Raises UsageError unless it is one."""
+    if not is_size(size, least):
+        raise UsageError(
+            f"The image size is {size}, but must be a multiple of {SIDE_MULTIPLE} and at least {least}, at "
+            f"most {LARGEST_SIDE}: give another."
+        )
+    return size
+
+
+def check_geometry(images: np.ndarray) -> None:
+    """Raise UsageError unless a model of images (N, C, H, W) like these can be trained and read back."""
+    channels, height, width = images.shape[1:]
+    if channels not in (1, 3) or height != width:
+        raise UsageError(
+            f"The images are {channels} × {height} × {width} (channels, height, width), but must be squares "
+            "with 1 channel or 3: bring them to that first."
+        )
+    checked_size(height)
 
 
 @dataclass(frozen=True)

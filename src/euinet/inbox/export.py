@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from euinet.data.sets.layout import training_folder
 from euinet.errors import StorageError, UsageError
 from euinet.inbox.names import class_name
 from euinet.inbox.pictures import write_whole
@@ -45,10 +46,10 @@ class Exported:
 def export_folder(db: sqlite3.Connection, folder: Path, out: Path) -> Exported:
     """Write the labelled images of the inbox in `folder` below `out`, each file whole or not at all.
 
-    Where `out` is a data set with the parts `train` and `test`, they go to the former. Raises UsageError when
-    nothing is labelled, StorageError when the disk refuses.
+    Where `out` is a data set in parts, they go to the one that is trained on. Raises UsageError when nothing
+    is labelled, StorageError when the disk refuses, DataError where it is not clear what `out` is.
     """
-    root = out / "train" if (out / "train").is_dir() and (out / "test").is_dir() else out
+    root = training_folder(out)
     before = _written(root)
     now: list[str] = []
     classes: dict[str, int] = {}

@@ -4,14 +4,14 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from euinet.data.sets.layout import PART_NAMES
 from euinet.errors import UsageError
-from euinet.system.words import printable
+from euinet.system.words import is_shown, printable
 
 LONGEST_NAME = 120  # characters of a file's name that are kept
 LONGEST_CLASS = 60  # characters, of at most 4 bytes each: file systems take 255 bytes
 _FORBIDDEN = re.compile(r'[/\\:*?"<>|]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # on Windows
-_PARTS = ("train", "test")  # a folder that holds both is not one of classes
 
 
 def shown_name(name: str) -> str:
@@ -43,7 +43,7 @@ def _problem(name: str) -> str | None:
         return "is empty"
     if len(name) > LONGEST_CLASS:
         return f"is longer than {LONGEST_CLASS} characters"
-    if not name.isprintable():
+    if not all(map(is_shown, name)):
         return "has signs that cannot be printed"
     if found := _FORBIDDEN.search(name):
         return f"has the sign {found[0]}, which a folder's name may not have"
@@ -51,7 +51,7 @@ def _problem(name: str) -> str | None:
         return "begins or ends with a dot"
     if _RESERVED.fullmatch(name):
         return "is a name that Windows keeps for itself"
-    if name.casefold() in _PARTS:
+    if name.casefold() in PART_NAMES:
         return "would be taken for a part of the data instead of a class"
     return None
 

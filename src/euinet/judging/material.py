@@ -60,6 +60,7 @@ def judging_material(
     return Material(dataset, labels, unknown, tuple(sets))
 
 
+<<<<<<< HEAD
 def find_data(
     card: ModelCard, seen: SeenImages | None, data: str, data_root: Path | None, notify: Notify
 ) -> tuple[Dataset, bool]:
@@ -72,6 +73,15 @@ def find_data(
     if data not in DATASETS:
         return _find_folder(card, seen, data, data_root, notify)
     dataset = load_dataset(data, data_root, notify=notify)
+=======
+def model_data(card: ModelCard, data: str, data_root: Path | None, notify: Notify) -> Dataset:
+    """Return the data set `data`, a folder's images in the model's size. Raises UsageError for others."""
+    if data in DATASETS:  # these keep their own size and channels
+        dataset = load_dataset(data, data_root, notify=notify)
+    else:
+        size, channels = card.image_size, card.channels
+        dataset = load_dataset(data, data_root, image_size=size, channels=channels, notify=notify)
+>>>>>>> 17fc097 (class names and sizes: one rule before training, and for what is read back)
     shape = tuple(dataset.test.images.shape[1:])
     if shape != (card.channels, card.image_size, card.image_size):
         raise UsageError(

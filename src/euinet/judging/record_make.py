@@ -67,7 +67,7 @@ def make_record(
         parts.append(_far_part(one, {other.group.name for other in parts}))
     parts = [one for one in parts if one.group.images or one.group.kind == KNOWN]
     return TestRecord(
-        data=data,
+        data=printable(data),
         class_names=class_names,
         groups=tuple(one.group for one in parts),
         ood_score=np.concatenate([one.ood_score for one in parts]).astype(np.float32),

@@ -15,10 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from euinet.errors import StorageError
 from euinet.judging.record import KNOWN, UNKNOWN, Kind, RecordGroup, TestRecord
-from euinet.model.check import MAX_NAME, read_header
+from euinet.model.check import read_header
 from euinet.model.names import ONNX_SUFFIX
+from euinet.system.class_names import MOST_CLASSES, check_class_names
 from euinet.system.files import write_bytes
 from euinet.system.notify import Notify, silent
+from euinet.system.words import printable
 
 RECORD_FILE = "record.safetensors"
 RECORD_FORMAT = 1
@@ -44,7 +46,7 @@ class _About(BaseModel):
 
     format: int
     data: str = Field(max_length=4096)
-    class_names: tuple[str, ...] = Field(min_length=2, max_length=100_000)
+    class_names: tuple[str, ...] = Field(min_length=2, max_length=MOST_CLASSES)
     groups: tuple[_Group, ...] = Field(min_length=1, max_length=MOST_GROUPS)
     model: str = Field(pattern="^[0-9a-f]{64}$")
 
@@ -135,15 +137,11 @@ def _read(path: Path) -> TestRecord:
 
 
 def _check_names(about: _About) -> None:
-    names = about.class_names
-    if len(set(names)) < len(names):
-        raise ValueError("two classes have the same name")
-    if any(not 0 < len(name) <= MAX_NAME or not name.isprintable() for name in names):
-        raise ValueError(f"a class's name is empty, longer than {MAX_NAME}, or not printable")
+    check_class_names(about.class_names)
     found, kinds = [group.name for group in about.groups], [group.kind for group in about.groups]
     if (found[0], kinds[0], kinds.count(KNOWN)) != (KNOWN, KNOWN, 1):
         raise ValueError("its first group, and no other, must be the known images")
-    if len(set(found)) < len(found) or not all(name.isprintable() for name in [*found, about.data]):
+    if len(set(found)) < len(found) or any(printable(name) != name for name in [*found, about.data]):
         raise ValueError("two groups have the same name, or one is not printable")
     if any(group.images > group.available for group in about.groups):
         raise ValueError("a group has more images than there were")

@@ -7,18 +7,18 @@ import math
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from euinet.errors import StorageError
-from euinet.images.preprocessing import Preprocessing
+from euinet.images.preprocessing import LARGEST_SIDE, Preprocessing
 from euinet.model.card import LogitRange, ModelCard
 from euinet.presets import Preset, validate_preset
+from euinet.system.class_names import MOST_CLASSES, check_class_names
 
 MAX_CONFIG_BYTES = 16 * 2**20  # a thousand classes with all their metrics stay far below
-MAX_NAME = 200  # characters of a class's name
 MAX_HEADER_BYTES = 16 * 2**20  # of the weights' file: a thousand tensors have a tenth of a megabyte
 _TYPES = frozenset({"F16", "F32", "I32", "I64"})
 
@@ -38,11 +38,11 @@ class _Card(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=False)
 
     data: str = Field(max_length=4096)
-    class_names: tuple[str, ...] = Field(min_length=2, max_length=100_000)
+    class_names: tuple[str, ...] = Field(min_length=2, max_length=MOST_CLASSES)
     known_classes: tuple[int, ...]
     unknown_classes: tuple[int, ...]
-    channels: int = Field(ge=1, le=3)
-    image_size: int = Field(ge=4, le=2048)
+    channels: Literal[1, 3]
+    image_size: int = Field(ge=4, le=LARGEST_SIDE)  # smaller than what is trained
     seed: int = Field(ge=0)
     logit_range: _Range
     metrics: dict[str, Any]
@@ -52,11 +52,7 @@ class _Card(BaseModel):
     @field_validator("class_names")
     @classmethod
     def _names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(names)) < len(names):
-            raise ValueError("two classes have the same name")
-        # what is printed on a terminal must not steer it
-        if any(not 0 < len(name) <= MAX_NAME or not name.isprintable() for name in names):
-            raise ValueError(f"a class's name is empty, longer than {MAX_NAME}, or not printable")
+        check_class_names(names)  # what is printed on a terminal must not steer it
         return names
 
     @model_validator(mode="after")

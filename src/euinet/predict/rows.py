@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 from euinet.images.sources import Read
+from euinet.system.class_names import NONE_OF_THESE
 from euinet.system.words import aligned, printable
 
 Row = dict[str, Any]
@@ -13,7 +14,6 @@ Row = dict[str, Any]
 
 _COLUMNS = ("path", "label", "rejected", "best_class", "ood_score", "p_value", "reject_probability")
 LAST = ("remark", "error")
-NONE_OF_THESE = "none of these"
 
 
 def rows_of(reads: Iterable[Read], found: Iterable[Row]) -> list[Row]:

@@ -20,6 +20,8 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import ScalarFormatter
 
+from euinet.system.words import is_shown
+
 KNOWN = "#0072B2"  # images of known classes
 UNKNOWN = "#E69F00"  # images of unknown classes
 UNKNOWN_TEXT = "#8F5600"  # the same orange, dark enough to read as text
@@ -107,7 +109,7 @@ def _drawable_characters() -> frozenset[int]:
 def drawable(name: str, most: int = 16) -> str:
     """Return a class name that fits a figure: too long is cut, what the font lacks becomes □."""
     known = _drawable_characters()
-    shown = "".join(letter if letter.isprintable() and ord(letter) in known else "□" for letter in name)
+    shown = "".join(letter if is_shown(letter) and ord(letter) in known else "□" for letter in name)
     return (shown if len(shown) <= most else f"{shown[: most - 1]}…") or "(no name)"
 
 

@@ -1,6 +1,12 @@
 """Words for a terminal: tables, counts, and names of others that cannot steer it."""
 
+import unicodedata
 from collections.abc import Collection, Sequence
+
+JOINERS = "\u200c\u200d"  # of Persian, of Hindi and of emoji: not seen themselves, but in what stands beside
+_STEERING = frozenset(
+    {"Cc", "Cf", "Cs", "Zl", "Zp"}
+)  # controls, directions, halves of signs, breaks of lines
 
 
 def aligned(rows: Sequence[Sequence[str]], numbers: Collection[int] = ()) -> str:
@@ -16,9 +22,17 @@ def aligned(rows: Sequence[Sequence[str]], numbers: Collection[int] = ()) -> str
     return "\n".join("  ".join(padded(at, cell) for at, cell in enumerate(row)).rstrip() for row in rows)
 
 
+def is_shown(character: str) -> bool:
+    """Return whether a terminal may have this character: spaces of all kinds, but nothing that steers it.
+
+    Signs that this version of Python does not know count as shown, so that versions agree.
+    """
+    return character.isprintable() or character in JOINERS or unicodedata.category(character) not in _STEERING
+
+
 def printable(text: str) -> str:
     """Return text without anything that steers a terminal."""
-    return "".join(character if character.isprintable() else "�" for character in text)
+    return text if text.isprintable() else "".join(c if is_shown(c) else "�" for c in text)
 
 
 def counted(count: int, what: str) -> str:

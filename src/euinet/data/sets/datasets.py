@@ -112,19 +112,20 @@ def load_dataset(
     data_root: Path | None = None,
     *,
     image_size: int | None = None,
+    channels: int | None = None,
     notify: Notify | None = None,
 ) -> Dataset:
     """Return a data set by name (of `DATASETS`), or a folder of images (see `folders`).
 
-    Images are uint8, (N, C, H, W). `image_size` (pixels; default 32) is for folders only. `data_root` is
-    where named sets lie (see `sources.data_root`); what is missing there is fetched, and `notify` told so.
-    Raises UsageError for an unknown name or a bad size, DataError when the data cannot be had or trusted,
+    Images are uint8, (N, C, H, W). `image_size` (pixels; default 32) and `channels` (1 or 3; default 1 if all
+    images are grey) are for folders only. `data_root` is where named sets lie (see
+    `sources.data_root`); what is missing there is fetched, and `notify` told so. Raises UsageError for an unknown name or a bad size, DataError when the data cannot be had or trusted,
     StorageError when they cannot be written.
     """
     if name_or_folder not in DATASETS:
         folder = Path(name_or_folder).expanduser()
         if folder.is_dir():
-            return load_folder(folder.resolve(), image_size, notify or silent)
+            return load_folder(folder.resolve(), image_size, notify or silent, channels)
         raise _unknown_name(name_or_folder, "or a folder with one folder of images a class")
     named = DATASETS[name_or_folder]
     if image_size is not None:

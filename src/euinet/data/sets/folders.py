@@ -11,14 +11,15 @@ from euinet.data.sets.layout import TEST, TRAIN, VALIDATION, WHOLE, Layout, find
 from euinet.data.split.copies import first_of_each
 from euinet.data.split.fingerprint import image_digests
 from euinet.data.split.stratify import stratified_positions
-from euinet.errors import DataError, UsageError
+from euinet.errors import DataError
 from euinet.images.geometry import IMAGE_SUFFIXES, read_image
 from euinet.images.names import HIDDEN, PassedOver, image_files
+from euinet.images.preprocessing import checked_size
 from euinet.records import Dataset, LabelledImages
 from euinet.system.notify import Notify, silent
 from euinet.system.words import printable
 
-DEFAULT_IMAGE_SIZE = 32
+DEFAULT_IMAGE_SIZE, SMALLEST_ASKED = 32, 16  # pixels a side
 TEST_FRACTION = 0.2  # where the folder has no parts
 TEST_OF_VALIDATION = 1 / 3  # where it has no part for the test
 SPLIT_SEED = 0  # fixed: which images are for the test must never depend on an experiment's seed
@@ -37,8 +38,8 @@ def load_folder(
     """Return the images of a folder, square with sides of `image_size` (default 32) pixels.
 
     Without `channels` 1 if every image is grey, else 3. Without a folder for the test, a fifth of each class
-    becomes the test part, of the validation images a third; always the same. Images that cannot be read are left
-    out, and of images with the same pixels one is used; `notify` is told of all that is left out. Raises
+    becomes the test part, of the validation images a third; always the same. Images that cannot be read are
+    left out, and of images with the same pixels one is used; `notify` is told of all that is left out. Raises
     UsageError for a bad size, DataError for a folder or class that cannot be used.
     """
     size = _checked_size(image_size)
@@ -88,9 +89,7 @@ def load_whole_folder(
 
 def _checked_size(image_size: int | None) -> int:
     size = DEFAULT_IMAGE_SIZE if image_size is None else image_size
-    if size < 16 or size % 4:
-        raise UsageError(f"The image size is {size}, but must be a multiple of 4 and at least 16.")
-    return size
+    return checked_size(size, SMALLEST_ASKED)
 
 
 def _check_parts(folder: Path, layout: Layout) -> None:

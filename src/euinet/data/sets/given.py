@@ -8,7 +8,7 @@ import numpy as np
 from euinet.data.sets.folders import DEFAULT_IMAGE_SIZE
 from euinet.errors import UsageError
 from euinet.images.given import Images, read_images
-from euinet.images.preprocessing import Preprocessing
+from euinet.images.preprocessing import Preprocessing, checked_size, is_size
 from euinet.records import Dataset, LabelledImages
 
 NAME = "given images"
@@ -18,8 +18,8 @@ def labelled_dataset(images: Images, labels: Sequence[Any], image_size: int | No
     """Return images with labels (N,) of any kind as a data set; see images/given.py for the images.
 
     Classes are the labels, as text, in their own order. Arrays of equal squares keep their size unless
-    `image_size` says otherwise; other images become squares of it (default 32), of one channel if all are
-    grey. Raises UsageError where there is not one label for each image.
+    `image_size` says otherwise; other images become squares of it (default 32), files and Pillow's of three
+    channels. Raises UsageError where there is not one label for each image.
     """
     size, channels = _geometry(images, image_size)
     pixels = [
@@ -27,7 +27,10 @@ def labelled_dataset(images: Images, labels: Sequence[Any], image_size: int | No
     ]
     if len(pixels) != len(labels):
         raise UsageError(f"There are {len(pixels)} images and {len(labels)} labels: give one for each image.")
-    classes, numbers = np.unique(np.asarray(labels), return_inverse=True)
+    try:
+        classes, numbers = np.unique(np.asarray(labels), return_inverse=True)
+    except TypeError as error:  # numbers beside text, or None
+        raise UsageError(f"The labels are of several kinds ({error}): give all as text.") from error
     if len(classes) < 2:
         raise UsageError(f"All images have one label, {labels[0]}: at least 2 classes are needed.")
     everything = LabelledImages(np.stack(pixels), numbers.astype(np.int64))
@@ -37,11 +40,12 @@ def labelled_dataset(images: Images, labels: Sequence[Any], image_size: int | No
 
 def _geometry(images: Images, image_size: int | None) -> tuple[int, int]:
     """Return the size and channels of a model for these images."""
+    size = DEFAULT_IMAGE_SIZE if image_size is None else checked_size(image_size)
     shape = getattr(images, "shape", None)
     if shape is None or len(shape) not in (3, 4):
-        return image_size or DEFAULT_IMAGE_SIZE, 3
+        return size, 3
     last, first = shape[3] if len(shape) == 4 else 0, shape[1] if len(shape) == 4 else 1
     channels = last if last in (1, 3) else first
     height, width = shape[1:3] if last in (1, 3) or len(shape) == 3 else shape[2:4]
-    usable = height == width and height % 4 == 0
-    return image_size or (height if usable else DEFAULT_IMAGE_SIZE), 1 if channels == 1 else 3
+    usable = height == width and is_size(height) and image_size is None
+    return height if usable else size, 1 if channels == 1 else 3

@@ -61,6 +61,12 @@ def find_layout(folder: Path) -> Layout:
     return Layout(parts)
 
 
+def training_folder(folder: Path) -> Path:
+    """Return the folder whose class folders are trained on: of parts the one for that, else `folder` itself."""
+    parts = find_layout(folder).parts if folder.is_dir() else {}
+    return next(iter(parts[TRAIN].values())).parent if TRAIN in parts else folder
+
+
 def subfolders(folder: Path) -> list[Path]:
     """Return the folders in a folder by name, links to folders too, unless they lead back to it.
 
