@@ -14,6 +14,7 @@ from torch import nn
 
 from euinet.data.sets.datasets import load_dataset
 from euinet.data.sets.given import labelled_dataset
+from euinet.data.split.classes import check_numbers
 from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.data.split.holdout import split_dataset
 from euinet.export.save import runtime_model, save_model
@@ -72,6 +73,7 @@ def fit(
         dataset = load_dataset(str(images), data_root, image_size=image_size, notify=notify)
     else:
         dataset = labelled_dataset(images, labels, image_size)
+    check_numbers(hold_out, dataset.class_names)
     split = split_dataset(dataset, hold_out, chosen.data, seed)
     if told := split.left_out.sentence():
         notify(told)

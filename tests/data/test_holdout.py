@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
+from euinet.data.split.classes import check_numbers, class_numbers
 from euinet.data.split.holdout import hold_out_classes, pseudo_dataset, split_dataset
 from euinet.data.split.leaks import verify_split
 from euinet.errors import DataError, SplitLeakError, UsageError
@@ -84,6 +85,37 @@ def test_a_string_is_a_name_first_and_then_a_number(four_classes):
     assert hold_out_classes(renamed, ["2"]).unknown_classes == (2,)
     assert hold_out_classes(renamed, ["emu"]).unknown_classes == (3,)
     assert hold_out_classes(renamed, [3]).unknown_classes == (3,)
+
+
+@pytest.mark.parametrize(
+    ("names", "text", "meant"),
+    [
+        (("0", "1", "10", "2"), "2", ["2"]),
+        (("0", "1", "10", "2"), "0,10", ["0", "10"]),
+        (("10", "11", "0"), "0", ["0"]),
+        (("a, b", "a", "b", "c"), "a, b", ["a, b"]),
+        (("a, b", "a", "b", "c"), "c,a, b", ["a, b", "c"]),
+        (("a, b", "a", "b", "c"), "b,a", ["a", "b"]),
+        (("x y", "  x", "z", "w"), "  x, x y ,", ["x y", "  x"]),
+        (("caf\u00e9", "b", "c"), "cafe\u0301", ["caf\u00e9"]),
+        (("cat", "dog", "emu", "fox"), "1, fox", ["dog", "fox"]),
+    ],
+)
+def test_what_a_text_holds_out(names: tuple[str, ...], text: str, meant: list[str]) -> None:
+    assert [names[number] for number in class_numbers([text], names)] == meant
+
+
+@pytest.mark.parametrize("text", ["3", "1", "9" * 5000, " ", ",", "10,3"])
+def test_a_number_is_no_place_among_classes_that_are_numbers(text: str) -> None:
+    with pytest.raises(UsageError, match=r"There is no class '.*' to hold out\..* Give one of 0, 10, 2, 20"):
+        class_numbers([text], ("0", "10", "2", "20"))
+
+
+def test_a_number_from_python_that_may_mean_two_classes_is_asked_back() -> None:
+    with pytest.raises(UsageError, match="Class number 1 is called '10', so 1 may mean either"):
+        check_numbers([1], ("0", "10", "2", "20"))
+    check_numbers([0, "10"], ("0", "10", "2", "20"))
+    check_numbers([1], ("cat", "dog"))
 
 
 @pytest.mark.parametrize("value", [4, -1, "4", "-1", "emu", ""])

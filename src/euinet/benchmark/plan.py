@@ -99,13 +99,12 @@ def parse_hold_out(text: str, dataset: Dataset) -> tuple[tuple[int, ...], ...]:
     outline = _outline(dataset)
     splits = []
     for part in text.split(";"):
-        names = [name.strip() for name in part.split(",") if name.strip()]
-        if not names:
+        if not part.replace(",", "").strip():
             raise UsageError(
                 f"--hold-out '{text}' has a split without a class; give each, six-four, or splits such as "
                 '"4;9" (one class each) or "4,9;0" (4 and 9 together, then 0).'
             )
-        split = hold_out_classes(outline, names).unknown_classes
+        split = hold_out_classes(outline, [part]).unknown_classes
         if split in splits:
             raise UsageError(f"--hold-out '{text}' names the split '{part.strip()}' twice; give it once.")
         splits.append(split)

@@ -97,6 +97,7 @@ def read_token(file: Path | None) -> str | None:
     Raises UsageError for a file that cannot be read and for what is no token.
     """
     from euinet.errors import UsageError
+    from euinet.system.files import expanded
 
     if file is None:
         token, where = os.environ.get(TOKEN_VARIABLE), TOKEN_VARIABLE
@@ -105,7 +106,7 @@ def read_token(file: Path | None) -> str | None:
     else:
         where = str(file)
         try:
-            token = file.expanduser().read_text(encoding="utf-8").strip()
+            token = expanded(file).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is no text"
             raise UsageError(

@@ -90,7 +90,7 @@ def train(
     from euinet.experiment import Experiment
     from euinet.presets import get_preset
 
-    held_out = tuple(name.strip() for name in hold_out.split(",") if name.strip())
+    held_out = (hold_out,) if hold_out else ()
     chosen = get_preset(preset, overrides(set_))
     experiment = Experiment(data, held_out, chosen, seed, image_size, tuple(ood or ()))
     _run(experiment, out, resume, fresh, device, precision, data_root, json_, report=report)

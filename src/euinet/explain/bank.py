@@ -83,7 +83,7 @@ def load_bank(
     `data` is the data's name or folder; without it, the name on the model's card. None, with a sentence to
     `notify`, when they are not there or are other images: nothing is ever downloaded.
     """
-    from euinet.data.sets.datasets import is_at_hand, load_dataset
+    from euinet.data.sets.datasets import is_at_hand, load_for_model
     from euinet.data.split.fingerprint import dataset_fingerprint
     from euinet.data.split.holdout import split_dataset
 
@@ -93,8 +93,7 @@ def load_bank(
     if not is_at_hand(name, data_root):
         notify(f"The training data {name} are not at hand, so no nearest training images are shown.")
         return None
-    size = card.image_size if Path(name).expanduser().is_dir() else None
-    dataset = load_dataset(name, data_root, image_size=size)
+    dataset = load_for_model(name, card.channels, card.image_size, data_root)
     if card.data_fingerprint not in (None, dataset_fingerprint(dataset)):
         notify(f"{name} holds other images than the model was trained on, so none of them are shown.")
         return None

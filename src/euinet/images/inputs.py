@@ -9,6 +9,8 @@ from __future__ import annotations
 import glob
 import hashlib
 import io
+import os
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,10 +31,14 @@ from euinet.images.sources import (
     Read,
     Source,
     numpy_source,
+    shown,
 )
+from euinet.system.files import expanded
+from euinet.system.words import printable
 
 _ARRAY_SUFFIXES, _PARQUET_SUFFIX = (".npy", ".npz"), ".parquet"
 _START = 16  # first bytes of a file, which tell what it is
+_NO_TEXT = frozenset({*range(32), 127} - set(b"\t\n\r"))  # bytes of images, but of no list of paths
 
 
 @dataclass(frozen=True)
@@ -102,25 +108,33 @@ class _Finder:
         self.passed = PassedOver()
 
     def add_path(self, path: str) -> None:
-        place = Path(path).expanduser()
-        if place.is_dir():
-            return self.add_folder(place)
-        if place.exists():
-            return self.add_file(place)
-        # not Path.glob, which takes no absolute pattern
-        matches = sorted(glob.glob(str(place), recursive=True))  # noqa: PTH207
-        if not matches:
-            what = "matches nothing" if glob.has_magic(path) else "does not exist"
-            raise UsageError(
-                f"{path} {what}: give image files, folders, patterns such as 'photos/*.jpg', a .npy array, "
-                "an idx file, a .parquet file of images, or - for standard input."
-            )
-        for match in map(Path, matches):
-            if match.is_dir():
-                self.add_folder(match)
-            else:
-                self.add_file(match)
-        return None
+        """Add what a path or a pattern leads to."""
+        place = str(expanded(path)) if path.startswith("~") and not os.path.lexists(path) else path
+        try:
+            os.stat(place)  # noqa: PTH116 (an empty text is no path)
+        except (OSError, ValueError) as error:
+            found = _matches(place)
+            if not found and isinstance(error, FileNotFoundError | NotADirectoryError):
+                raise _nothing(
+                    path, "matches nothing" if glob.has_magic(path) else "does not exist"
+                ) from error
+            for match in found or [place]:
+                self._add_place(match)
+        else:
+            self._add_place(place)
+
+    def _add_place(self, place: str) -> None:
+        try:
+            mode = Path(place).stat().st_mode
+        except (OSError, ValueError):  # too long, forbidden, a link that leads nowhere: its row will say so
+            self._add_name(place)
+            return
+        if stat.S_ISDIR(mode):
+            self.add_folder(Path(place))
+        elif stat.S_ISREG(mode):
+            self.add_file(Path(place), place)
+        else:
+            raise _nothing(place, "is neither a file nor a folder")
 
     def add_folder(self, folder: Path) -> None:
         names = Names()
@@ -133,7 +147,7 @@ class _Finder:
             )
         self.sources.append(FilesSource(folder, names))
 
-    def add_file(self, path: Path) -> None:
+    def add_file(self, path: Path, named: str) -> None:
         """Add an array where the file is one, else an image: what it is, its first bytes say."""
         try:
             with path.open("rb") as file:
@@ -146,9 +160,9 @@ class _Finder:
         elif start.startswith(PARQUET_MAGIC) or suffix == _PARQUET_SUFFIX:
             self.sources.append(parquet_source(path))
         elif looks_like_idx(start) and suffix not in IMAGE_SUFFIXES:
-            self.sources.append(ArraySource(str(path), read_idx_images(path)))
+            self.sources.append(ArraySource(shown(path), read_idx_images(path)))
         else:
-            self._add_name(str(path))
+            self._add_name(named)
 
     def _add_name(self, name: str) -> None:
         last = self.sources[-1] if self.sources else None
@@ -176,11 +190,42 @@ class _Finder:
             self.add_path(line)
 
 
+def _nothing(path: str, what: str) -> UsageError:
+    return UsageError(
+        f"{printable(path) or 'An empty text'} {what}: give image files, folders, patterns such as "
+        "'photos/*.jpg', a .npy array, an idx file, a .parquet file of images, or - for standard input."
+    )
+
+
+def _matches(pattern: str) -> list[str]:
+    """Return the sorted files and folders that a pattern matches, each once however links lead there."""
+    if "\0" in pattern:
+        return []
+    found: dict[tuple[str, str], str] = {}
+    # not Path.glob, which takes no absolute pattern
+    for match in sorted(glob.glob(pattern, recursive=True), key=lambda match: (len(match), match)):  # noqa: PTH207
+        folder, name = os.path.split(match)
+        found.setdefault((os.path.realpath(folder), name), match)
+    return sorted(found.values())
+
+
 def _as_lines(content: bytes) -> list[str] | None:
-    """Return the lines of text, or None where it is none."""
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
+    """Return the paths of a list, one a line, as the file system has them; None where it is no list.
+
+    A line is a path as it stands, if there is such a file; else without what editors and other systems put
+    around it: CR, a byte order mark, spaces and tabs.
+    """
+    lines = [_as_path(os.fsdecode(line)) for line in content.split(b"\n")]
+    plain_image = content[:2] in (b"P1", b"P2", b"P3") and content[2:3].isspace()  # of decimals: PPM
+    if not any(there for _, there in lines) and (plain_image or set(content) & _NO_TEXT):
         return None
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines if all(line.isprintable() for line in lines) else None
+    return [path for path, _ in lines if path]
+
+
+def _as_path(line: str) -> tuple[str, bool]:
+    """Return the path that a line of a list means, and whether it is there."""
+    path, unmarked = line, line.removeprefix("\ufeff")
+    for path in (line, line.removesuffix("\r"), unmarked.removesuffix("\r"), unmarked.strip(" \t\r")):
+        if path and (os.path.lexists(path) or os.path.lexists(expanded(path))):
+            return path, True
+    return path, False

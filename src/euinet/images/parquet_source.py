@@ -8,6 +8,7 @@ from typing import Any
 from euinet.errors import DataError
 from euinet.images.preprocessing import Preprocessing
 from euinet.images.sources import FileRange, Read, read_one
+from euinet.images.sources import shown as as_text
 from euinet.system.extras import pyarrow_for
 
 PATH, BYTES = "path", "bytes"
@@ -22,7 +23,7 @@ class ParquetSource(FileRange):
     def read(self, preprocessing: Preprocessing) -> Iterator[Read]:
         """Read the images, some at a time. Raises DataError where the file is damaged."""
         for place, (name, content) in enumerate(self._cells(), self.start):
-            shown = f"{self.path}[{place}]" if name is None else name
+            shown = f"{as_text(self.path)}[{place}]" if name is None else name
             if content is None:
                 yield Read(shown, None, error=f"It has no {BYTES}: fill the cell or take the row out.")
             else:

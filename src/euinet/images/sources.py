@@ -68,7 +68,7 @@ class FilesSource:
         """Read the files."""
         for name in self.names:
             path = self.folder / name
-            yield read_one(shown(path), path, preprocessing)
+            yield read_one(shown(path if self.folder.parts else name), path, preprocessing)
 
     def identity(self) -> Iterator[str]:
         """Return path, size and time of each file."""
@@ -167,7 +167,7 @@ class NumpyFileSource(FileRange):
                     if len(content) < count * each:
                         raise DataError(f"{self.path} became shorter while it was read: save it anew.")
                     images = np.ndarray((count, *self.shape), np.uint8, content, strides=self.strides)
-                    yield from ArraySource(str(self.path), images, start).read(preprocessing)
+                    yield from ArraySource(shown(self.path), images, start).read(preprocessing)
         except OSError as error:
             raise DataError(f"Cannot read {self.path} ({error.strerror or error}).") from error
 
@@ -183,10 +183,10 @@ def numpy_source(path: Path) -> Source:
     if isinstance(images, np.memmap) and images.strides[0] == channels * height * width:
         shape = (channels, height, width)
         return NumpyFileSource(path, 0, len(images), images.offset, shape, images.strides)
-    return ArraySource(str(path), images)
+    return ArraySource(shown(path), images)
 
 
-def shown(path: Path) -> str:
+def shown(path: str | Path) -> str:
     r"""Return a path as text that any file can hold: bytes that are no UTF-8 are written as \xff."""
     return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
@@ -204,6 +204,6 @@ def file_identity(path: Path) -> str:
     """Return a file's path, its size and when it was last written to."""
     try:
         found = path.stat()
-    except OSError:
+    except (OSError, ValueError):
         return f"{path} cannot be read"  # as its row will say
     return f"{path} {found.st_size} {found.st_mtime_ns}"

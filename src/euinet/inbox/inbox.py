@@ -25,7 +25,7 @@ from euinet.inbox.store import Entry, Item, Source
 from euinet.inbox.subject import Subject
 from euinet.inbox.writer import Writer
 from euinet.model.model import Model
-from euinet.system.files import storage_error
+from euinet.system.files import expanded, storage_error
 from euinet.system.words import counted
 
 
@@ -55,7 +55,7 @@ class Inbox:
         `warn` is told, once each time, when the inbox cannot keep what it is offered. Raises StorageError
         when the folder cannot be written, UsageError when a newer euinet made it.
         """
-        place = Path(folder).expanduser()
+        place = expanded(folder)
         subject = model if isinstance(model, Subject) else Subject.of(model)
         db = open_database(place)
         try:

@@ -19,6 +19,7 @@ from euinet.model.model import Model
 from euinet.model.names import ONNX_SUFFIX
 from euinet.model.opening import find_model, load
 from euinet.records import Dataset
+from euinet.system.files import expanded, is_folder
 from euinet.system.notify import Notify
 
 
@@ -93,7 +94,7 @@ def known_images(model: Model, data: str, data_root: Path | None, notify: Notify
     without class folders is taken to hold known images alone. Raises UsageError when there are none.
     """
     card = model.card
-    if data not in DATASETS and _is_plain_folder(Path(data).expanduser()):
+    if data not in DATASETS and _is_plain_folder(expanded(data)):
         return _plain_folder(card, data, notify)
     dataset, training_data = find_data(card, model.seen, data, data_root, notify)
     unknown = unknown_names(dataset, card)
@@ -120,7 +121,7 @@ def _of_known_classes(dataset: Dataset, known: tuple[str, ...], unknown: list[st
 
 
 def _is_plain_folder(folder: Path) -> bool:
-    return folder.is_dir() and not any(p.is_dir() and not p.name.startswith(".") for p in folder.iterdir())
+    return is_folder(folder) and not any(p.is_dir() and not p.name.startswith(".") for p in folder.iterdir())
 
 
 def _plain_folder(card: ModelCard, data: str, notify: Notify) -> KnownImages:

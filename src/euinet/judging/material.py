@@ -8,14 +8,16 @@ import numpy as np
 from euinet.answers import IntArray
 from euinet.data.far.overlap import get_far_set
 from euinet.data.far.sets import FarSet
-from euinet.data.sets.datasets import DATASETS, load_dataset
+from euinet.data.sets.datasets import DATASETS, load_dataset, load_for_model
 from euinet.data.sets.folders import load_whole_folder
 from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.errors import UsageError
 from euinet.model.card import ModelCard
 from euinet.model.seen import SeenImages
 from euinet.records import Dataset, unknown_label
+from euinet.system.files import expanded, is_folder
 from euinet.system.notify import Notify
+from euinet.system.words import printable
 
 
 class Material(NamedTuple):
@@ -60,7 +62,6 @@ def judging_material(
     return Material(dataset, labels, unknown, tuple(sets))
 
 
-<<<<<<< HEAD
 def find_data(
     card: ModelCard, seen: SeenImages | None, data: str, data_root: Path | None, notify: Notify
 ) -> tuple[Dataset, bool]:
@@ -73,15 +74,6 @@ def find_data(
     if data not in DATASETS:
         return _find_folder(card, seen, data, data_root, notify)
     dataset = load_dataset(data, data_root, notify=notify)
-=======
-def model_data(card: ModelCard, data: str, data_root: Path | None, notify: Notify) -> Dataset:
-    """Return the data set `data`, a folder's images in the model's size. Raises UsageError for others."""
-    if data in DATASETS:  # these keep their own size and channels
-        dataset = load_dataset(data, data_root, notify=notify)
-    else:
-        size, channels = card.image_size, card.channels
-        dataset = load_dataset(data, data_root, image_size=size, channels=channels, notify=notify)
->>>>>>> 17fc097 (class names and sizes: one rule before training, and for what is read back)
     shape = tuple(dataset.test.images.shape[1:])
     if shape != (card.channels, card.image_size, card.image_size):
         raise UsageError(
@@ -119,23 +111,24 @@ def check_fits(dataset: Dataset, card: ModelCard) -> None:
 def _find_folder(
     card: ModelCard, seen: SeenImages | None, data: str, data_root: Path | None, notify: Notify
 ) -> tuple[Dataset, bool]:
-    folder = Path(data).expanduser()
-    if not folder.is_dir():
+    folder = expanded(data)
+    if not is_folder(folder):
         load_dataset(data, data_root)  # raises: it is no data set either
     folder = folder.resolve()
+    geometry = card.channels, card.image_size
     if seen is None:
         notify("The model keeps no digests of its training images: whether these are new is not known.")
-        dataset = load_dataset(str(folder), image_size=card.image_size, notify=notify)
+        dataset = load_for_model(data, *geometry, data_root, notify)
         if _has_its_fingerprint(card, dataset):
             return dataset, True
     told: list[str] = []  # said once, of what is used
     whole = load_whole_folder(folder, card.image_size, card.class_names, card.channels, told.append)
     if seen is not None and seen.all_among(whole.images.images):
-        return load_dataset(str(folder), image_size=card.image_size, notify=notify), True
+        return load_for_model(data, *geometry, data_root, notify), True
     for sentence in told:
         notify(sentence)
     nothing = whole.images.where(np.empty(0, np.int64))
-    return Dataset(folder.name, whole.class_names, nothing, whole.images), False
+    return Dataset(printable(folder.name), whole.class_names, nothing, whole.images), False
 
 
 def _has_its_fingerprint(card: ModelCard, dataset: Dataset) -> bool:

@@ -8,6 +8,7 @@ from euinet.model.model import Model
 from euinet.model.names import CONFIG_FILE, DECISION_FILE, ONNX_SUFFIX
 from euinet.model.seen import SEEN_FILE
 from euinet.system.close import did_you_mean
+from euinet.system.files import expanded, is_file
 
 
 def find_model(name_or_path: str | Path) -> Path:
@@ -16,11 +17,11 @@ def find_model(name_or_path: str | Path) -> Path:
     A folder that holds a model wins over a bundled model of the same name; one that holds something else does
     not. Raises UsageError when there is neither.
     """
-    path = Path(name_or_path).expanduser()
-    if (path / DECISION_FILE).is_file() or (path / CONFIG_FILE).is_file():
+    path = expanded(name_or_path)
+    if is_file(path / DECISION_FILE) or is_file(path / CONFIG_FILE):
         return path
     if path.suffix.lower() == ONNX_SUFFIX:
-        if not path.is_file():
+        if not is_file(path):
             raise UsageError(f"There is no file {name_or_path}: give one that `euinet export` wrote.")
         return path
     name, names = str(name_or_path), pretrained_names()

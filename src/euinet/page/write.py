@@ -17,7 +17,7 @@ from euinet.judging.record_store import load_record
 from euinet.model.model import Model
 from euinet.page.facts import model_facts
 from euinet.page.files import front_files
-from euinet.system.files import PART, make_folder, storage_error, sync_folder, write_bytes
+from euinet.system.files import PART, expanded, make_folder, storage_error, sync_folder, write_bytes
 from euinet.system.notify import Notify
 
 CONFIG = "config.json"
@@ -48,7 +48,7 @@ def write_page(
     it keeps what it has beside the page. Raises StorageError when it cannot be
     written.
     """
-    out = out.expanduser()
+    out = expanded(out)
     mixed = check_target(out, force=force)
     bank = load_bank(model, data_root, data=data, most=most_neighbours, notify=notify)
     record = None

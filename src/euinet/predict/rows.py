@@ -45,7 +45,18 @@ def as_csv(rows: Sequence[Row], class_names: Sequence[str]) -> str:
 def write_csv(file: TextIO, rows: Iterable[Row], class_names: Sequence[str]) -> None:
     """Write rows as CSV's lines."""
     lines = ({key: cell(value) for key, value in flat(row).items()} for row in rows)
-    csv.DictWriter(file, columns_of(class_names), lineterminator="\n").writerows(lines)
+    csv.DictWriter(_Lines(file), columns_of(class_names)).writerows(lines)
+
+
+class _Lines:
+    r"""Takes lines that end in \r\n, so that csv quotes cells with either sign, and ends them in \n."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, line: str) -> None:
+        """Write a line."""
+        self._file.write(line.removesuffix("\r\n") + "\n")
 
 
 def header(class_names: Sequence[str]) -> str:
@@ -90,8 +101,8 @@ def cell(value: Any) -> Any:
     """Return a value as CSV has it."""
     if isinstance(value, bool):
         return str(value).lower()
-    # a spreadsheet would run a cell that begins so as a formula
-    if isinstance(value, str) and value.startswith(("=", "+", "@", "\t", "\r")):
+    # A spreadsheet would run a cell that begins so as a formula; with ' too, the first ' is always ours.
+    if isinstance(value, str) and value.startswith(("=", "+", "@", "\t", "\r", "'")):
         return "'" + value
     return value
 

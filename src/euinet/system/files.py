@@ -13,6 +13,21 @@ from euinet.errors import StorageError
 PART = ".part"  # ends the name of a file that is being written
 
 
+def expanded(path: str | Path) -> Path:
+    """Return a path with the home folder for ~; as it is where there is no such user, or nobody's home."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 (Path's own raises)
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether there is a folder; not where nobody may look or a name is too long."""
+    return os.path.isdir(path)  # noqa: PTH112 (Path's own raises)
+
+
+def is_file(path: Path) -> bool:
+    """Return whether there is a file, likewise."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; move it there when the block ends well.

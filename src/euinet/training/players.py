@@ -1,7 +1,6 @@
 """The three networks and their optimizers, made from a preset and a seed."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +15,7 @@ from euinet.networks.generators import ConvolutionalGenerator, DenseGenerator
 from euinet.networks.trunks import trunk_maker
 from euinet.presets import GanSettings, OptimizerSettings, Preset, TrainingSettings
 from euinet.records import Split
+from euinet.system.files import expanded
 from euinet.training.synced_norm import sync_norms
 
 
@@ -86,7 +86,7 @@ def _start_from_weights(model: EuiNet, settings: TrainingSettings) -> list[dict[
     """Load the trunk's weights if there is a file; return the optimizer's groups, slow ones last."""
     if not settings.backbone_weights:
         return None
-    loaded = model.trunk.load_weights(Path(settings.backbone_weights).expanduser())
+    loaded = model.trunk.load_weights(expanded(settings.backbone_weights))
     known = {id(parameter) for parameter in loaded}
     new = [parameter for parameter in model.parameters() if id(parameter) not in known]
     slow = settings.backbone_rate * settings.optimizer.learning_rate

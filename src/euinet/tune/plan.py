@@ -96,7 +96,7 @@ def held_out_classes(text: str, dataset: Dataset) -> tuple[int, ...]:
 
     Raises UsageError for a wrong one, and for several splits, of which a search has one.
     """
-    if not text.strip():
+    if not text:
         return ()
     splits = parse_hold_out(text, dataset)
     if len(splits) > 1:

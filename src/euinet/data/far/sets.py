@@ -20,6 +20,7 @@ from euinet.data.sets.datasets import DATASETS, load_dataset
 from euinet.errors import DataError, UsageError
 from euinet.images.geometry import conform
 from euinet.system.close import did_you_mean
+from euinet.system.files import expanded, is_file, is_folder
 from euinet.system.notify import Notify
 
 TRANSPOSE = ":transpose"
@@ -94,11 +95,11 @@ def _find(
     if name in GENERATED_NAMES:
         kind = cast(Literal["uniform", "gaussian"], name.removeprefix(_NOISE))
         return FoundImages(noise_images(kind, channels, image_size))
-    path = Path(name).expanduser()
-    if path.exists():
+    path = expanded(name)
+    if name and (is_file(path) or is_folder(path)):
         return _hint_at_emnist(read_far_path(path, channels, image_size), path)
-    turned = Path(name.removesuffix(TRANSPOSE)).expanduser()
-    if name.endswith(TRANSPOSE) and turned.exists():
+    turned = expanded(name.removesuffix(TRANSPOSE))
+    if name.endswith(TRANSPOSE) and (is_file(turned) or is_folder(turned)):
         images, labels, remark = read_far_path(turned, channels, image_size)
         remark = _joined("every image transposed", remark)
         return FoundImages(np.ascontiguousarray(images.swapaxes(2, 3)), labels, remark)

@@ -18,6 +18,7 @@ from euinet.data.sets.sources import IdxSet, ensure_idx_files, has_idx_files
 from euinet.errors import DataError, UnknownNameError, UsageError
 from euinet.records import Dataset, LabelledImages
 from euinet.system.close import did_you_mean
+from euinet.system.files import expanded, is_folder
 from euinet.system.notify import Notify, silent
 from euinet.system.registry import Registry
 
@@ -119,12 +120,13 @@ def load_dataset(
 
     Images are uint8, (N, C, H, W). `image_size` (pixels; default 32) and `channels` (1 or 3; default 1 if all
     images are grey) are for folders only. `data_root` is where named sets lie (see
-    `sources.data_root`); what is missing there is fetched, and `notify` told so. Raises UsageError for an unknown name or a bad size, DataError when the data cannot be had or trusted,
-    StorageError when they cannot be written.
+    `sources.data_root`); what is missing there is fetched, and `notify` told so. Raises UsageError for an
+    unknown name or a bad size, DataError when the data cannot be had or trusted, StorageError when they
+    cannot be written.
     """
     if name_or_folder not in DATASETS:
-        folder = Path(name_or_folder).expanduser()
-        if folder.is_dir():
+        folder = expanded(name_or_folder)
+        if name_or_folder and is_folder(folder):
             return load_folder(folder.resolve(), image_size, notify or silent, channels)
         raise _unknown_name(name_or_folder, "or a folder with one folder of images a class")
     named = DATASETS[name_or_folder]
@@ -133,7 +135,7 @@ def load_dataset(
             f"The image size is set to {image_size}, but {name_or_folder} keeps its own size: "
             "leave the image size out, or give a folder of images."
         )
-    train, test = named.load(sources.data_root(data_root), notify)
+    train, test = named.load(_root_of(name_or_folder, data_root), notify)
     for labels in (train.labels, test.labels):
         if len(labels) and not 0 <= labels.min() <= labels.max() < len(named.class_names):
             raise DataError(
@@ -143,10 +145,19 @@ def load_dataset(
     return Dataset(name_or_folder, named.class_names, train, test)
 
 
+def load_for_model(
+    name_or_folder: str, channels: int, image_size: int, data_root: Path | None, notify: Notify | None = None
+) -> Dataset:
+    """Return `load_dataset`'s, a folder's images as a model reads them; named sets keep what they have."""
+    if name_or_folder in DATASETS:
+        return load_dataset(name_or_folder, data_root, notify=notify)
+    return load_dataset(name_or_folder, data_root, image_size=image_size, channels=channels, notify=notify)
+
+
 def is_at_hand(name_or_folder: str, data_root: Path | None = None) -> bool:
     """Return whether `load_dataset` would find the data on this computer, intact, and fetch nothing."""
     if name_or_folder not in DATASETS:
-        return Path(name_or_folder).expanduser().is_dir()
+        return bool(name_or_folder) and is_folder(expanded(name_or_folder))
     return DATASETS[name_or_folder].is_there(sources.data_root(data_root))
 
 
@@ -157,7 +168,17 @@ def fetch_dataset(name: str, data_root: Path | None = None, notify: Notify | Non
     """
     if name not in DATASETS:
         raise _unknown_name(name, "to fetch")
-    return DATASETS[name].fetch(sources.data_root(data_root), notify)
+    return DATASETS[name].fetch(_root_of(name, data_root), notify)
+
+
+def _root_of(name: str, data_root: Path | None) -> Path:
+    root = sources.data_root(data_root)
+    if str(root).startswith("~") and not DATASETS[name].is_there(root):
+        raise UsageError(
+            f"{name} cannot be kept in {root}, for there is no such home folder: give "
+            "--data-root, or set EUINET_DATA."
+        )
+    return root
 
 
 def _unknown_name(name: str, otherwise: str) -> UnknownNameError:

@@ -73,8 +73,8 @@ def load_whole_folder(
     folder: Path,
     image_size: int | None = None,
     class_names: Sequence[str] = (),
-    notify: Notify = silent,
     channels: int | None = None,
+    notify: Notify = silent,
 ) -> WholeFolder:
     """Return all images of a folder, of whichever parts it has; labels are places in `class_names`.
 

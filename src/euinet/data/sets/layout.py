@@ -62,7 +62,7 @@ def find_layout(folder: Path) -> Layout:
 
 
 def training_folder(folder: Path) -> Path:
-    """Return the folder whose class folders are trained on: of parts the one for that, else `folder` itself."""
+    """Return the folder whose class folders are trained on: one of its parts, else itself."""
     parts = find_layout(folder).parts if folder.is_dir() else {}
     return next(iter(parts[TRAIN].values())).parent if TRAIN in parts else folder
 

@@ -15,7 +15,7 @@ from platformdirs import user_cache_path
 
 from euinet.data.sets import ways
 from euinet.errors import DataError
-from euinet.system.files import write_bytes
+from euinet.system.files import expanded, write_bytes
 from euinet.system.integrity import GZIP_MAGIC, DamagedFileError, check_md5, unpacked
 from euinet.system.notify import Notify, silent
 
@@ -89,10 +89,13 @@ def data_root(given: Path | None = None) -> Path:
     The cache folder is the system's: on Linux `$XDG_CACHE_HOME/euinet`, or `~/.cache/euinet`.
     """
     if given is not None:
-        return given.expanduser()
+        return expanded(given)
     if from_environment := os.environ.get("EUINET_DATA"):
-        return Path(from_environment).expanduser()
-    return user_cache_path("euinet", appauthor=False)
+        return expanded(from_environment)
+    try:
+        return user_cache_path("euinet", appauthor=False)
+    except RuntimeError:  # nobody's home; some versions of platformdirs return this path
+        return Path("~/.cache/euinet")
 
 
 def ensure_idx_files(idx_set: IdxSet, root: Path, notify: Notify | None = None) -> dict[str, Path]:

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from euinet.answers import IntArray
+from euinet.data.split.classes import class_numbers
 from euinet.data.split.copies import usable_images
 from euinet.data.split.leaks import label_table, verify_split
 from euinet.data.split.stratify import stratified_positions
 from euinet.errors import UsageError
 from euinet.presets import DataSettings
 from euinet.records import Dataset, LabelledImages, Split, SplitPositions
-from euinet.system.close import did_you_mean
 
 NOWHERE = -1  # the label of an image that goes into no part
 
@@ -30,17 +30,16 @@ def hold_out_classes(
     """Divide a data set into train, validation, calibration (known classes only) and test (all classes).
 
     Validation images set ranges and serve choices; calibration images serve the promised share of false
-    alarms and nothing else. `held_out` names the unknown classes by number or name; a string is a name first,
-    then a number; none is allowed. The fractions are of each known class's training images, at least one
-    image each; where the data set has validation images of its own, those are parted in the fractions' ratio
-    and all others are trained on. The same seed gives the same split; the other held-out classes do not
-    matter to where an image goes. Of images with the same pixels one is used, and none that the test part has
-    (copies.py).
+    alarms and nothing else. `held_out` names the unknown classes (`class_numbers`); none is allowed. The
+    fractions are of each known class's training images, at least one image each; where the data set has
+    validation images of its own, those are parted in the fractions' ratio and all others are trained on. The
+    same seed gives the same split; the other held-out classes do not matter to where an image goes. Of images
+    with the same pixels one is used, and none that the test part has (copies.py).
     Raises UsageError for a wrong class, fraction or seed, or fewer than 2 known classes left; DataError
     when a known class has too few images, or one that a held-out class has as well.
     """
     names = dataset.class_names
-    unknown = _class_numbers(held_out, names)
+    unknown = class_numbers(held_out, names)
     known = tuple(number for number in range(len(names)) if number not in unknown)
     if len(known) < 2:
         raise UsageError(
@@ -76,7 +75,7 @@ def split_dataset(
     dataset: Dataset, held_out: Sequence[int | str], settings: DataSettings, seed: int
 ) -> Split:
     """Return `hold_out_classes` with the shares that `settings` ask for, given how many images are known."""
-    unknown = _class_numbers(held_out, dataset.class_names)
+    unknown = class_numbers(held_out, dataset.class_names)
     known = ~np.isin(dataset.train.labels, unknown)
     if dataset.validation is not None:
         known &= dataset.validation
@@ -130,34 +129,6 @@ def _part(
 
 def _relabelled(images: LabelledImages, new_label: IntArray) -> LabelledImages:
     return LabelledImages(images.images, new_label[images.labels])
-
-
-def _class_numbers(held_out: Sequence[int | str], names: tuple[str, ...]) -> tuple[int, ...]:
-    """Return the numbers of the classes named, ascending."""
-    if isinstance(held_out, str):
-        raise UsageError(
-            f"Held-out classes must be a list, not the string '{held_out}': give ['{held_out}']."
-        )
-    numbers = [_class_number(value, names) for value in held_out]
-    for number in numbers:
-        if numbers.count(number) > 1:
-            raise UsageError(f"Class '{names[number]}' is held out twice: give each class once.")
-    return tuple(sorted(numbers))
-
-
-def _class_number(value: int | str, names: tuple[str, ...]) -> int:
-    if isinstance(value, str):
-        if value in names:
-            return names.index(value)
-        number = int(value) if value.isdecimal() else -1
-    else:
-        number = int(value)
-    if 0 <= number < len(names):
-        return number
-    raise UsageError(
-        f"There is no class '{value}' to hold out.{did_you_mean(str(value), names)} Give a number 0 … "
-        f"{len(names) - 1} or one of {', '.join(names)}."
-    )
 
 
 def _check_settings(validation_fraction: float, calibration_fraction: float, seed: int) -> None:
