@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from euinet.system.class_names import NONE_OF_THESE
-
 REJECT = -1
 """Predicted label that means "none of these"."""
 UNREADABLE = -2
@@ -141,7 +139,7 @@ class Answers:
             if "error" in row:
                 cells = [name, row["error"], "", "", ""]
             else:
-                label = NONE_OF_THESE if row["label"] is None else row["label"]
+                label = "none of these" if row["label"] is None else row["label"]
                 p_value = "" if row["p_value"] is None else f"{row['p_value']:.3g}"
                 cells = [name, label, row["best_class"], p_value, f"{row['ood_score']:.3g}"]
             lines.append("".join(f"<td>{html.escape(str(cell))}</td>" for cell in cells))

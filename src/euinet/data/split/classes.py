@@ -55,8 +55,9 @@ def split_names(text: str, names: Sequence[str]) -> list[str]:
 def check_numbers(held_out: Sequence[int | str], names: tuple[str, ...]) -> None:
     """Raise UsageError for a number where classes are named by numbers, but not in their order."""
     for value in held_out:
-        known = not isinstance(value, str) and 0 <= value < len(names)
-        if known and _numbered_otherwise(names) and names[value] != str(value):
+        if isinstance(value, str) or not 0 <= value < len(names):
+            continue
+        if _numbered_otherwise(names) and names[value] != str(value):
             raise UsageError(
                 f"Class number {value} is called '{names[value]}', so {value} may mean either: hold classes "
                 f"out by their names, as text, such as '{names[value]}'."
