@@ -164,6 +164,46 @@ def test_names_lead_nowhere(given: str, shown: str) -> None:
     assert safe_name(given.encode()) == shown
 
 
+@pytest.mark.parametrize(
+    ("parameters", "shown"),
+    [
+        (b'filename="Screenshot at 3.04\xe2\x80\xafPM.png"', "Screenshot at 3.04\u202fPM.png"),
+        (
+            'filename="\u3000\u00a0\u00ad\u200b\U0001f469\u200d\U0001f52c\u200f.png"'.encode(),
+            "\u3000\u00a0\u00ad\u200b\U0001f469\u200d\U0001f52c\u200f.png",
+        ),
+        ('filename="e\u0301.png"'.encode(), "e\u0301.png"),  # as macOS writes é
+        (b"filename*=UTF-8''caf%C3%A9%20%E2%80%AF.png", "caf\u00e9 \u202f.png"),
+        (b"FILENAME*=utf-8'en'caf%c3%a9.png", "caf\u00e9.png"),
+        (b"filename*=iso-8859-1''caf%E9.png", "caf\u00e9.png"),
+        (b"filename=\"cafe.png\"; filename*=UTF-8''caf%C3%A9.png", "caf\u00e9.png"),
+        (b"filename*=UTF-8''caf%C3%A9.png; filename=\"cafe.png\"", "caf\u00e9.png"),
+        (b"filename=\"a.png\"; filename*=latin9''b.png", "a.png"),
+        (b'filename="a.png"; filename*=b.png', "a.png"),
+        (b"filename*=UTF-8''..%2F..%2Fetc%2Fpasswd", "etc/passwd"),
+        (b"filename*=UTF-8''a%0D%0Ab.png", "a��b.png"),
+        (rb'filename="a\"b\\c.png"', 'a"b/c.png'),
+        (rb'filename="a\\\"b.png"', 'a/"b.png'),
+        (rb'filename="C:\scans\a.png"', "scans/a.png"),
+        (b'filename="a%22b%0D%0A%20.png"', "a%22b%0D%0A%20.png"),
+        (b'filename="a;b=c.png"', "a;b=c.png"),
+        (b"filename=a.png", "a.png"),
+        (b"filename='a.png'", "'a.png'"),
+        (b'filename = "a.png" ;x', "a.png"),
+        (b'filename="folder/a.png"', "folder/a.png"),
+        (b'filename="caf\xe9.png"', "caf�.png"),
+        (b'filename=""', "image"),
+        (b"x=y", "image"),
+    ],
+)
+def test_a_files_name_comes_back_as_it_was_sent(
+    client: AppClient, form: Form, picture: Any, parameters: bytes, shown: str
+) -> None:
+    body, headers = form(picture())
+    sent = body.replace(b'filename="a.png"', parameters)
+    assert client.post("/v1/predict", content=sent, headers=headers).json()["predictions"][0]["path"] == shown
+
+
 def test_a_name_of_broken_bytes_is_shown_all_the_same(client: AppClient, form: Form, picture: Any) -> None:
     body, headers = form(picture())
     answer = client.post("/v1/predict", content=body.replace(b"a.png", b"\xff\xfe.png"), headers=headers)

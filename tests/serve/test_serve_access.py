@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from asgi_client import AppClient
 
+from euinet.errors import UsageError
 from euinet.serve.app import Service
 from euinet.serve.http.access import Access, allowed_hosts, host_name, is_loopback
 from euinet.serve.http.limits import Refused
@@ -111,6 +112,42 @@ def test_other_sites_may_not_write(
     assert client.get("/v1/model", headers=headers).status_code == 200  # which they cannot read
 
 
+FOREIGN = [  # or no name at all; each but the plain ones was taken for one of ours by some parser
+    "[::1].evil.com", "[::1]evil.com", "[::1]:80.evil.com", "[::1]:80:80", "[::1]:", "[::1", "::1]",
+    "[[::1]]",
+    "[::1]@evil.com", "[::1%25lo]", "[::1%lo]", "[fe80::1%25eth0]", "[::ffff:127.0.0.1]",
+    "[::127.0.0.1]", "[]",
+    "[localhost]", "[127.0.0.1]", "[::1]x:80", "localhost:80:80", "localhost:http", "localhost:",
+    "localhost:-1",
+    "localhost:+80", "localhost:65536", "localhost:999999", "localhost:8 0", "localhost:\xb2", "localhost..",
+    ".localhost", "localhost@evil.com", "evil.com@localhost", "localhost:80@evil.com", "localhost/evil.com",
+    "localhost,evil.com", "localhost evil.com", "localhost;", "localhost\\evil.com", "localhost?",
+    "local%68ost",
+    "localhost\xe9", "xn--localhost", "127.0.0.1.evil.com", "127.1", "2130706433", "0x7f000001", "0177.0.0.1",
+    "127.0.0.01", "0.0.0.0", "127.0.0.2", "localhost.localdomain", "sub.localhost", "*", "null",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", ["[::1].evil.com", "a@b", "a:b", "a/b", "a,b", "[::1]:80:80", "caf\xe9"])
+def test_a_host_that_is_none_is_refused_by_a_server_of_any_name(
+    make_service: Callable[..., Service], host: str
+) -> None:
+    answer = AppClient(make_service().app).get("/healthz", headers={"Host": host.encode("latin-1")})
+    assert (answer.status_code, list(answer.json())) == (400, ["error"])
+
+
+def test_a_name_that_can_be_no_host_is_not_allowed_in_silence() -> None:
+    for name in ("http://lab.example", "lab.example/", "*.example", "", "a b"):
+        with pytest.raises(UsageError, match="--allow-host"):
+            allowed_hosts("0.0.0.0", [name])
+
+
+def test_headers_that_came_twice_are_not_ours(client: AppClient, picture: Callable[..., bytes]) -> None:
+    ours, theirs = ("Origin", "http://testserver"), ("Origin", "http://evil.example")
+    for headers in ([ours, theirs], [theirs, ours], [("Sec-Fetch-Site", "none"), ("Sec-Fetch-Site", "none")]):
+        assert client.post("/v1/predict", files={"file": picture()}, headers=headers).status_code == 403
+
+
 def test_a_name_that_leads_here_is_not_answered_unless_it_is_ours(
     make_service: Callable[..., Service],
 ) -> None:
@@ -124,6 +161,9 @@ def test_a_name_that_leads_here_is_not_answered_unless_it_is_ours(
         "LOCALHOST",
         "lab.example",
         "lab.example.:80",
+        "localhost.",
+        "[0:0:0:0:0:0:0:1]",
+        "localhost:65535",
     ):
         assert client.get("/v1/model", headers={"Host": host}).status_code == 200
     for host in (
@@ -132,8 +172,9 @@ def test_a_name_that_leads_here_is_not_answered_unless_it_is_ours(
         "127.0.0.1.evil.example",
         "",
         "evil.example#localhost",
+        *FOREIGN,
     ):
-        answer = client.get("/v1/model", headers={"Host": host})
+        answer = client.get("/v1/model", headers={"Host": host.encode("latin-1")})
         assert (answer.status_code, list(answer.json())) == (403, ["error"])
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from raw_client import connect, listening_at, read_all
 
 from euinet.serve.app import Service
-from euinet.serve.run import Server
 
 HEADER_SECONDS, STALLED_SECONDS = 0.4, 0.5
 GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
@@ -22,29 +21,8 @@ GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 def port(make_service: Callable[..., Service]) -> Iterator[int]:
     """A server that gives clients little time, and takes three at once."""
     service = make_service(header_seconds=HEADER_SECONDS, stalled_seconds=STALLED_SECONDS, connections=3)
-    listening, ready = socket.create_server(("127.0.0.1", 0)), threading.Event()
-    server = Server(service, ready.set)
-    thread = threading.Thread(target=server.run, args=([listening],))
-    thread.start()
-    assert ready.wait(20)
-    yield listening.getsockname()[1]
-    server.should_exit = True
-    thread.join()
-    listening.close()
-
-
-def connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=20)
-
-
-def read_all(line: socket.socket) -> bytes:
-    found = b""
-    try:
-        while piece := line.recv(65_536):
-            found += piece
-    except ConnectionResetError:
-        pass
-    return found
+    with listening_at(service) as port:
+        yield port
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /healthz HT", GET + b"X: y\r\n"])

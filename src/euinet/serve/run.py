@@ -19,7 +19,8 @@ from euinet.errors import ServeError
 from euinet.serve.app import Service
 from euinet.serve.http.access import Access, allowed_hosts, is_loopback
 from euinet.serve.http.limits import Limits
-from euinet.serve.http.protocol import HEADER_BYTES, protocol_class
+from euinet.serve.http.protocol import protocol_class
+from euinet.serve.http.strict import HEADER_BYTES
 from euinet.serve.served import open_served
 from euinet.system.interrupts import STOPPING
 from euinet.system.notify import Notify

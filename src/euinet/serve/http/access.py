@@ -2,14 +2,21 @@
 
 import hmac
 import ipaddress
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from euinet.errors import UsageError
 from euinet.serve.http.limits import Refused
 
 WRITING = frozenset({"POST", "PUT", "DELETE", "PATCH"})
 _GUARDED = ("/v1/", "/metrics")  # what needs the token, where there is one; the page must load to ask for it
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+_READ = frozenset({b"host", b"origin", b"sec-fetch-site", b"authorization"})
+_HOST = re.compile(
+    r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?)"
+    r"(?::(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
+)
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -23,26 +30,25 @@ class Access:
 
     def check(self, method: str, path: str, headers: Headers) -> None:
         """Raise Refused (401 or 403) for a request that may not be answered."""
-        host = origin = site = authorization = None
+        given: dict[bytes, bytes] = {}
         for name, value in headers:
-            if name == b"host":
-                host = value
-            elif name == b"origin":
-                origin = value
-            elif name == b"sec-fetch-site":
-                site = value
-            elif name == b"authorization":
-                authorization = value
-        if self.hosts is not None and host is not None:
+            if name in _READ:
+                given[name] = b"," if name in given else value  # twice: no host, origin, site or token
+        host = given.get(b"host")
+        if host is not None:
             self._check_host(host)
         if method in WRITING:
-            _check_origin(host, origin, site)
+            _check_origin(host, given.get(b"origin"), given.get(b"sec-fetch-site"))
         if self.token is not None and path.startswith(_GUARDED):
-            self._check_token(authorization)
+            self._check_token(given.get(b"authorization"))
 
     def _check_host(self, host: bytes) -> None:
-        assert self.hosts is not None
-        if host_name(host.decode("latin-1")) not in self.hosts:
+        name = host_name(host.decode("latin-1"))
+        if host and not name and self.hosts is None:
+            raise Refused(
+                400, "The Host header is no name or address with a port: send one, such as localhost."
+            )
+        if self.hosts is not None and name not in self.hosts:
             raise Refused(
                 403,
                 "This server does not answer by the name in the Host header: use the address that it printed "
@@ -71,11 +77,20 @@ def _check_origin(host: bytes | None, origin: bytes | None, site: bytes | None) 
 
 
 def host_name(host: str) -> str:
-    """Return the name in a Host header or address without its port, in lower case: [::1]:80 → ::1."""
+    """Return the name in a Host header or address without its port, in lower case: [::1]:80 → ::1.
+
+    "" where it is neither a name of ASCII letters nor an address, or what follows is no port.
+    """
     host = host.strip().lower()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host if host.count(":") > 1 else host.partition(":")[0].rstrip(".")
+    parts = _HOST.fullmatch(host)
+    six = host if parts is None else parts["six"]
+    if six is None:
+        assert parts is not None
+        return parts["name"]
+    try:
+        return str(ipaddress.IPv6Address(six)) if "%" not in six else ""
+    except ValueError:
+        return ""
 
 
 def is_loopback(host: str) -> bool:
@@ -92,9 +107,16 @@ def allowed_hosts(bound: str, others: Iterable[str]) -> frozenset[str] | None:
     """Return the names that are answered: on a loopback address, its own, so that no page can pose as it.
 
     (A page whose name leads to 127.0.0.1, DNS rebinding, would otherwise be of the same origin.) `others`
-    are allowed besides. On another address any name is, unless `others` are given.
+    are allowed besides. On another address any name is, unless `others` are given. Raises UsageError for
+    one of these that no Host header can be.
     """
-    names = {host_name(name) for name in others}
+    names = set()
+    for other in others:
+        if not (name := host_name(other)):
+            raise UsageError(
+                f"--allow-host {other} is no name or address: give one alone, such as images.example.org."
+            )
+        names.add(name)
     if is_loopback(bound):
         return frozenset({*_LOOPBACK_NAMES, host_name(bound), *names})
     return frozenset({host_name(bound), *names}) if names else None

@@ -3,6 +3,7 @@
 import io
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -13,6 +14,9 @@ FIELD = b"file"
 LONGEST_NAME = 255
 _UNNAMED = "image"
 _BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,\-./:=? ]{1,70}")  # RFC 2046
+_PARAMETER = re.compile(rb';[ \t]*([\w!#$%&\'*+.^`|~-]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^;]*))')
+# control characters, ends of lines, and what writes from right to left until it is told otherwise
+_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _FORM = "multipart/form-data with one or more images in the field 'file'"
 
 
@@ -100,12 +104,12 @@ class FormReader:
         self._header, self._value = bytearray(), bytearray()
 
     def _on_headers_finished(self) -> None:
-        kind, options = parse_options_header(self._disposition.decode("latin-1"))
-        field = options.get(b"name", b"") if kind == b"form-data" else b""
+        kind, options = read_disposition(self._disposition)
+        field = options.get("name", b"") if kind == b"form-data" else b""
         if field != FIELD:
             shown = safe_name(field) if field else "nothing"
             raise Refused(422, f"The form has a field named {shown[:60]}: send images in the field 'file'.")
-        self._name = safe_name(options.get(b"filename", b""))
+        self._name = safe_name(options.get("filename*") or options.get("filename", b""))
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         self._size += end - start
@@ -125,12 +129,31 @@ class FormReader:
         self._ended = True
 
 
-def safe_name(given: bytes) -> str:
-    r"""Return a file's name as it is shown: below no folder but its own, printable, of bearable length.
+def read_disposition(header: bytes) -> tuple[bytes, dict[str, bytes]]:
+    r"""Return a part's Content-Disposition: its kind, and its parameters as their sender wrote them.
 
-    `../../etc/passwd` becomes `etc/passwd`, `C:\scan.png` `scan.png`. Nothing is ever written under it.
+    \" and \\ are undone; %22, which browsers send for ", stays, for a name may hold that too. `filename*` is
+    decoded to UTF-8 (RFC 8187), and left out where it is broken.
     """
-    text = given.decode("utf-8", "replace").replace("\\", "/")
-    parts = [part for part in text.split("/") if part.strip(" .") and not re.fullmatch("[A-Za-z]:", part)]
-    name = "".join(c if c.isprintable() else "�" for c in "/".join(parts))
-    return name[-LONGEST_NAME:] or _UNNAMED
+    kind, _, _ = header.partition(b";")
+    found: dict[str, bytes] = {}
+    for name, quoted, plain in _PARAMETER.findall(header):
+        key, value = name.decode().lower(), re.sub(rb'\\(["\\])', rb"\1", quoted) or plain.strip(b' \t"')
+        if key.endswith("*"):
+            charset, *rest = value.split(b"'", 2)
+            if len(rest) != 2 or charset.lower() not in (b"utf-8", b"iso-8859-1"):
+                continue
+            value = unquote_to_bytes(rest[1]).decode(charset.decode(), "replace").encode()
+        found[key] = value
+    return kind.strip().lower(), found
+
+
+def safe_name(given: bytes) -> str:
+    r"""Return a file's name as it is shown: below no folder but its own, of bearable length, in one line.
+
+    `../../etc/passwd` becomes `etc/passwd`, `C:\scan.png` `scan.png`; what is no UTF-8, steers terminals or
+    turns the direction of writing becomes �, all else stays as sent. Nothing is ever written under it.
+    """
+    parts = given.decode("utf-8", "replace").replace("\\", "/").split("/")
+    parts = [part for part in parts if part.strip(" .") and not re.fullmatch("[A-Za-z]:", part)]
+    return _STEERING.sub("�", "/".join(parts))[-LONGEST_NAME:] or _UNNAMED

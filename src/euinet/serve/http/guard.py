@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -49,6 +50,8 @@ class Guard:
             await send(message)
 
         try:
+            if not path.startswith("/"):
+                scope, path = (found := as_own_path(scope)), found["path"]
             self._access.check(method, path, scope["headers"])
             await (self._hot.get((method, path)) or self._app)(scope, receive, guarded)
         except Refused as refused:
@@ -67,6 +70,21 @@ class Guard:
                 await _refuse(failed, scope, receive, guarded)
         finally:
             self._meters.request(method, path, status, time.perf_counter() - started)
+
+
+def as_own_path(scope: Scope) -> Scope:
+    """Return a request for a whole address (GET http://localhost/docs) as one for the path there.
+
+    The Host header is then the address's, as RFC 9112 (3.2.2) wants it. `OPTIONS *` stays as it is.
+    """
+    _, slashes, rest = scope["raw_path"].partition(b"://")
+    if not slashes:
+        return scope
+    host, slash, path = rest.partition(b"/")
+    others = [pair for pair in scope["headers"] if pair[0] != b"host"]
+    path = slash + path or b"/"
+    headers = [(b"host", host), *others]
+    return {**scope, "path": unquote(path.decode("ascii")), "raw_path": path, "headers": headers}
 
 
 async def _refuse(refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:

@@ -5,19 +5,20 @@ import sys
 from typing import Any
 
 import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
 from euinet.serve.answering import as_json
 from euinet.serve.http.headers import security_headers
 from euinet.serve.http.limits import Limits
+from euinet.serve.http.strict import StrictBuffer
 
-_REASONS = {400: b"Bad Request", 431: b"Request Header Fields Too Large", 503: b"Service Unavailable"}
 _SENTENCES = {
     400: "This is no valid HTTP request.",
     431: "The request's headers are too long: 64 kB are read.",
+    501: "The only Transfer-Encoding that is understood is chunked: send the body as it is, or in chunks.",
     503: "Too many clients are connected: try again in a second.",
+    505: "The request is of another version of HTTP: send HTTP/1.1.",
 }
-HEADER_BYTES = 65_536
 
 
 def protocol_class(limits: Limits) -> type[asyncio.Protocol]:
@@ -39,6 +40,7 @@ class TimedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or turn it away where there are too many."""
         super().connection_made(JoinedWrites(transport))  # type: ignore[arg-type]
+        self.conn._receive_buffer = StrictBuffer()
         if len(self.connections) > self.server_limits.connections:
             self._turn_away(503)
             return
@@ -97,7 +99,7 @@ class TimedProtocol(H11Protocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True  # its body broke off: nobody is to be answered
             self.cycle.message_event.set()
-        self._turn_away(status if status in _REASONS else 400)
+        self._turn_away(status if status in _SENTENCES else 400)
 
     def _turn_away(self, status: int) -> None:
         body: Any = as_json({"error": _SENTENCES[status]}).body
@@ -110,7 +112,7 @@ class TimedProtocol(H11Protocol):
         ]
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             head = b"".join(b"%s: %s\r\n" % pair for pair in headers)
-            self.transport.write(b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (status, _REASONS[status], head, body))
+            self.transport.write(b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (status, STATUS_PHRASES[status], head, body))
         self.transport.close()
 
     def _wait(self) -> None:
