@@ -5,6 +5,7 @@ load_dataset → hold_out_classes → fit_split: train (gan_step, joint_step) �
 """
 
 import json
+import shlex
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -30,7 +31,7 @@ from euinet.judging.near_copies import find_near_copies, picture
 from euinet.judging.verdict import verdict
 from euinet.model.names import CONFIG_FILE, DECISION_FILE
 from euinet.networks.trunks import trunk_maker
-from euinet.presets import Preset
+from euinet.presets import Preset, changed_settings
 from euinet.records import EvaluationRecord, Split
 from euinet.report.reported import EUINET_REPORT
 from euinet.report.write import PAGE, write_report
@@ -38,7 +39,9 @@ from euinet.scoring.comparison import compare_detectors
 from euinet.system.files import remove_file, write_atomically, write_text
 from euinet.system.lock import sole_user
 from euinet.system.notify import Notify
+from euinet.system.words import printable
 from euinet.trained.model import TrainedModel
+from euinet.training.plan import plan
 from euinet.training.run import Trained
 
 FAKES_SHOWN = 64
@@ -56,6 +59,22 @@ class Experiment:
     seed: int
     image_size: int | None = None  # of a folder's images
     far: tuple[str, ...] = ()  # sets of unknown images, for the final test alone
+
+    @property
+    def command(self) -> str:
+        """The command that repeats it, as a shell takes it; device and precision stand in metrics.json."""
+        name, seed = self.preset.name, ["--seed", str(self.seed)]
+        changed = [
+            part for item in changed_settings(self.preset).items() for part in ("--set", "=".join(item))
+        ]
+        report = ("mnist", ("0",), None, (), "report")
+        if (self.data, tuple(map(str, self.held_out)), self.image_size, self.far, name) == report:
+            return shlex.join(["euinet", "reproduce", *changed, *seed])
+        held_out = ["--hold-out", ",".join(map(str, self.held_out))] if self.held_out else []
+        size = [] if self.image_size is None else ["--image-size", str(self.image_size)]
+        far = [part for one in self.far for part in ("--ood", one)]
+        start = ["euinet", "train", "--data", self.data, *held_out, *size, *far, "--preset", name]
+        return printable(shlex.join([*start, *changed, *seed]))
 
 
 @dataclass(frozen=True)
@@ -98,7 +117,8 @@ def run_experiment(
     channels, image_size = split.test.images.shape[1:3]
     names, geometry = split.class_names, (channels, image_size)
     far = [get_far_set(name, dataset, names, geometry, data_root, notify) for name in experiment.far if first]
-    notify(describe_split(split))
+    for sentence in (describe_split(split), *plan(split, preset)):
+        notify(sentence)
 
     with sole_user(out) if first else nullcontext():
         if fresh and first:
@@ -119,8 +139,13 @@ def run_experiment(
         record, metrics = evaluate(trained, model, split, far, fabric)
 
         metrics["near_copies"] = tell_near_copies(model, split, out, notify)
-
-        card = replace(model.card, metrics=metrics, data_fingerprint=dataset_fingerprint(dataset))
+        metrics["command"] = experiment.command
+        card = replace(
+            model.card,
+            metrics=metrics,
+            data_fingerprint=dataset_fingerprint(dataset),
+            command=experiment.command,
+        )
         model = replace(model, card=card)
         notify("Writing the model and its decision file …")
         save_model(model, out / MODEL_FOLDER)

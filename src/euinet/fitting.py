@@ -30,10 +30,12 @@ from euinet.records import Split
 from euinet.scoring.inference import raw_scores
 from euinet.scoring.threshold import fit_logit_range
 from euinet.system.notify import Notify, silent
+from euinet.system.words import printable
 from euinet.trained.model import TrainedModel
 from euinet.training.devices import DeviceName, make_fabric
 from euinet.training.distributed import leave_others
 from euinet.training.loop import train
+from euinet.training.plan import plan
 from euinet.training.run import Trained
 
 
@@ -75,13 +77,19 @@ def fit(
         dataset = labelled_dataset(images, labels, image_size)
     check_numbers(hold_out, dataset.class_names)
     split = split_dataset(dataset, hold_out, chosen.data, seed)
-    if told := split.left_out.sentence():
-        notify(told)
+    for told in (split.left_out.sentence(), *plan(split, chosen)):
+        if told:
+            notify(told)
     fabric = make_fabric(device)
     with own_randomness(fabric), tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary if out is None else out)
         _, model = fit_split(split, chosen, seed, folder / "training", fabric, quiet=True, notify=notify)
-    model = replace(model, card=replace(model.card, data_fingerprint=dataset_fingerprint(dataset)))
+    given = "images, labels" if labels is not None else repr(str(images))
+    asked = {"alpha": alpha, "hold_out": list(hold_out), "preset": preset, "settings": dict(settings or {})}
+    asked |= {"image_size": image_size, "seed": seed}
+    command = f"euinet.fit({given}, {', '.join(f'{name}={value!r}' for name, value in asked.items())})"
+    card = replace(model.card, data_fingerprint=dataset_fingerprint(dataset), command=printable(command))
+    model = replace(model, card=card)
     return runtime_model(model, dataset.name) if out is None else save_model(model, Path(out) / "model")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -96,7 +97,7 @@ class OptimizerSettings(_Settings):
 class TrainingSettings(_Settings):
     """EuiNet's own objective and optimizer (eq. 2)."""
 
-    epochs: int = Field(ge=1)
+    epochs: int = Field(ge=1)  # at least; min_steps may make them more
     min_steps: int = Field(600, ge=1)  # small data: as many more epochs as these steps need
     batch_size: int = Field(128, ge=2)
     optimizer: OptimizerSettings
@@ -363,6 +364,18 @@ def setting_paths() -> list[str]:
         return paths
 
     return walk(Preset, "")
+
+
+def changed_settings(preset: Preset) -> dict[str, str]:
+    """Return the settings in which a preset differs from the one of its name, as `get_preset` takes them."""
+    if preset.name not in _DIFFERENCES:
+        return {}
+    own, found = get_preset(preset.name), {}
+    for path in setting_paths():
+        value, before = attrgetter(path)(preset), attrgetter(path)(own)
+        if value != before:
+            found[path] = value if isinstance(value, str) else json.dumps(value)
+    return found
 
 
 def _put(values: dict[str, object], path: str, text: str) -> None:

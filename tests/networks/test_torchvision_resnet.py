@@ -6,6 +6,7 @@ import pickle
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -232,6 +233,29 @@ def test_a_missing_or_damaged_file_is_a_sentence(name: str, weights: Path, tmp_p
         path.write_bytes(content)
         with pytest.raises(StorageError, match=r"weights.* cannot be read \(.*\): copy the file anew"):
             trunk.load_weights(path)
+
+
+def test_a_pickled_model_is_not_to_be_copied_anew_but_saved_as_its_weights(tmp_path: Path) -> None:
+    layer, path = nn.Linear(2, 2), tmp_path / "weights.pth"
+
+    def saved(what: object) -> None:
+        torch.save(what, path)
+
+    def pickled(protocol: int) -> None:
+        path.write_bytes(pickle.dumps(layer, protocol=protocol))
+
+    for write in (
+        lambda: saved(layer),
+        lambda: saved({"state_dict": layer.state_dict(), "options": SimpleNamespace(epochs=3)}),
+        lambda: pickled(2),
+        lambda: pickled(4),
+    ):
+        write()
+        with pytest.raises(
+            StorageError, match=r"Python objects.*torch\.save\(model\.state_dict\(\)"
+        ) as refused:
+            TorchvisionResNet("resnet18", 3, 32).load_weights(path)
+        assert "anew" not in str(refused.value)
 
 
 def test_nothing_in_a_file_is_executed(tmp_path: Path) -> None:

@@ -70,7 +70,8 @@ def calibrate_saved(
         "calibration_images": count,
         "source": source,
         "threshold": thresholds.tolist() if per_class else float(thresholds[0]),
-        "sentence": f"At most {100 * alpha:g} % of known images are rejected by mistake. "
+        "sentence": f"At most {100 * alpha:g} % of known images are rejected by mistake"
+        f"{', within those of each answer: a threshold for each class' if per_class else ''}. "
         f"{count} images promise it: {source}. Wrote {target}.",
     }
 

@@ -1,8 +1,12 @@
 """A trunk of torchvision's ResNet family, which can start from weights in a file, such as ImageNet's."""
 
 import pickle
+import pickletools
+import warnings
+import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -126,10 +130,14 @@ def _read(path: Path, name: str) -> dict[str, Tensor]:
         # what torch says of a file it will not unpickle is advice to run it all the same
         said = "" if isinstance(error, pickle.UnpicklingError) else f": {error}"
         what = " ".join(f"{type(error).__name__}{said}".split())[:200]
-        raise StorageError(
-            f"The weights {path} cannot be read ({what}): copy the file anew, a .safetensors file under that "
-            "ending and one that torch.save wrote under another."
-        ) from error
+        remedy = (
+            "it holds a whole model or other Python objects, none of which is run; save its weights alone, "
+            "by torch.save(model.state_dict(), FILE)."
+            if _holds_objects(path, error)
+            else "copy the file anew, a .safetensors file under that ending and one that torch.save wrote "
+            "under another."
+        )
+        raise StorageError(f"The weights {path} cannot be read ({what}): {remedy}") from error
     if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
         raise UsageError(
             f"The file {path} holds more or something else than a state dict: save that of torchvision's "
@@ -142,12 +150,26 @@ def _read(path: Path, name: str) -> dict[str, Tensor]:
     return kept
 
 
+def _holds_objects(path: Path, error: Exception) -> bool:
+    """Return whether a file that torch did not read is whole: then it holds more than torch may unpickle."""
+    if not isinstance(error, pickle.UnpicklingError) and "TorchScript" not in str(error):
+        return False
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    with path.open("rb") as file, suppress(ValueError):
+        return any(operation.name == "STOP" for operation, _, _ in pickletools.genops(file))
+    return False
+
+
 def _content(path: Path) -> Any:
     if path.suffix.lower() == ".safetensors":
         from safetensors.torch import load_file
 
         return load_file(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a pickle's protocol, before it is refused
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _torchvision_key(key: str) -> str:

@@ -30,12 +30,19 @@ def _accuracy_lines(metrics: dict[str, Any]) -> list[str]:
     )
     head = f"{'':38}{'here':>10}" + (f"{'report':>12}" if reported else "")
     rows = [
-        (f"known, labelled right ({metrics['n_id']} images)", metrics["id_accuracy"], known),
-        (f"unknown, rejected ({metrics['n_ood']} images)", metrics["ood_accuracy"], unknown),
-        ("known, without the reject option", metrics["closed_set_accuracy"], None),
+        (metrics["n_id"], f"known, labelled right ({metrics['n_id']} images)", metrics["id_accuracy"], known),
+        (
+            metrics["n_ood"],
+            f"unknown, rejected ({metrics['n_ood']} images)",
+            metrics["ood_accuracy"],
+            unknown,
+        ),
+        (metrics["n_id"], "known, without the reject option", metrics["closed_set_accuracy"], None),
     ]
     lines = [head]
-    for name, here, there in rows:
+    for images, name, here, there in rows:
+        if not images:  # a row of nothing reads as if nothing of it had been caught
+            continue
         shown = "–" if here is None else f"{100 * here:.2f} %"
         lines.append(f"{name:38}{shown:>10}" + (f"{there:>10.2f} %" if there is not None else ""))
     return lines

@@ -24,7 +24,7 @@ from euinet.training.log import TrainingLog
 from euinet.training.run import Trained, TrainingRun
 from euinet.training.steps import gan_step, joint_step, joint_step_with_outliers
 
-LOG_EVERY = 50  # steps; also how late a loss that is not finite can be noticed
+LOG_EVERY = 50  # steps, and at each epoch's end; also how late a loss that is not finite can be noticed
 SAVE_EVERY = 60.0  # seconds between checkpoints within an epoch
 COLLAPSED = 0.1  # fakes vary less than this share of what the real images do
 
@@ -106,7 +106,7 @@ def fit_loop(run: TrainingRun, log: TrainingLog, stop: Stop) -> None:
 
 
 def run_epoch(run: TrainingRun, epoch: int, log: TrainingLog, stop: Stop) -> None:
-    """Run the steps of `epoch` that are left, logging their mean losses every LOG_EVERY steps."""
+    """Run the steps of `epoch` that are left, logging their mean losses every LOG_EVERY and at its end."""
     order = run.epoch_order(epoch)
     first = run.step - epoch * run.steps_per_epoch
     for index in range(first, run.steps_per_epoch):

@@ -19,6 +19,7 @@ from euinet.records import Split
 from euinet.training.average import running_average
 from euinet.training.checkpoint import FILE_NAME, save_checkpoint
 from euinet.training.distributed import check_same, check_shares
+from euinet.training.plan import epochs_and_steps
 from euinet.training.players import Players, build_players
 from euinet.training.synced_norm import unsync_norms
 
@@ -44,9 +45,7 @@ class TrainingRun:
         self.labels = as_tensor(split.train.labels).to(device)
         self.validation = split.validation
         self.classes = len(split.known_classes)
-        self.batch_size = min(preset.training.batch_size, len(self.labels))
-        self.steps_per_epoch = len(self.labels) // self.batch_size
-        self.epochs = max(preset.training.epochs, -(-preset.training.min_steps // self.steps_per_epoch))
+        self.epochs, self.steps_per_epoch, self.batch_size = epochs_and_steps(preset, len(self.labels))
         self.total_steps = self.epochs * self.steps_per_epoch
         check_shares(preset, self.batch_size, fabric.world_size)
         self.players = build_players(split, preset, seed, fabric)
