@@ -14,10 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
-from PIL import Image
 
 from euinet.data.far.overlap import get_far_set
 from euinet.data.far.sets import FarSet
@@ -27,7 +25,7 @@ from euinet.data.split.holdout import split_dataset
 from euinet.export.save import save_model
 from euinet.fitting import fit_split
 from euinet.judging.evaluate import decision_metrics, detector_table, far_decision_metrics, near_metrics
-from euinet.judging.near_copies import find_near_copies, picture
+from euinet.judging.near_copies import NEAR_COPIES_FILE, tell_near_copies
 from euinet.judging.verdict import verdict
 from euinet.model.names import CONFIG_FILE, DECISION_FILE
 from euinet.networks.trunks import trunk_maker
@@ -36,7 +34,7 @@ from euinet.records import EvaluationRecord, Split
 from euinet.report.reported import EUINET_REPORT
 from euinet.report.write import PAGE, write_report
 from euinet.scoring.comparison import compare_detectors
-from euinet.system.files import remove_file, write_atomically, write_text
+from euinet.system.files import remove_file, write_text
 from euinet.system.lock import sole_user
 from euinet.system.notify import Notify
 from euinet.system.words import printable
@@ -46,7 +44,6 @@ from euinet.training.run import Trained
 
 FAKES_SHOWN = 64
 METRICS_FILE, MODEL_FOLDER, TRAINING_FOLDER = "metrics.json", "model", "training"
-NEAR_COPIES_FILE = "near-copies.png"
 
 
 @dataclass(frozen=True)
@@ -138,7 +135,7 @@ def run_experiment(
         notify(f"Scoring {len(split.test)} test images with EuiNet and what it is compared with …")
         record, metrics = evaluate(trained, model, split, far, fabric)
 
-        metrics["near_copies"] = tell_near_copies(model, split, out, notify)
+        metrics["near_copies"] = tell_near_copies(model.features, split, out, notify)
         metrics["command"] = experiment.command
         card = replace(
             model.card,
@@ -154,25 +151,6 @@ def run_experiment(
             notify("Drawing the figures and report.html …")
             write_report(record, out, reported=EUINET_REPORT)
     return Result(model, split, metrics, record)
-
-
-def tell_near_copies(model: TrainedModel, split: Split, out: Path, notify: Notify) -> dict[str, int]:
-    """Count the images held back that look like one learned from, and show them in NEAR_COPIES_FILE."""
-    learned = np.concatenate([split.train.images, split.validation.images])
-    test = split.test.where(split.test.labels >= 0).images
-    held = np.concatenate([split.calibration.images, test])
-    pairs = find_near_copies(held, model.features(held), learned, model.features(learned))
-    calibration = int((pairs.held < len(split.calibration)).sum())
-    found = {"calibration": calibration, "test": len(pairs) - calibration}
-    if len(pairs):
-        with write_atomically(out / NEAR_COPIES_FILE) as temporary:
-            Image.fromarray(picture(pairs, held, learned)).save(temporary, "PNG")
-        notify(
-            f"{calibration} of {len(split.calibration)} calibration and {found['test']} of {len(test)} known "
-            f"test images look like near copies of learned ones: see {out / NEAR_COPIES_FILE}. Where they "
-            "are, the promise holds less and the accuracy is too good: keep one of each."
-        )
-    return found
 
 
 def remove_results(out: Path) -> None:

@@ -4,12 +4,19 @@ The network's own features say which learned image is nearest; the pixels of tha
 so, and what is taken for a copy and is none: benchmarks/near_copies.py.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from euinet.answers import FloatArray, IntArray, PixelArray
+from euinet.records import Split
+from euinet.system.files import write_atomically
+from euinet.system.notify import Notify
 
+NEAR_COPIES_FILE = "near-copies.png"
 ALIKE = 0.99  # correlation of two images' pixels
 _AT_A_TIME = 256  # images compared with all learned ones: their similarities are in memory
 SHOWN = 24  # pairs in a picture
@@ -47,6 +54,31 @@ def find_near_copies(
     found = np.flatnonzero(alike >= ALIKE)
     found = found[np.argsort(-alike[found], kind="stable")]
     return NearCopies(found, places[found])
+
+
+def tell_near_copies(
+    features: Callable[[PixelArray], FloatArray], split: Split, folder: Path, notify: Notify
+) -> dict[str, int]:
+    """Count the images of a split held back that look like one learned from, and show them in a picture.
+
+    `features` is the network's, of images (N, C, H, W): (N, F). Returns how many `calibration` images there
+    are and how many known images of the `test`. Raises StorageError.
+    """
+    learned = np.concatenate([split.train.images, split.validation.images])
+    test = split.test.where(split.test.labels >= 0).images
+    held = np.concatenate([split.calibration.images, test])
+    pairs = find_near_copies(held, features(held), learned, features(learned))
+    calibration = int((pairs.held < len(split.calibration)).sum())
+    found = {"calibration": calibration, "test": len(pairs) - calibration}
+    if len(pairs):
+        with write_atomically(folder / NEAR_COPIES_FILE) as temporary:
+            Image.fromarray(picture(pairs, held, learned)).save(temporary, "PNG")
+        notify(
+            f"{calibration} of {len(split.calibration)} calibration and {found['test']} of {len(test)} known "
+            f"test images look like near copies of learned ones: see {folder / NEAR_COPIES_FILE}. Where they "
+            "are, the promise holds less and the accuracy is too good: keep one of each."
+        )
+    return found
 
 
 def picture(pairs: NearCopies, held: PixelArray, learned: PixelArray) -> PixelArray:
