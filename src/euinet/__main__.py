@@ -1,13 +1,14 @@
 """`euinet` and `python -m euinet`: one sentence for each known error, and its exit code."""
 
-import os
 import sys
 
 
 def run() -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 143 terminated."""
     from euinet.system.interrupts import sigterm_as_interrupt
+    from euinet.system.streams import harden_streams
 
+    harden_streams()
     with sigterm_as_interrupt():
         code = _exit_code()
     sys.exit(code)
@@ -18,6 +19,8 @@ def _exit_code() -> int | str | None:
     from euinet.errors import EuiNetError
     from euinet.system.extras import needed_for
     from euinet.system.interrupts import INTERRUPTED, TERMINATED, is_of_sigterm
+    from euinet.system.streams import tell
+    from euinet.system.words import printable
 
     command = next((word for word in sys.argv[1:] if not word.startswith("-")), "this command")
     try:
@@ -26,14 +29,12 @@ def _exit_code() -> int | str | None:
     except SystemExit as ended:  # the usual way out: typer makes it of wrong options and of Ctrl-C, too
         return TERMINATED if is_of_sigterm(ended) else ended.code
     except EuiNetError as error:
-        sys.stderr.write(f"euinet: {error}\n")
+        tell(printable(f"euinet: {error}"))
         return error.exit_code
     except KeyboardInterrupt as error:
-        sys.stderr.write("euinet: interrupted.\n")
+        tell("euinet: interrupted.")
         return TERMINATED if is_of_sigterm(error) else INTERRUPTED
-    except BrokenPipeError:
-        # the reader of our output went away, as `| head` does; keep Python from flushing into it at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader of our output went away, as `| head` does
         return 1
     return 0
 

@@ -186,8 +186,8 @@ def test_a_wrong_file_gets_one_sentence(tmp_path: Path, content: bytes, complain
         ),
         (np.zeros((2, 8, 8, 4), np.uint8), r"has the shape \(2, 8, 8, 4\), .* 1 or 3 channels"),
         (np.zeros((0, 8, 8), np.uint8), r"has no images: its shape is \(0, 1, 8, 8\)"),
-        (np.zeros((3, 0, 8), np.uint8), r"has no images: its shape is \(3, 1, 0, 8\)"),
-        (np.array([{}], dtype=object), "is damaged or no plain NumPy array"),
+        (np.zeros((3, 0, 8), np.uint8), r"has the shape \(3, 0, 8\), but images are .* at least one pixel"),
+        (np.array([{}], dtype=object), "holds object values, but images are uint8"),
     ],
 )
 def test_a_wrong_array_gets_one_sentence(tmp_path: Path, array: np.ndarray, complaint: str) -> None:

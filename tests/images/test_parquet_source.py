@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from euinet.errors import DataError, UsageError
+from euinet.errors import UsageError
 from euinet.images.inputs import find_inputs
 from euinet.images.preprocessing import Preprocessing
 
@@ -54,15 +54,12 @@ def test_what_a_row_lacks_is_said_in_its_row(tmp_path: Path) -> None:
 
 
 def test_other_columns_and_broken_files_are_refused_in_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"has the columns 'path' \(string\), 'bytes' \(int64\), but images are"
-    ):
-        find_inputs([write(tmp_path / "rows.parquet", {"path": ["a"], "bytes": [1]})])
-    (tmp_path / "cut.parquet").write_bytes(
-        Path(write(tmp_path / "a.parquet", {"path": ["a"]})).read_bytes()[:50]
-    )
-    with pytest.raises(DataError, match=r"cut\.parquet is damaged or no Parquet file"):
-        find_inputs([str(tmp_path / "cut.parquet")])
+    write(tmp_path / "rows.parquet", {"path": ["a"], "bytes": [1]})
+    (tmp_path / "cut.parquet").write_bytes((tmp_path / "rows.parquet").read_bytes()[:50])
+    found = find_inputs([str(tmp_path / "rows.parquet"), str(tmp_path / "cut.parquet")])
+    rows, cut = found.read(GREY)
+    assert "has the columns 'path' (string), 'bytes' (int64), but images are" in (rows.error or "")
+    assert "cut.parquet is damaged or no Parquet file" in (cut.error or "")
 
 
 def test_without_pyarrow_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

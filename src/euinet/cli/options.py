@@ -4,13 +4,15 @@ stdout holds the result alone (with --json one JSON document); progress and rema
 """
 
 import json
-import sys
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from euinet.system.streams import print_text, tell
+from euinet.system.words import printable
 
 
 class Device(StrEnum):
@@ -93,14 +95,13 @@ def overrides(pairs: list[str] | None) -> dict[str, str]:
 
 
 def print_result(result: dict[str, Any], as_json: bool, as_text: Callable[[dict[str, Any]], str]) -> None:
-    """Print a command's result on stdout."""
-    typer.echo(json.dumps(result, indent=2) if as_json else as_text(result))
+    """Print a command's result on stdout, as text without what steers a terminal."""
+    print_text(json.dumps(result, indent=2) if as_json else printable(as_text(result), keep="\n"))
 
 
 def notify(text: str) -> None:
     """Say something about the work on stderr."""
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    tell(printable(text))
 
 
 def metrics_table(metrics: dict[str, Any]) -> str:

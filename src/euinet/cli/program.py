@@ -21,7 +21,8 @@ app.add_typer(data_app, name="data")
 def main(version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
     """An image classifier that gives a class or says "none of these"."""
     if version:
+        from euinet.system.streams import print_text
         from euinet.system.version import VERSION
 
-        typer.echo(VERSION)
+        print_text(VERSION)
         raise typer.Exit

@@ -20,6 +20,7 @@ from euinet.cli.options import (
     print_result,
 )
 from euinet.cli.program import app
+from euinet.system.streams import print_text
 
 if TYPE_CHECKING:
     from euinet.model.model import Model
@@ -142,11 +143,10 @@ def _print_rows(rows: list[Row], model: Model, predicted: Predicted, csv: bool, 
     from euinet.predict.rows import as_csv, as_table
 
     if csv:
-        typer.echo(as_csv(rows, model.class_names), nl=False)
-    elif json_:
-        print_result({"model": model.name, "predictions": rows, **predicted.to_plain()}, True, str)
-    else:
-        typer.echo(as_table(rows))
+        print_text(as_csv(rows, model.class_names).removesuffix("\n"))
+        return
+    found = {"model": model.name, "predictions": rows, **predicted.to_plain()}
+    print_result(found, json_, lambda _: as_table(rows))
 
 
 @app.command()

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from euinet.errors import DataError, UsageError
+from euinet.images.arrays import stack
 from euinet.images.inputs import find_inputs
 from euinet.images.pixels import image_pixels
 from euinet.images.preprocessing import Preprocessing
@@ -17,7 +18,10 @@ Images = Any
 """Paths, PIL images and arrays, one of them or a sequence of any; see `read_images`."""
 
 _CHANNELS = (1, 3)
-_SHAPES = "(H, W), (H, W, C), (C, H, W), (N, H, W), (N, H, W, C) or (N, C, H, W) with 1 or 3 channels C"
+_SHAPES = (
+    "(H, W), (H, W, C), (C, H, W), (N, H, W), (N, H, W, C) or (N, C, H, W) with 1 or 3 channels C "
+    "and at least one pixel"
+)
 
 
 def read_images(images: Images, preprocessing: Preprocessing, *, keep_going: bool = False) -> Iterator[Read]:
@@ -66,10 +70,18 @@ def _reads(images: Images, preprocessing: Preprocessing, name: str, *, keep_goin
 
 def _array(images: Any) -> np.ndarray:
     """Return an array of whatever says that it is one; a tensor is brought to the processor first."""
-    array = np.asarray(images.detach().cpu() if hasattr(images, "detach") else images)
+    try:
+        array = np.asarray(images.detach().cpu() if hasattr(images, "detach") else images)
+    except Exception as error:  # a tensor of a type or kind that NumPy lacks, an object that is no array
+        what = " ".join(str(error).split())[:120]
+        raise UsageError(
+            f"{type(images).__name__} is no array of images ({what}): give uint8 arrays, 0 … 255."
+        ) from error
+    if np.ma.is_masked(images):
+        raise UsageError("The images are a masked array with pixels left out: fill them (filled) first.")
     if array.dtype != np.uint8:
         raise UsageError(
-            f"The images are {array.dtype} of shape {array.shape}, but images are uint8, 0 … 255: convert "
+            f"The images are {str(array.dtype)[:60]} of shape {array.shape}, but images are uint8, 0 … 255: convert "
             "them (values from 0 to 1 times 255, rounded)."
         )
     return array
@@ -81,17 +93,10 @@ def as_stack(array: np.ndarray, channels: int) -> np.ndarray:
     `channels`: the model's, which decides where a shape can be read in two ways. Raises UsageError.
     """
     shape = array.shape
-    if array.ndim == 2:
-        return array[None, None]
-    if array.ndim == 3:
-        if shape[2] in _CHANNELS:
-            return array.transpose(2, 0, 1)[None]
-        if shape[0] == channels and channels != 1:
-            return array[None]
-        return array[:, None]  # N grey images; one grey image (1, H, W) is the same
-    if array.ndim == 4:
-        if shape[3] in _CHANNELS:
-            return array.transpose(0, 3, 1, 2)
-        if shape[1] in _CHANNELS:
-            return array
-    raise UsageError(f"The images have the shape {shape}, but images are {_SHAPES}: reshape them.")
+    is_one = array.ndim == 2 or (
+        array.ndim == 3 and (shape[2] in _CHANNELS or shape[0] == channels != 1)
+    )  # else N grey images; one grey image (1, H, W) is the same
+    stacked = stack(array[None] if is_one else array)
+    if stacked is None:
+        raise UsageError(f"The images have the shape {shape}, but images are {_SHAPES}: reshape them.")
+    return stacked

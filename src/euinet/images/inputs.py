@@ -17,8 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from euinet.errors import UsageError
-from euinet.images.arrays import looks_like_idx, looks_like_numpy, read_idx_images, read_numpy_images
+from euinet.errors import DataError, UsageError
+from euinet.images.arrays import (
+    MOST_UNPACKED,
+    looks_like_idx,
+    looks_like_numpy,
+    read_idx_images,
+    read_numpy_images,
+)
 from euinet.images.names import Names, PassedOver, image_files
 from euinet.images.parquet_source import PARQUET_MAGIC, parquet_source
 from euinet.images.pixels import IMAGE_SUFFIXES
@@ -26,17 +32,19 @@ from euinet.images.preprocessing import Preprocessing
 from euinet.images.sources import (
     STANDARD_INPUT,
     ArraySource,
+    BrokenSource,
     BytesSource,
     FilesSource,
     Read,
     Source,
-    numpy_source,
+    array_source,
     shown,
 )
 from euinet.system.files import expanded
 from euinet.system.words import printable
 
 _ARRAY_SUFFIXES, _PARQUET_SUFFIX = (".npy", ".npz"), ".parquet"
+_PIECE = 2**20  # bytes of standard input at a time
 _START = 16  # first bytes of a file, which tell what it is
 _NO_TEXT = frozenset({*range(32), 127} - set(b"\t\n\r"))  # bytes of images, but of no list of paths
 
@@ -89,12 +97,12 @@ def find_inputs(paths: Sequence[str], standard_input: BinaryIO | None = None) ->
     A path is a file (an image, a .npy or .npz array, an idx file of images, a Parquet file with the columns
     path and bytes), a folder (its image files at any depth; names with a leading dot are passed over), a
     pattern with * ? or [ ], or "-": standard input, which may be an image, an array, or a list of paths, one
-    a line. Raises UsageError where there is nothing, DataError for what cannot be read.
+    a line. What is damaged is a row with its error. Raises UsageError where there is nothing.
     """
     finder = _Finder()
     for path in paths:
         if path == STANDARD_INPUT:
-            finder.add_standard_input(standard_input or sys.stdin.buffer)
+            finder.add_standard_input(standard_input or getattr(sys.stdin, "buffer", None))
         else:
             finder.add_path(path)
     return Found(tuple(finder.sources), finder.passed)
@@ -155,14 +163,17 @@ class _Finder:
         except OSError:
             start = b""  # reading it as an image says why
         suffix = path.suffix.lower()
-        if looks_like_numpy(start) or suffix in _ARRAY_SUFFIXES:
-            self.sources.append(numpy_source(path))
-        elif start.startswith(PARQUET_MAGIC) or suffix == _PARQUET_SUFFIX:
-            self.sources.append(parquet_source(path))
-        elif looks_like_idx(start) and suffix not in IMAGE_SUFFIXES:
-            self.sources.append(ArraySource(shown(path), read_idx_images(path)))
-        else:
-            self._add_name(named)
+        try:
+            if looks_like_numpy(start) or suffix in _ARRAY_SUFFIXES:
+                self.sources.append(array_source(path, read_numpy_images(path)))
+            elif start.startswith(PARQUET_MAGIC) or suffix == _PARQUET_SUFFIX:
+                self.sources.append(parquet_source(path))
+            elif looks_like_idx(start) and suffix not in IMAGE_SUFFIXES:
+                self.sources.append(array_source(path, read_idx_images(path)))
+            else:
+                self._add_name(named)
+        except DataError as error:
+            self.sources.append(BrokenSource(path, str(error)))
 
     def _add_name(self, name: str) -> None:
         last = self.sources[-1] if self.sources else None
@@ -171,12 +182,16 @@ class _Finder:
             self.sources.append(last)
         last.names.append(name)
 
-    def add_standard_input(self, stream: BinaryIO) -> None:
-        content = stream.read()
+    def add_standard_input(self, stream: BinaryIO | None) -> None:
+        content = _piped(stream)
         if not content.strip():
             raise UsageError("Standard input is empty: send an image, a .npy array, or paths, one a line.")
         if looks_like_numpy(content[:_START]):
-            self.sources.append(ArraySource(STANDARD_INPUT, read_numpy_images(io.BytesIO(content))))
+            try:
+                images = read_numpy_images(io.BytesIO(content), "Standard input")
+                self.sources.append(ArraySource(STANDARD_INPUT, images))
+            except DataError as error:
+                self.sources.append(BrokenSource(STANDARD_INPUT, str(error)))
             return
         lines = _as_lines(content)
         if lines is None:
@@ -207,6 +222,22 @@ def _matches(pattern: str) -> list[str]:
         folder, name = os.path.split(match)
         found.setdefault((os.path.realpath(folder), name), match)
     return sorted(found.values())
+
+
+def _piped(stream: BinaryIO | None) -> bytes:
+    """Return all of standard input, but of an endless one no more than an array may have."""
+    content = io.BytesIO()
+    try:
+        while stream and content.tell() <= MOST_UNPACKED and (piece := stream.read(_PIECE)):
+            content.write(piece)
+    except OSError as error:
+        raise UsageError(
+            f"Standard input cannot be read ({error.strerror or error}): send an image, a .npy array, or "
+            "paths, one a line."
+        ) from error
+    if content.tell() > MOST_UNPACKED:
+        raise UsageError(f"Standard input has more than {MOST_UNPACKED / 1e9:.1f} GB: name files instead.")
+    return content.getvalue()
 
 
 def _as_lines(content: bytes) -> list[str] | None:

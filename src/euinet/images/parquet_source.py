@@ -1,4 +1,8 @@
-"""Images in a Parquet file: a column `path` of text, a column `bytes` of image files' content."""
+"""Images in a Parquet file: a column `path` of text, a column `bytes` of image files' content.
+
+A cell that is repeated is held once, and one cell at a time is taken out. A row group's column may unpack to
+MOST_UNPACKED bytes, or, of a larger file, to MOST_TIMES of what it takes there: images are packed already.
+"""
 
 import io
 from collections.abc import Iterator
@@ -13,36 +17,46 @@ from euinet.system.extras import pyarrow_for
 
 PATH, BYTES = "path", "bytes"
 PARQUET_MAGIC = b"PAR1"
-_READ_ROWS = 64  # images decoded from the file at a time
+MOST_UNPACKED, MOST_TIMES = 2**26, 50
+MOST_ROWS_A_BYTE = 1000  # that a file can promise: even of one image, over and over
+_READ_ROWS, _READ_CELLS = 64, 2**24  # images, and bytes of them, decoded from the file at a time
 _READ_BYTES = 2**20
+_LONGEST_PATH = 2**15  # bytes
 
 
 class ParquetSource(FileRange):
     """Images of a Parquet file, read in their order; a part begins to read at its row group's first row."""
 
-    def read(self, preprocessing: Preprocessing) -> Iterator[Read]:
+    def intact(self, preprocessing: Preprocessing) -> Iterator[Read]:
         """Read the images, some at a time. Raises DataError where the file is damaged."""
         for place, (name, content) in enumerate(self._cells(), self.start):
-            shown = f"{as_text(self.path)}[{place}]" if name is None else name
+            shown = f"{as_text(self.path)}[{place}]"
+            if name is not None and len(name) <= _LONGEST_PATH:
+                shown = name.decode("utf-8", "backslashreplace")
             if content is None:
                 yield Read(shown, None, error=f"It has no {BYTES}: fill the cell or take the row out.")
             else:
                 yield read_one(shown, io.BytesIO(content), preprocessing)
 
-    def _cells(self) -> Iterator[tuple[str | None, bytes | None]]:
+    def _cells(self) -> Iterator[tuple[bytes | None, bytes | None]]:
         arrow, parquet = pyarrow_for(f"Reading {self.path}")
+        columns = [PATH, BYTES]
         try:
-            with parquet.ParquetFile(self.path, pre_buffer=False, buffer_size=_READ_BYTES) as file:
+            with parquet.ParquetFile(
+                self.path, pre_buffer=False, buffer_size=_READ_BYTES, read_dictionary=columns
+            ) as file:
                 groups, before = _groups_of(file.metadata, self.start, self.stop)
-                batches = file.iter_batches(_READ_ROWS, groups, [PATH, BYTES], use_threads=False)
-                for batch in batches:
+                rows = min((_rows_at_a_time(file.metadata.row_group(group)) for group in groups), default=1)
+                for batch in file.iter_batches(rows, groups, columns, use_threads=False):
                     first, last = max(self.start - before, 0), min(self.stop - before, len(batch))
                     before += len(batch)
                     part = batch.slice(first, max(last - first, 0))
-                    yield from zip(part[PATH].to_pylist(), part[BYTES].to_pylist(), strict=True)
+                    yield from zip(map(_cell, part[PATH]), map(_cell, part[BYTES]), strict=True)
                     if before >= self.stop:
                         break
-        except (OSError, arrow.ArrowException) as error:
+        except DataError:
+            raise
+        except Exception as error:  # pyarrow has a kind for each way in which a file can lie
             raise _damaged(self.path, error) from error
 
 
@@ -51,20 +65,52 @@ def parquet_source(path: Path) -> ParquetSource:
 
     Raises DataError when it is damaged or lacks a column, UsageError without pyarrow.
     """
-    arrow, parquet = pyarrow_for(f"Reading {path}")
+    _, parquet = pyarrow_for(f"Reading {path}")
     try:
         with parquet.ParquetFile(path) as file:
-            rows, schema = file.metadata.num_rows, file.schema_arrow
-    except (OSError, arrow.ArrowException) as error:
+            rows = _checked_rows(file.metadata, path.stat().st_size)
+            kinds = [(field.name, str(field.type)) for field in file.schema_arrow]
+    except Exception as error:
         raise _damaged(path, error) from error
-    kinds = {name: str(schema.field(name).type) for name in schema.names}
-    if not (kinds.get(PATH) in ("string", "large_string") and kinds.get(BYTES) in ("binary", "large_binary")):
-        has = ", ".join(f"'{name}' ({kind})" for name, kind in kinds.items())
+    allowed = {PATH: ("string", "large_string"), BYTES: ("binary", "large_binary")}
+    found = [(name, kind) for name, kind in kinds if name in allowed]
+    if sorted(name for name, _ in found) != sorted(allowed) or any(k not in allowed[n] for n, k in found):
+        has = ", ".join(f"'{name}' ({kind})" for name, kind in kinds)[:400]
         raise DataError(
             f"{path} has the columns {has}, but images are read from a column '{PATH}' (string) and a column "
             f"'{BYTES}' (binary) with the content of an image file in each row: write it with these two."
         )
     return ParquetSource(path, 0, rows)
+
+
+def _checked_rows(metadata: Any, file_bytes: int) -> int:
+    """Return how many rows there are. Raises ValueError where a file's description cannot be true."""
+    rows: int = metadata.num_rows
+    groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+    if min([rows, *(group.num_rows for group in groups)]) < 0 or rows != sum(g.num_rows for g in groups):
+        raise ValueError("its row groups do not add up")
+    if rows > MOST_ROWS_A_BYTE * file_bytes:
+        raise ValueError(f"it promises {rows} rows in {file_bytes} bytes")
+    for group in groups:
+        for number in range(group.num_columns):
+            column = group.column(number)
+            packed, plain = column.total_compressed_size, column.total_uncompressed_size
+            if column.path_in_schema in (PATH, BYTES) and not (
+                0 <= plain <= max(MOST_UNPACKED, MOST_TIMES * min(packed, file_bytes))
+            ):
+                raise ValueError(f"{packed} bytes of it unpack to {plain}")
+    return rows
+
+
+def _rows_at_a_time(group: Any) -> int:
+    each: int = group.total_byte_size // max(group.num_rows, 1)
+    return max(1, min(_READ_ROWS, _READ_CELLS // max(each, 1)))
+
+
+def _cell(scalar: Any) -> bytes | None:
+    """Return a cell's bytes as they are: what should be text may be none."""
+    buffer = scalar.value.as_buffer() if scalar.is_valid else None  # None: an empty cell of the dictionary
+    return None if buffer is None else bytes(buffer)
 
 
 def _groups_of(metadata: Any, start: int, stop: int) -> tuple[list[int], int]:

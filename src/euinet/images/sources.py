@@ -1,8 +1,8 @@
 """Images that belong together, read one after another: many files, one array, standard input.
 
 A source is little, can be sent to another process, and can be parted: the images from `start` up to `stop`
-are a source of their own. Images are read as they are asked for. Of an array in a .npy file only a few
-megabytes are in memory at a time: a mapped file's pages would count as the process's own.
+are a source of their own. Images are read as they are asked for. Of an array in a .npy or idx file
+only a few megabytes are in memory at a time: a mapped file's pages would count as the process's own.
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ from typing import BinaryIO, Protocol, Self
 import numpy as np
 
 from euinet.errors import DataError
-from euinet.images.arrays import read_numpy_images
 from euinet.images.names import Names
 from euinet.images.preprocessing import Preprocessing
 
 STANDARD_INPUT = "-"
-CHUNK_BYTES = 2**22  # of a .npy file at a time
+CHUNK_BYTES = 2**22  # of an array's file at a time
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,29 @@ class FilesSource:
     def identity(self) -> Iterator[str]:
         """Return path, size and time of each file."""
         yield from (file_identity(self.folder / name) for name in self.names)
+
+
+@dataclass(frozen=True)
+class BrokenSource:
+    """A file that should hold many images and holds none, or cannot be read: one row, which says why."""
+
+    path: str | Path
+    error: str
+
+    def __len__(self) -> int:
+        return 1
+
+    def part(self, start: int, stop: int) -> Source:
+        """Return the row: no part is less."""
+        return self
+
+    def read(self, preprocessing: Preprocessing) -> Iterator[Read]:
+        """Say what is wrong."""
+        yield Read(shown(self.path), None, error=shown(self.error))
+
+    def identity(self) -> Iterator[str]:
+        """Return path and error, and what file it is."""
+        yield f"{self.error} {file_identity(Path(self.path))}"
 
 
 @dataclass(frozen=True)
@@ -141,20 +163,36 @@ class FileRange:
         """Return the images from `start` up to `stop`."""
         return replace(self, start=self.start + start, stop=self.start + stop)
 
+    def read(self, preprocessing: Preprocessing) -> Iterator[Read]:
+        """Read the images; from where the file turns out damaged, each that was promised is an error."""
+        place, error = self.start, "The file ends before it: save it anew."
+        try:
+            for read in self.intact(preprocessing):
+                yield read
+                place += 1
+        except DataError as damaged:
+            error = str(damaged)
+        for missing in range(place, self.stop):
+            yield Read(f"{shown(self.path)}[{missing}]", None, error=shown(error))
+
+    def intact(self, preprocessing: Preprocessing) -> Iterator[Read]:
+        """Read the images up to the first damage, and raise DataError there."""
+        raise NotImplementedError
+
     def identity(self) -> Iterator[str]:
         """Return path, size and time of the file, and which of its images."""
         yield f"{file_identity(self.path)} {self.start} {self.stop}"
 
 
 @dataclass(frozen=True)
-class NumpyFileSource(FileRange):
-    """Images of a .npy file, uint8 (N, 1 or 3, H, W) as `strides` find them in the file."""
+class ArrayFileSource(FileRange):
+    """Images of a .npy or idx file, uint8 (N, 1 or 3, H, W) as `strides` find them in the file."""
 
     offset: int  # bytes before the first image
     shape: tuple[int, int, int]  # (1 or 3, H, W)
     strides: tuple[int, ...]  # bytes from one image, channel, row, column to the next
 
-    def read(self, preprocessing: Preprocessing) -> Iterator[Read]:
+    def intact(self, preprocessing: Preprocessing) -> Iterator[Read]:
         """Read the images, a few megabytes at a time. Raises DataError when the file is cut meanwhile."""
         each = self.strides[0]
         step = max(1, CHUNK_BYTES // each)
@@ -172,17 +210,15 @@ class NumpyFileSource(FileRange):
             raise DataError(f"Cannot read {self.path} ({error.strerror or error}).") from error
 
 
-def numpy_source(path: Path) -> Source:
-    """Return the images of a .npy or .npz file, of a .npy file unread.
+def array_source(path: Path, images: np.ndarray) -> Source:
+    """Return the images of a file, (N, C, H, W) as `arrays` gives them; those that are mapped stay unread.
 
-    An array in Fortran's order has no image in one piece and stays mapped. Raises DataError as
-    `read_numpy_images` does.
+    An array in Fortran's order has no image in one piece and stays mapped.
     """
-    images = read_numpy_images(path)
     _, channels, height, width = images.shape
     if isinstance(images, np.memmap) and images.strides[0] == channels * height * width:
         shape = (channels, height, width)
-        return NumpyFileSource(path, 0, len(images), images.offset, shape, images.strides)
+        return ArrayFileSource(path, 0, len(images), images.offset, shape, images.strides)
     return ArraySource(shown(path), images)
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from euinet.inbox.store import Item
-from euinet.system.words import aligned, printable
+from euinet.system.words import aligned
 
 _TIME = "%Y-%m-%d %H:%M"
 Row = tuple[str, ...]
@@ -30,7 +30,7 @@ def summary_text(found: Mapping[str, Any]) -> str:
     if found["labels"]:
         rows: list[Row] = [
             ("label", "images"),
-            *((printable(name), str(n)) for name, n in found["labels"].items()),
+            *((name, str(n)) for name, n in found["labels"].items()),
         ]
         text += "\n" + aligned(rows)
     return text
@@ -57,8 +57,8 @@ def drift_text(found: Mapping[str, Any]) -> str:
 
 def exported_text(found: Mapping[str, Any]) -> str:
     """Return what `inbox export` says."""
-    classes = ", ".join(f"{printable(name)} ({count})" for name, count in found["classes"].items())
-    text = f"Wrote {found['images']} images to {printable(found['out'])}: {classes}."
+    classes = ", ".join(f"{name} ({count})" for name, count in found["classes"].items())
+    text = f"Wrote {found['images']} images to {found['out']}: {classes}."
     if found["removed"]:
         text += f" {found['removed']} files of an earlier export, no longer labelled so, were removed."
     if found["lost"]:
@@ -68,9 +68,9 @@ def exported_text(found: Mapping[str, Any]) -> str:
 
 def _item_row(item: Item) -> Row:
     return (
-        *(_time(item.last_seen), item.status, printable(item.label or "")),
-        *(printable(item.best_class), "–" if item.p_value is None else f"{item.p_value:.4f}"),
-        *(str(item.seen), item.key, printable(item.name)),
+        *(_time(item.last_seen), item.status, item.label or ""),
+        *(item.best_class, "–" if item.p_value is None else f"{item.p_value:.4f}"),
+        *(str(item.seen), item.key, item.name),
     )
 
 

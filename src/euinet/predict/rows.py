@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 from euinet.images.sources import Read
 from euinet.system.class_names import NONE_OF_THESE
-from euinet.system.words import aligned, printable
+from euinet.system.words import aligned
 
 Row = dict[str, Any]
 """One image: path, label, rejected, ood_score, p_value, probabilities …; or path and error."""
@@ -72,14 +72,14 @@ def as_table(rows: Sequence[Row]) -> str:
 
 
 def _table_row(row: Row) -> tuple[str, str, str, str, str]:
-    path = printable(row["path"])
+    path = row["path"]
     if "error" in row:
-        return path, "ERROR", "", "", printable(row["error"])
-    more = f"nearest: {printable(row['best_class'])}" if row["rejected"] else ""
-    remark = printable(row.get("remark") or "")
+        return path, "ERROR", "", "", row["error"]
+    more = f"nearest: {row['best_class']}" if row["rejected"] else ""
+    remark = row.get("remark") or ""
     return (
         path,
-        NONE_OF_THESE if row["rejected"] else printable(row["label"]),
+        NONE_OF_THESE if row["rejected"] else row["label"],
         "–" if row["p_value"] is None else p_text(row["p_value"]),
         f"{row['ood_score']:.3g}",
         "; ".join(part for part in (more, remark) if part),

@@ -1,6 +1,5 @@
 """Predicting, every step in order: read the images, answer them in batches, send the rows on."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from euinet.predict.drift import Drift, measure_drift
 from euinet.predict.parts import Parts
 from euinet.predict.sinks import Sink
 from euinet.system.notify import Notify
+from euinet.system.streams import on_terminal
 
 PLAIN_SECONDS = 10.0  # between lines of progress away from a terminal
 
@@ -129,7 +129,7 @@ class Progress:
     def __init__(self, total: int, notify: Notify) -> None:
         self.total, self.notify = total, notify
         self.started = self.last = time.monotonic()
-        self.on_terminal = sys.stderr.isatty()
+        self.on_terminal = on_terminal()
 
     def show(self, done: int) -> None:
         """Show that `done` images are answered, if it is time to."""

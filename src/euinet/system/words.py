@@ -10,9 +10,13 @@ _STEERING = frozenset(
 
 
 def aligned(rows: Sequence[Sequence[str]], numbers: Collection[int] = ()) -> str:
-    """Return rows of equally many cells in columns; those at `numbers` are set flush right."""
+    """Return rows of equally many cells in columns; those at `numbers` are set flush right.
+
+    Cells are made `printable`: names of others stand in them.
+    """
     from rich.cells import cell_len  # how wide a terminal shows a text
 
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
 
     def padded(at: int, cell: str) -> str:
@@ -30,9 +34,11 @@ def is_shown(character: str) -> bool:
     return character.isprintable() or character in JOINERS or unicodedata.category(character) not in _STEERING
 
 
-def printable(text: str) -> str:
-    """Return text without anything that steers a terminal."""
-    return text if text.isprintable() else "".join(c if is_shown(c) else "�" for c in text)
+def printable(text: str, keep: str = "") -> str:
+    """Return text without anything that steers a terminal, but for the characters to `keep`."""
+    if text.isprintable():
+        return text
+    return "".join(c if is_shown(c) or c in keep else "�" for c in text)
 
 
 def counted(count: int, what: str) -> str:

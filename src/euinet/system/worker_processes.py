@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 
+from euinet.system.streams import harden_streams
+
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -46,6 +48,7 @@ def end_workers(processes: Sequence[BaseProcess]) -> None:
 
 
 def _work(body: Callable[..., None], arguments: tuple[object, ...]) -> None:
+    harden_streams()
     _leave_terminal()
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     body(*arguments)

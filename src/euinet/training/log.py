@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -15,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from euinet.system.files import remove_file, storage_error, write_text
+from euinet.system.streams import clear_line, on_terminal, tell
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -33,7 +33,7 @@ class TrainingLog:
         self.total_steps = total_steps
         self.quiet = quiet
         self.plain_seconds = plain_seconds
-        self.on_terminal = sys.stderr.isatty()
+        self.on_terminal = on_terminal()
         self.first_step: int | None = None
         self.started = time.monotonic()
         self.last_line = 0.0
@@ -52,7 +52,7 @@ class TrainingLog:
         if self.writer is not None:
             self.writer.close()
         if self.on_terminal and not self.quiet:
-            sys.stderr.write("\n")
+            tell("")
 
     def start_with(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Make the file hold these rows and no others.
@@ -89,8 +89,9 @@ class TrainingLog:
     def notify(self, text: str) -> None:
         """Show one line of text."""
         if not self.quiet:
-            sys.stderr.write(("\r\033[K" if self.on_terminal else "") + text + "\n")
-            sys.stderr.flush()
+            if self.on_terminal:
+                clear_line()
+            tell(text)
 
     def _show(self, row: Mapping[str, float]) -> None:
         now = time.monotonic()
@@ -101,8 +102,9 @@ class TrainingLog:
             return
         self.last_line = now
         line = progress_line(row, self.total_steps, step - self.first_step, now - self.started)
-        sys.stderr.write(f"\r\033[K{line}" if self.on_terminal else line + "\n")
-        sys.stderr.flush()
+        if self.on_terminal:
+            clear_line()
+        tell(line, end="" if self.on_terminal else "\n")
 
 
 def progress_line(row: Mapping[str, float], total_steps: int, steps_done: int, seconds: float) -> str:

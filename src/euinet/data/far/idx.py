@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 from string import ascii_letters, ascii_lowercase, digits
 
+import numpy as np
+
 from euinet.answers import PixelArray
 from euinet.data.sets.datasets import class_names
 from euinet.data.sets.idx import read_idx
@@ -52,7 +54,7 @@ def read_far_idx(path: Path) -> tuple[PixelArray, tuple[str, ...] | None]:
     Class names are known of EMNIST's files and of torchvision's folders of MNIST, Fashion-MNIST and KMNIST,
     if the file of labels lies beside. Raises DataError naming the file when it is not such a file.
     """
-    images = read_idx_images(path)
+    images = np.array(read_idx_images(path))
     return images, _labels(path, len(images))
 
 
