@@ -1,6 +1,5 @@
 """One way from images to a calibrated model, for `euinet.fit`, experiment, estimator and benchmark alike."""
 
-import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,11 +20,11 @@ from euinet.export.save import runtime_model, save_model
 from euinet.images.given import Images
 from euinet.images.preprocessing import check_geometry
 from euinet.model.card import ModelCard
-from euinet.model.conformal import fewest_images, smallest_alpha
+from euinet.model.conformal import check_alpha, fewest_images, smallest_alpha
 from euinet.model.model import Model
 from euinet.model.seen import SeenImages
 from euinet.networks.trunks import trunk_maker
-from euinet.presets import Preset, ScoringSettings, get_preset
+from euinet.presets import Preset, ScoringSettings, get_preset, setting_text
 from euinet.records import Split
 from euinet.scoring.inference import raw_scores
 from euinet.scoring.threshold import fit_logit_range
@@ -65,11 +64,8 @@ def fit(
     call goes on; without it nothing is written. Raises UsageError and DataError for what cannot be used,
     TrainingError when training diverges.
     """
-    overrides = {
-        path: value if isinstance(value, str) else json.dumps(value)
-        for path, value in (settings or {}).items()
-    }
-    chosen = get_preset(preset, {"scoring.alpha": json.dumps(alpha), **overrides})
+    given = {"scoring.alpha": None if alpha is None else check_alpha(alpha), **(settings or {})}
+    chosen = get_preset(preset, {path: setting_text(path, value) for path, value in given.items()})
     trunk_maker(chosen.model)  # a wrong name must not cost the time that data take
     if labels is None:
         dataset = load_dataset(str(images), data_root, image_size=image_size, notify=notify)

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from collections.abc import Mapping
+<<<<<<< HEAD
 from operator import attrgetter
 from typing import Literal, cast
+=======
+from typing import Any, Literal, cast
+>>>>>>> 56ff99a (Alpha is any real number as it is written; labels, images and settings of odd kinds get one sentence)
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from euinet.errors import UsageError
 from euinet.system.close import did_you_mean
+from euinet.system.numbers import as_written
 
 ClassLoss = Literal["cross_entropy", "sigmoid_binary", "softmax_binary"]
 TemperatureRule = Literal["multiply", "divide"]
@@ -333,6 +339,22 @@ def get_preset(name: str, overrides: Mapping[str, str] | None = None) -> Preset:
     for path, text in (overrides or {}).items():
         _put(values, path, text)
     return validate_preset(values)
+
+
+def setting_text(path: str, value: Any) -> str:
+    """Return a setting's value as `get_preset` reads it: JSON; text is taken as it is. Raises UsageError."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, int) and not math.isnan(number := as_written(value)):
+        value = number
+    elif hasattr(value, "tolist"):  # of NumPy
+        value = value.tolist()
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"{path} is {repr(value)[:60]}, but must be a plain number, text, list or None."
+        ) from error
 
 
 def validate_preset(values: Mapping[str, object]) -> Preset:

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from euinet.answers import Answers
 from euinet.estimator.layout import Array, ImageLayout, find_layout
-from euinet.estimator.settings import as_value_errors, chosen_preset, chosen_seed
+from euinet.estimator.settings import as_value_errors, chosen_preset, chosen_seed, plain_array
 
 if TYPE_CHECKING:
     from euinet.model.model import Model
@@ -96,6 +96,7 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         images of one, `per_class` with too few images. Raises TrainingError when training diverged, or
         learned nothing to set a threshold by.
         """
+        X, y = plain_array(X), plain_array(y)  # noqa: N806
         X, y = validate_data(self, X, y, dtype="numeric", allow_nd=True)  # noqa: N806
         check_classification_targets(y)
         with as_value_errors():
@@ -233,6 +234,7 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     def _squares(self, X: Any) -> npt.NDArray[np.uint8]:  # noqa: N803
         """Return X as `fit` laid it out. Raises ValueError for rows of another shape or with other names."""
         check_is_fitted(self)
+        X = plain_array(X)  # noqa: N806
         validate_data(self, X, reset=False, skip_check_array=True, ensure_2d=False)  # names of columns
         X = check_array(X, dtype="numeric", allow_nd=True)  # noqa: N806
         if X.ndim == 2 and X.shape[1] != self.n_features_in_:

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from euinet.images.arrays import stack
 from euinet.images.preprocessing import SIDE_MULTIPLE, SMALLEST_SIDE
 
 Array = npt.NDArray[Any]
 
 SMALLEST_IMAGE = SMALLEST_SIDE**2  # columns from which a square number of them is taken for an image
 ROWS_AT_A_TIME = 4096  # brought to 0 … 255 in float64, which takes eight times the space
-_ALLOWED = "(n, H, W), (n, H, W, C) or (n, C, H, W) with 1 or 3 channels C, or (n, d)"
+_ALLOWED = "(n, H, W), (n, H, W, C) or (n, C, H, W) with 1 or 3 channels C and some pixels, or (n, d)"
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,10 @@ def find_layout(
 
 def channels_first(X: Array) -> Array:  # noqa: N803
     """Return images as (n, C, H, W); the last axis is taken for the channels where it can be."""
-    if X.ndim == 3:
-        return X[:, None]
-    if X.ndim == 4 and X.shape[3] in (1, 3):
-        return X.transpose(0, 3, 1, 2)
-    if X.ndim == 4 and X.shape[1] in (1, 3):
-        return X
-    raise ValueError(f"X has the shape {X.shape}, but must be {_ALLOWED}: reshape it.")
+    stacked = stack(X)
+    if stacked is None:
+        raise ValueError(f"X has the shape {X.shape}, but must be {_ALLOWED}: reshape it.")
+    return stacked
 
 
 def _row_shape(shape: tuple[int, ...], image_shape: tuple[int, ...] | None) -> tuple[int, ...]:

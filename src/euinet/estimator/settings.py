@@ -1,6 +1,5 @@
 """The estimator's parameters, checked: a preset with settings put in, and a seed. No torch in this file."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -8,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from euinet.errors import DataError, UsageError
-from euinet.presets import Preset, get_preset
+from euinet.images.given import as_array
+from euinet.model.conformal import check_alpha
+from euinet.presets import Preset, get_preset, setting_text
 
 OWN_SETTINGS = {"alpha": "scoring.alpha", "epsilon": "scoring.epsilon", "disc_scale": "scoring.disc_scale"}
 """Settings that are parameters of the estimator, so that a grid can name them: parameter → dotted path."""
@@ -23,6 +24,14 @@ def as_value_errors() -> Iterator[None]:
         yield
     except (UsageError, DataError) as error:
         raise ValueError(str(error)) from error
+
+
+def plain_array(found: Any) -> Any:
+    """Return a tensor as an array, and anything else as it is. Raises ValueError where values are masked."""
+    if not hasattr(found, "detach") and not np.ma.isMaskedArray(found):
+        return found  # such as a table, whose columns have names
+    with as_value_errors():
+        return as_array(found)
 
 
 def chosen_preset(
@@ -45,17 +54,18 @@ def chosen_preset(
             f"settings is {settings!r}, but must be a dict of the preset's settings, such as "
             '{"training.epochs": 3}, or None.'
         )
+    alpha = alpha if alpha is None else check_alpha(alpha)
     own = {"alpha": alpha, "epsilon": epsilon, "disc_scale": disc_scale}
     # alpha's None is a value: the threshold then stays where the preset puts it
     own = {parameter: value for parameter, value in own.items() if value is not None or parameter == "alpha"}
-    overrides = {path: _as_json(path, value) for path, value in (settings or {}).items()}
+    overrides = {path: setting_text(path, value) for path, value in (settings or {}).items()}
     for parameter, value in own.items():
         path = OWN_SETTINGS[parameter]
         if path in overrides:
             raise ValueError(
                 f"settings names {path}, which is the estimator's parameter {parameter}: give it there alone."
             )
-        overrides[path] = _as_json(parameter, value)
+        overrides[path] = setting_text(parameter, value)
     return get_preset(name, overrides)
 
 
@@ -77,15 +87,3 @@ def chosen_seed(random_state: Any) -> int:
         f"random_state is {random_state!r}, but must be a whole number from 0 to 2³² − 1, a NumPy random "
         "state or generator, or None."
     )
-
-
-def _as_json(path: str, value: Any) -> str:
-    """Return a setting's value as `get_preset` reads it; text is taken as it is."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, np.generic | np.ndarray):
-        value = value.tolist()
-    try:
-        return json.dumps(value)
-    except TypeError as error:
-        raise ValueError(f"{path} is {value!r}, but must be a plain number, text, list or None.") from error

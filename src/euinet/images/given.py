@@ -18,6 +18,7 @@ Images = Any
 """Paths, PIL images and arrays, one of them or a sequence of any; see `read_images`."""
 
 _CHANNELS = (1, 3)
+_DEEPEST = 8  # lists in lists
 _SHAPES = (
     "(H, W), (H, W, C), (C, H, W), (N, H, W), (N, H, W, C) or (N, C, H, W) with 1 or 3 channels C "
     "and at least one pixel"
@@ -59,6 +60,8 @@ def _reads(images: Images, preprocessing: Preprocessing, name: str, *, keep_goin
     elif hasattr(images, "__array__") or hasattr(images, "detach"):
         stacked = as_stack(_array(images), preprocessing.channels)
         yield from ArraySource(name, stacked).read(preprocessing)
+    elif name.count("[") > _DEEPEST:  # or it holds itself
+        raise UsageError(f"The images are nested more than {_DEEPEST} lists deep: give one list.")
     elif isinstance(images, Iterable) and not isinstance(images, bytes | dict):
         for index, image in enumerate(images):
             yield from _reads(image, preprocessing, f"{name}[{index}]", keep_going=keep_going)
@@ -68,21 +71,24 @@ def _reads(images: Images, preprocessing: Preprocessing, name: str, *, keep_goin
         )
 
 
-def _array(images: Any) -> np.ndarray:
-    """Return an array of whatever says that it is one; a tensor is brought to the processor first."""
+def as_array(found: Any) -> np.ndarray:
+    """Return an array of whatever can be one, of a tensor too. Raises UsageError."""
     try:
-        array = np.asarray(images.detach().cpu() if hasattr(images, "detach") else images)
-    except Exception as error:  # a tensor of a type or kind that NumPy lacks, an object that is no array
+        array = np.asarray(found.detach().cpu() if hasattr(found, "detach") else found)
+    except Exception as error:  # a tensor of a kind that NumPy lacks, lists of different lengths, …
         what = " ".join(str(error).split())[:120]
-        raise UsageError(
-            f"{type(images).__name__} is no array of images ({what}): give uint8 arrays, 0 … 255."
-        ) from error
-    if np.ma.is_masked(images):
-        raise UsageError("The images are a masked array with pixels left out: fill them (filled) first.")
+        raise UsageError(f"{type(found).__name__} is no array ({what}): give an array of NumPy.") from error
+    if np.ma.is_masked(found):
+        raise UsageError("The array is masked, with values left out: fill them (filled) first.")
+    return array
+
+
+def _array(images: Any) -> np.ndarray:
+    array = as_array(images)
     if array.dtype != np.uint8:
         raise UsageError(
-            f"The images are {str(array.dtype)[:60]} of shape {array.shape}, but images are uint8, 0 … 255: convert "
-            "them (values from 0 to 1 times 255, rounded)."
+            f"The images are {str(array.dtype)[:60]} of shape {array.shape}, but images are uint8, 0 … 255: "
+            "convert them (values from 0 to 1 times 255, rounded)."
         )
     return array
 

@@ -39,7 +39,7 @@ class ParquetSource(FileRange):
                 yield read_one(shown, io.BytesIO(content), preprocessing)
 
     def _cells(self) -> Iterator[tuple[bytes | None, bytes | None]]:
-        arrow, parquet = pyarrow_for(f"Reading {self.path}")
+        _, parquet = pyarrow_for(f"Reading {self.path}")
         columns = [PATH, BYTES]
         try:
             with parquet.ParquetFile(

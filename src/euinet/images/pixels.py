@@ -94,6 +94,8 @@ def image_pixels(image: Image.Image, name: str, image_size: int, channels: int) 
 
 
 def _read(opened: Image.Image, name: str, image_size: int, channels: int | None) -> ReadImage:
+    if 0 in opened.size:  # Pillow makes a black image of nothing
+        raise DataError(f"{name} has no pixels: its size is {opened.width} × {opened.height}; take it out.")
     stored_grey = opened.mode in GREY_MODES
     count = getattr(opened, "n_frames", 1)
     frames = f"first of {count} frames" if count > 1 else None

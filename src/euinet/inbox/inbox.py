@@ -81,7 +81,7 @@ class Inbox:
             row = answer.to_plain() if isinstance(answer, Answer) else answer
             at = time.time()
             self._writer.count(row["p_value"], bool(row["rejected"]), at)
-            return bool(row["rejected"]) and self._writer.offer(_entry(pixels, row, name, "predict", at))
+            return bool(row["rejected"]) and self._writer.offer(self._entry(pixels, row, name, "predict", at))
         except Exception:  # a prediction must not fail for its inbox
             self._writer.counters["failed"] += 1
             return False
@@ -92,13 +92,9 @@ class Inbox:
         `pixels`: uint8, (C, H, W) as the model reads it; answered here. Raises UsageError for another shape,
         StorageError when the disk refuses.
         """
-        if pixels.dtype != np.uint8 or pixels.shape != self.subject.shape:
-            raise UsageError(
-                f"The image is {pixels.dtype} of shape {pixels.shape}, but the model reads uint8 of shape "
-                f"{self.subject.shape} (channels, height, width)."
-            )
+        self._check(pixels)
         row = self.subject.answer(pixels).to_plain()
-        entry = _entry(pixels, row, name, "drawing", time.time())
+        entry = self._entry(pixels, row, name, "drawing", time.time())
         with self._writing():
             store.keep(self._db, self.folder, [entry])
         found = self.item(image_key(pixels))
@@ -224,6 +220,28 @@ class Inbox:
             grouped.pass_over(self._db, sorted(set(there) - set(sound)), self.subject.key)
             store.delete(self._db, sorted(set(read) - set(there)))
 
+    def _check(self, pixels: Any) -> None:
+        kind, shape = getattr(pixels, "dtype", type(pixels).__name__), getattr(pixels, "shape", "unknown")
+        if not isinstance(pixels, np.ndarray) or kind != np.uint8 or shape != self.subject.shape:
+            raise UsageError(
+                f"The image is {kind} of shape {shape}, but the model reads NumPy's uint8 of shape "
+                f"{self.subject.shape} (channels, height, width)."
+            )
+
+    def _entry(self, pixels: Pixels, row: Mapping[str, Any], name: str, source: Source, at: float) -> Entry:
+        self._check(pixels)
+        p_value = row["p_value"]
+        return Entry(
+            pixels=pixels.copy(),
+            name=shown_name(name),
+            source=source,
+            at=at,
+            best_class=str(row["best_class"]),
+            rejected=bool(row["rejected"]),
+            ood_score=float(row["ood_score"]),
+            p_value=None if p_value is None else float(p_value),
+        )
+
     @contextmanager
     def _writing(self) -> Iterator[None]:
         try:
@@ -247,17 +265,3 @@ def summary_of(db: sqlite3.Connection) -> dict[str, Any]:
         "labels": labels.label_counts(db),
         "last_action": labels.last_action(db),
     }
-
-
-def _entry(pixels: Pixels, row: Mapping[str, Any], name: str, source: Source, at: float) -> Entry:
-    p_value = row["p_value"]
-    return Entry(
-        pixels=np.array(pixels, np.uint8),
-        name=shown_name(name),
-        source=source,
-        at=at,
-        best_class=str(row["best_class"]),
-        rejected=bool(row["rejected"]),
-        ood_score=float(row["ood_score"]),
-        p_value=None if p_value is None else float(p_value),
-    )

@@ -46,7 +46,7 @@ def calibrate_saved(
     model keeps are used. Raises UsageError when alpha cannot be promised by so few images, and for a bundled
     model without `out`.
     """
-    check_alpha(alpha)
+    alpha = check_alpha(alpha)
     path = find_model(name)
     target = _target(name, path, out)
     model = load(name, device)

@@ -89,7 +89,7 @@ def operating_point(
 
     Raises UsageError when alpha is out of range or the images are too few for it.
     """
-    check_alpha(alpha)
+    alpha = check_alpha(alpha)
     by = basis(record, calibration)
     at = Calibration(by.scores, by.answers, alpha, by.per_class if per_class is None else per_class)
     check_enough(at, record.class_names)

@@ -10,11 +10,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
 from euinet.answers import FloatArray, IntArray
 from euinet.errors import UsageError
+from euinet.system.numbers import as_written
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,8 @@ class Calibration:
                 f"{wrong} of {len(self)} calibration scores are no finite numbers, and such promise "
                 "nothing: calibrate with images that the model can answer."
             )
+        if self.alpha is not None and type(self.alpha) is not float:
+            object.__setattr__(self, "alpha", check_alpha(self.alpha))
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -109,13 +113,21 @@ def p_values(calibration: FloatArray, ood_score: FloatArray) -> FloatArray:
     return found
 
 
-def check_alpha(alpha: float) -> None:
-    """Raise UsageError unless α lies between 0 and 0.5."""
-    if not 0 < alpha < 0.5:
+def check_alpha(alpha: Any) -> float:
+    """Return α, a real number of any type, as it is written. Raise UsageError unless between 0 and 0.5."""
+    value = as_written(alpha)
+    if not 0 < value < 0.5:
         raise UsageError(
-            f"alpha is {alpha}, but must lie between 0 and 0.5: it is the share of known images that may be "
-            "rejected by mistake, such as 0.01."
+            f"alpha is {_shown(alpha, value)}, but must be a number between 0 and 0.5: it is the share of "
+            "known images that may be rejected by mistake, such as 0.01."
         )
+    return value
+
+
+def _shown(alpha: Any, value: float) -> str:
+    if math.isnan(value) and not isinstance(alpha, int):  # one of thousands of digits cannot be written
+        return " ".join(repr(alpha).split())[:60]
+    return f"{value:.12g}"
 
 
 def check_enough(calibration: Calibration, class_names: Sequence[str]) -> None:
@@ -140,7 +152,7 @@ def check_enough(calibration: Calibration, class_names: Sequence[str]) -> None:
 
 def too_few(count: int, alpha: float) -> str:
     """Return the sentence for `count` calibration images that cannot promise α."""
-    least = f" or an alpha of at least {smallest_alpha(count):g}" if count else ""
+    least = f" or an alpha of at least {smallest_alpha(count):g}" if count > 1 else ""
     return (
         f"alpha {alpha} cannot be promised by {count} calibration images: at least {fewest_images(alpha)} "
         f"are needed; give more known images{least}."

@@ -1,13 +1,15 @@
 """Images with labels that a Python caller holds, as a data set without a test part."""
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from euinet.answers import IntArray
 from euinet.data.sets.folders import DEFAULT_IMAGE_SIZE
 from euinet.errors import UsageError
-from euinet.images.given import Images, read_images
+from euinet.images.given import Images, as_array, read_images
 from euinet.images.preprocessing import Preprocessing, checked_size, is_size
 from euinet.records import Dataset, LabelledImages
 
@@ -15,27 +17,45 @@ NAME = "given images"
 
 
 def labelled_dataset(images: Images, labels: Sequence[Any], image_size: int | None = None) -> Dataset:
-    """Return images with labels (N,) of any kind as a data set; see images/given.py for the images.
+    """Return images with labels (N,), text or numbers, as a data set; see images/given.py for the images.
 
     Classes are the labels, as text, in their own order. Arrays of equal squares keep their size unless
     `image_size` says otherwise; other images become squares of it (default 32), files and Pillow's of three
     channels. Raises UsageError where there is not one label for each image.
     """
+    names, numbers = _classes(labels)
     size, channels = _geometry(images, image_size)
     pixels = [
         read.pixels for read in read_images(images, Preprocessing(channels, size)) if read.pixels is not None
     ]
-    if len(pixels) != len(labels):
-        raise UsageError(f"There are {len(pixels)} images and {len(labels)} labels: give one for each image.")
-    try:
-        classes, numbers = np.unique(np.asarray(labels), return_inverse=True)
-    except TypeError as error:  # numbers beside text, or None
-        raise UsageError(f"The labels are of several kinds ({error}): give all as text.") from error
-    if len(classes) < 2:
-        raise UsageError(f"All images have one label, {labels[0]}: at least 2 classes are needed.")
+    if len(pixels) != len(numbers):
+        raise UsageError(
+            f"There are {len(pixels)} images and {len(numbers)} labels: give one for each image."
+        )
     everything = LabelledImages(np.stack(pixels), numbers.astype(np.int64))
-    names = tuple(map(str, classes.tolist()))
     return Dataset(NAME, names, everything, everything.where(np.empty(0, np.int64)))
+
+
+def _classes(labels: Any) -> tuple[tuple[str, ...], IntArray]:
+    """Return the classes' names and each label's place among them, (N,)."""
+    found = as_array(labels)
+    if found.ndim != 1:
+        raise UsageError(
+            f"The labels have the shape {found.shape}: give a list or an array of one label for each image."
+        )
+    values = found.tolist()
+    for place, value in enumerate(values):
+        if not isinstance(value, str | Real) or value != value:  # NaN
+            raise UsageError(
+                f"Label {place} is {repr(value)[:60]}, but must be text or a number: correct it, or leave "
+                "the image out."
+            )
+    if len({isinstance(value, str) for value in values}) > 1:  # such as a column of a table
+        found = np.array([str(value) for value in values])
+    classes, numbers = np.unique(found, return_inverse=True)
+    if len(classes) < 2:
+        raise UsageError(f"All {len(values)} labels are the same: at least 2 classes are needed.")
+    return tuple(map(str, classes)), numbers
 
 
 def _geometry(images: Images, image_size: int | None) -> tuple[int, int]:
