@@ -1,5 +1,6 @@
 """The estimator's parameters, checked: a preset with settings put in, and a seed. No torch in this file."""
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,7 @@ from euinet.errors import DataError, UsageError
 from euinet.images.given import as_array
 from euinet.model.conformal import check_alpha
 from euinet.presets import Preset, get_preset, setting_text
+from euinet.system.numbers import as_written
 
 OWN_SETTINGS = {"alpha": "scoring.alpha", "epsilon": "scoring.epsilon", "disc_scale": "scoring.disc_scale"}
 """Settings that are parameters of the estimator, so that a grid can name them: parameter → dotted path."""
@@ -54,7 +56,8 @@ def chosen_preset(
             f"settings is {settings!r}, but must be a dict of the preset's settings, such as "
             '{"training.epochs": 3}, or None.'
         )
-    alpha = alpha if alpha is None else check_alpha(alpha)
+    if alpha is not None and math.isnan(as_written(alpha)):  # else the setting's own limits tell
+        check_alpha(alpha)
     own = {"alpha": alpha, "epsilon": epsilon, "disc_scale": disc_scale}
     # alpha's None is a value: the threshold then stays where the preset puts it
     own = {parameter: value for parameter, value in own.items() if value is not None or parameter == "alpha"}

@@ -1,7 +1,7 @@
 """Images in a Parquet file: a column `path` of text, a column `bytes` of image files' content.
 
-A cell that is repeated is held once, and one cell at a time is taken out. A row group's column may unpack to
-MOST_UNPACKED bytes, or, of a larger file, to MOST_TIMES of what it takes there: images are packed already.
+A cell that is repeated is held once, and one cell at a time is taken out. A row group may unpack to
+MOST_UNPACKED bytes, or to MOST_TIMES of what the whole file takes: images are packed already.
 """
 
 import io
@@ -91,14 +91,10 @@ def _checked_rows(metadata: Any, file_bytes: int) -> int:
         raise ValueError("its row groups do not add up")
     if rows > MOST_ROWS_A_BYTE * file_bytes:
         raise ValueError(f"it promises {rows} rows in {file_bytes} bytes")
-    for group in groups:
-        for number in range(group.num_columns):
-            column = group.column(number)
-            packed, plain = column.total_compressed_size, column.total_uncompressed_size
-            if column.path_in_schema in (PATH, BYTES) and not (
-                0 <= plain <= max(MOST_UNPACKED, MOST_TIMES * min(packed, file_bytes))
-            ):
-                raise ValueError(f"{packed} bytes of it unpack to {plain}")
+    # asked for a column's own description, pyarrow ends the process where that is damaged
+    largest = max((group.total_byte_size for group in groups), default=0)
+    if largest > max(MOST_UNPACKED, MOST_TIMES * file_bytes):
+        raise ValueError(f"its {file_bytes} bytes unpack to {largest} at a time")
     return rows
 
 

@@ -224,8 +224,8 @@ class Inbox:
         kind, shape = getattr(pixels, "dtype", type(pixels).__name__), getattr(pixels, "shape", "unknown")
         if not isinstance(pixels, np.ndarray) or kind != np.uint8 or shape != self.subject.shape:
             raise UsageError(
-                f"The image is {kind} of shape {shape}, but the model reads NumPy's uint8 of shape "
-                f"{self.subject.shape} (channels, height, width)."
+                f"The image is {kind} of shape {shape}, but the model reads uint8 of shape "
+                f"{self.subject.shape} (channels, height, width), an array of NumPy."
             )
 
     def _entry(self, pixels: Pixels, row: Mapping[str, Any], name: str, source: Source, at: float) -> Entry:

@@ -118,8 +118,8 @@ def check_alpha(alpha: Any) -> float:
     value = as_written(alpha)
     if not 0 < value < 0.5:
         raise UsageError(
-            f"alpha is {_shown(alpha, value)}, but must be a number between 0 and 0.5: it is the share of "
-            "known images that may be rejected by mistake, such as 0.01."
+            f"alpha is {_shown(alpha, value)}, but must lie between 0 and 0.5: it is a number, the share "
+            "of known images that may be rejected by mistake, such as 0.01."
         )
     return value
 

@@ -192,9 +192,9 @@ class Model:
         kind, shape = getattr(pixels, "dtype", type(pixels).__name__), getattr(pixels, "shape", "unknown")
         if type(pixels) not in (np.ndarray, np.memmap) or kind != np.uint8 or shape[1:] != wanted:
             raise UsageError(
-                f"The images are {str(kind)[:60]} of shape {shape}, but the model reads NumPy's uint8 "
-                f"(0 … 255) of shape (N, {', '.join(map(str, wanted))}): give them to predict, which "
-                "converts them."
+                f"The images are {str(kind)[:60]} of shape {shape}, but the model reads uint8 "
+                f"(0 … 255) of shape (N, {', '.join(map(str, wanted))}): give arrays of NumPy, or others "
+                "to predict, which converts them."
             )
         starts = range(0, max(len(pixels), 1), BATCH)
         parts = [self._engine.run(pixels[start : start + BATCH], names) for start in starts]

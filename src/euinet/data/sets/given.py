@@ -54,7 +54,8 @@ def _classes(labels: Any) -> tuple[tuple[str, ...], IntArray]:
         found = np.array([str(value) for value in values])
     classes, numbers = np.unique(found, return_inverse=True)
     if len(classes) < 2:
-        raise UsageError(f"All {len(values)} labels are the same: at least 2 classes are needed.")
+        what = f"All images have one label, {classes[0]}" if values else "There is no label"
+        raise UsageError(f"{what}: at least 2 classes are needed.")
     return tuple(map(str, classes)), numbers
 
 
