@@ -76,3 +76,38 @@ def test_without_pyarrow_it_says_what_to_install(tmp_path: Path, monkeypatch: py
         UsageError, match=r"Reading .*a\.parquet needs the package pyarrow.*pip install 'euinet\[parquet\]'"
     ):
         find_inputs([path])
+
+
+def test_a_path_that_is_no_utf8_is_shown_and_its_image_read(tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    names = arrow.array([b"\xff.png", b"x" * 40_000], arrow.binary())
+    columns = {
+        "path": arrow.Array.from_buffers(arrow.string(), 2, names.buffers()),
+        "bytes": [png(1), png(2)],
+    }
+    path = write(tmp_path / "a.parquet", columns)
+    first, long = find_inputs([path]).read(GREY)
+    assert (first.path, first.error) == (r"\xff.png", None)
+    assert (long.path, long.error) == (f"{path}[1]", None)
+
+
+@pytest.mark.parametrize("repeated", ["path", "bytes"])
+def test_a_column_twice_is_refused(repeated: str, tmp_path: Path) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    columns = {"path": arrow.array(["a"]), "bytes": arrow.array([png(1)])}
+    names = [*columns, repeated]
+    parquet.write_table(arrow.Table.from_arrays([columns[n] for n in names], names), tmp_path / "a.parquet")
+    (read,) = find_inputs([str(tmp_path / "a.parquet")]).read(GREY)
+    assert f"'{repeated}' ({columns[repeated].type}), but images are" in (read.error or "")
+
+
+def test_damage_on_the_way_leaves_what_was_read_and_a_row_for_each_that_is_missing(tmp_path: Path) -> None:
+    path = Path(write(tmp_path / "a.parquet", {"path": list("abcd"), "bytes": [png(i) for i in range(4)]}, 2))
+    parquet = pytest.importorskip("pyarrow.parquet")
+    at = parquet.read_metadata(path).row_group(1).column(1).data_page_offset
+    content = path.read_bytes()
+    path.write_bytes(content[:at] + bytes(20) + content[at + 20 :])
+    *good, third, fourth = find_inputs([str(path)]).read(GREY)
+    assert [read.path for read in good] == ["a", "b"]
+    assert (third.path, fourth.path) == (f"{path}[2]", f"{path}[3]")
+    assert "is damaged or no Parquet file" in (third.error or "")

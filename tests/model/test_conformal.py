@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -122,3 +125,34 @@ def test_alpha_out_of_range_is_refused(alpha: float) -> None:
 def test_no_torch_is_needed() -> None:
     code = "import sys, euinet.model.conformal, euinet.answers; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "alpha",
+    [
+        *(np.float64(0.05), np.float32(0.05), np.float16(0.05), np.longdouble(0.05)),
+        *(Fraction(1, 20), Decimal("0.05"), Decimal("5e-2")),
+    ],
+)
+def test_alpha_may_be_any_real_number_and_is_taken_as_written(alpha: Any) -> None:
+    assert check_alpha(alpha) == 0.05
+    calibration = Calibration(np.arange(19.0), np.zeros(19, np.int64), alpha)
+    assert (calibration.alpha, type(calibration.alpha)) == (0.05, float)
+    # float32's 0.05 is a little more than 1/20, and float16's a little less: then 19 would not do
+    np.testing.assert_array_equal(calibration.thresholds(2), [18, 18])
+
+
+@pytest.mark.parametrize(
+    "alpha",
+    [
+        *(True, False, "0.05", b"0.05", [0.05], 0.05 + 0j, np.array(0.05), np.True_, object()),
+        *(Decimal("NaN"), Decimal("sNaN"), Decimal("Infinity"), Decimal("1e-99999"), Fraction(1, 10**400)),
+        *(10**5000, np.float32("nan"), float("inf")),
+    ],
+)
+def test_what_is_no_alpha_is_refused_in_one_sentence(alpha: Any) -> None:
+    with pytest.raises(
+        UsageError, match=r"alpha is .+, but must lie between 0 and 0\.5: it is a number"
+    ) as caught:
+        check_enough(Calibration(np.arange(19.0), np.zeros(19, np.int64), alpha), ["a", "b"])
+    assert "\n" not in str(caught.value)
