@@ -80,7 +80,8 @@ class Drawn:
         shape = tuple(draw.choice(LENGTHS) for _ in range(draw.randrange(6)))
         if math.prod(shape) > 200_000:
             shape = shape[:3]
-        values = np.zeros(shape, draw.choice((*TYPES, *["u1"] * 20)), draw.choice("CF"))
+        kind: Any = draw.choice((*TYPES, *["u1"] * 20))
+        values: Any = np.zeros(shape, kind, "F" if draw.random() < 0.5 else "C")
         if values.ndim and draw.random() < 0.3:
             values = values[::-1].swapaxes(0, draw.randrange(values.ndim))
         values.flags.writeable = values.flags.writeable and draw.random() < 0.7

@@ -64,8 +64,8 @@ def fit(
     call goes on; without it nothing is written. Raises UsageError and DataError for what cannot be used,
     TrainingError when training diverges.
     """
-    given = {"scoring.alpha": None if alpha is None else check_alpha(alpha), **(settings or {})}
-    chosen = get_preset(preset, {path: setting_text(path, value) for path, value in given.items()})
+    wanted = {"scoring.alpha": None if alpha is None else check_alpha(alpha), **(settings or {})}
+    chosen = get_preset(preset, {path: setting_text(path, value) for path, value in wanted.items()})
     trunk_maker(chosen.model)  # a wrong name must not cost the time that data take
     if labels is None:
         dataset = load_dataset(str(images), data_root, image_size=image_size, notify=notify)

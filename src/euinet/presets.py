@@ -10,12 +10,8 @@ import copy
 import json
 import math
 from collections.abc import Mapping
-<<<<<<< HEAD
 from operator import attrgetter
-from typing import Literal, cast
-=======
 from typing import Any, Literal, cast
->>>>>>> 56ff99a (Alpha is any real number as it is written; labels, images and settings of odd kinds get one sentence)
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 

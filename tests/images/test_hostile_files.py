@@ -60,6 +60,7 @@ LIES: dict[str, tuple[bytes, str]] = {
     "many.npz": (npz(**{f"a{n}": npy("(0, 8, 8)") for n in range(50)}), "holds 50 arrays"),
     "lying.npz": (npz(a=npy(f"({10**12}, 8, 8)", bytes(99))), "promises the shape"),
     "none at all.idx": (idx(2**32 - 1, 0, 28), "has the shape (4294967295, 0, 28), but images are"),
+    "more than nothing.idx": (idx(2**32 - 1, 2**32 - 1, 0), "promises the shape (4294967295, 4294967295, 0)"),
     "absurd.idx": (idx(2**32 - 1, 2**32 - 1, 28), "but its header promises"),
     "absurd, packed.idx": (gzip.compress(idx(2**32 - 1, 28, 28)), "would need more memory than the 1.1 GB"),
     "trailing.idx": (gzip.compress(idx(1, 8, 8, data=bytes(64))) + b"trailing", "is not an intact gzip file"),

@@ -149,6 +149,7 @@ def test_alpha_may_be_any_real_number_and_is_taken_as_written(alpha: Any) -> Non
         *(Decimal("NaN"), Decimal("sNaN"), Decimal("Infinity"), Decimal("1e-99999"), Fraction(1, 10**400)),
         *(10**5000, np.float32("nan"), float("inf")),
     ],
+    ids=lambda alpha: type(alpha).__name__,  # one has more digits than Python writes
 )
 def test_what_is_no_alpha_is_refused_in_one_sentence(alpha: Any) -> None:
     with pytest.raises(

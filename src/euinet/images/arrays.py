@@ -37,7 +37,7 @@ def parse_idx(content: bytes, dimensions: int) -> np.ndarray:
     Raises DamagedFileError when the header or the length is wrong.
     """
     shape = _idx_shape(content[: 4 + 4 * dimensions], dimensions, len(content))
-    return np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+    return _mapped(io.BytesIO(content), 4 + 4 * dimensions, shape)
 
 
 def _idx_shape(start: bytes, dimensions: int, length: int | None) -> tuple[int, ...]:
@@ -154,7 +154,10 @@ def _mapped(
 ) -> np.ndarray:
     """Return the uint8 array that lies in a file, read-only and unread, or in bytes."""
     if math.prod(shape) == 0:  # nothing cannot be mapped
-        return np.empty(shape, np.uint8)
+        try:
+            return np.empty(shape, np.uint8)
+        except ValueError as error:
+            raise DamagedFileError(f"promises the shape {shape}, which no array has") from error
     if isinstance(file, io.BytesIO):
         return np.ndarray(shape, np.uint8, file.getvalue(), offset, order=order)
     return np.memmap(file, np.uint8, "r", offset, shape, order)

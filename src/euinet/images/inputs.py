@@ -38,7 +38,6 @@ from euinet.images.sources import (
     Read,
     Source,
     array_source,
-    shown,
 )
 from euinet.system.files import expanded
 from euinet.system.words import printable

@@ -46,14 +46,13 @@ class ParquetSource(FileRange):
                 self.path, pre_buffer=False, buffer_size=_READ_BYTES, read_dictionary=columns
             ) as file:
                 groups, before = _groups_of(file.metadata, self.start, self.stop)
-                rows = min((_rows_at_a_time(file.metadata.row_group(group)) for group in groups), default=1)
-                for batch in file.iter_batches(rows, groups, columns, use_threads=False):
-                    first, last = max(self.start - before, 0), min(self.stop - before, len(batch))
-                    before += len(batch)
-                    part = batch.slice(first, max(last - first, 0))
-                    yield from zip(map(_cell, part[PATH]), map(_cell, part[BYTES]), strict=True)
-                    if before >= self.stop:
-                        break
+                for group in groups:  # one by one, so that those before a damaged one are read
+                    rows = _rows_at_a_time(file.metadata.row_group(group))
+                    for batch in file.iter_batches(rows, [group], columns, use_threads=False):
+                        first, last = max(self.start - before, 0), min(self.stop - before, len(batch))
+                        before += len(batch)
+                        part = batch.slice(first, max(last - first, 0))
+                        yield from zip(map(_cell, part[PATH]), map(_cell, part[BYTES]), strict=True)
         except DataError:
             raise
         except Exception as error:  # pyarrow has a kind for each way in which a file can lie
