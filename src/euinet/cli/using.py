@@ -134,7 +134,11 @@ def predict(
     if predicted.broken:
         notify(f"{predicted.broken} of {predicted.images} images could not be answered.")
     if predicted.broken == predicted.images:
-        raise DataError("No image could be answered: see their rows.")
+        raise DataError(
+            "No image could be answered: see their rows."
+            if predicted.images
+            else "What was named has no image."
+        )
     if fail_on_ood and (predicted.rejected or predicted.broken):
         raise typer.Exit(1)
 
