@@ -124,6 +124,11 @@ def test_endless_standard_input_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
         find_inputs(["-"], Endless())  # type: ignore[arg-type]
 
 
+def test_bytes_after_a_tilde_on_standard_input_are_no_user() -> None:
+    (read,) = find_inputs(["-"], io.BytesIO(b"PAR1\n~\0\x15\n")).read(GREY)
+    assert "the image is broken or not an image" in (read.error or "")
+
+
 BOUNDED = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))

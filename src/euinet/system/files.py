@@ -15,6 +15,8 @@ PART = ".part"  # ends the name of a file that is being written
 
 def expanded(path: str | Path) -> Path:
     """Return a path with the home folder for ~; as it is where there is no such user, or nobody's home."""
+    if "\0" in str(path):  # no system has such a user
+        return Path(path)
     return Path(os.path.expanduser(path))  # noqa: PTH111 (Path's own raises)
 
 
