@@ -6,7 +6,7 @@ SEED ?= 0
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install reproduce test docs check check-full seeds readings benchmark million kills detection splits promise models load abuse constraints clean test-browser screenshots page-speed mutate
+.PHONY: help install reproduce test docs check check-full seeds readings benchmark million kills detection splits promise drift models load abuse constraints clean test-browser screenshots page-speed mutate
 
 help:
 	@echo "make reproduce   the report's experiment on MNIST, into $(OUT) (SEED=$(SEED); another seed needs another OUT)"
@@ -24,6 +24,7 @@ help:
 	@echo "make detection   ten digits held out × three seeds × all detectors (under two hours)"
 	@echo "make splits      six digits known, and Fashion-MNIST's classes held out (an hour and a half)"
 	@echo "make promise     whether the promised share of false alarms is kept, copies planted too (half an hour)"
+	@echo "make drift       how often drift is cried when there is none, and when there is (an hour)"
 	@echo "make load        requests a second, p99 and memory of the server, by wrk (ten minutes)"
 	@echo "make abuse       the server under broken and hostile requests (some minutes)"
 	@echo "make mutate      which changes of the code no test notices (hours; MUTANTS='euinet.training.batch.*')"
@@ -115,6 +116,9 @@ splits: $(STAMP)
 promise: $(STAMP)
 	$(BIN)/python benchmarks/promise.py
 	$(BIN)/python benchmarks/promise_copies.py
+
+drift: $(STAMP)
+	$(BIN)/python benchmarks/drift.py
 
 models: detection
 	$(BIN)/python benchmarks/bundle.py --benchmark runs/detection-mnist

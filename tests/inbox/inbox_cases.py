@@ -13,6 +13,7 @@ from euinet.answers import Answer
 from euinet.inbox import Inbox, Limits
 from euinet.inbox.pictures import Pixels
 from euinet.inbox.subject import Subject
+from euinet.model.conformal import Calibration
 
 FAST = Limits(per_second=1e9)
 
@@ -25,9 +26,15 @@ def quadrant(which: int, seed: int) -> Pixels:
     return pixels
 
 
-def answer(*, rejected: bool = True, p_value: float | None = 0.005, best_class: str = "a") -> Answer:
+def answer(
+    *,
+    rejected: bool = True,
+    p_value: float | None = 0.005,
+    best_class: str = "a",
+    ood_score: float = 1.5,
+) -> Answer:
     label = None if rejected else best_class
-    return Answer(label, best_class, rejected, 1.5, p_value, 0.9, {"a": 0.06, "b": 0.04})
+    return Answer(label, best_class, rejected, ood_score, p_value, 0.9, {"a": 0.06, "b": 0.04})
 
 
 SUBJECT = Subject(
@@ -35,7 +42,7 @@ SUBJECT = Subject(
     class_names=("a", "b"),
     shape=(1, 8, 8),
     alpha=0.01,
-    calibration_images=199,
+    calibration=Calibration(np.linspace(-3, 1, 199), np.arange(199) % 2, 0.01),
     features=lambda pixels: pixels.reshape(len(pixels), -1).astype(np.float32),
     answer=lambda pixels: answer(p_value=float(pixels.mean() / 255)),
 )

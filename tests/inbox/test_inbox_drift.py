@@ -1,21 +1,37 @@
-"""p-values over time: how they are counted, when there is an alarm, and how often a false one."""
+"""Drift over time: how images are counted, when there is an alarm, and that it goes on after a restart."""
 
 from __future__ import annotations
 
+import json
+import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from inbox_cases import answer, make_inbox, quadrant
+from inbox_cases import SUBJECT, answer, make_inbox, quadrant
 
+from euinet.errors import StorageError
 from euinet.inbox import Inbox, drift
 from euinet.inbox.database import open_database, reading, writing
-from euinet.inbox.drift import DAY_ALARM, EDGES, HOUR, HOUR_ALARM, RUNNING, add_counts, bin_of, ks_p_value
-from euinet.predict.drift import PValueCounts, measure_drift
+from euinet.inbox.drift import EDGES, HOUR, add_counts, add_images, bin_of
+from euinet.inbox.martingale import scales
+from euinet.model.conformal import Calibration
 
 N = 2164  # calibration images, as the bundled models without a digit have
+NOON = 20_000 * 86_400 + 12 * HOUR
+
+
+def known(seed: int, images: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and answers of images of one world: those of b are larger."""
+    generator = np.random.default_rng(seed)
+    answers = generator.integers(2, size=images)
+    return generator.normal(size=images) + 5 * answers, answers
+
+
+CALIBRATION = Calibration(*known(0, N), 0.01)
 
 
 def test_a_p_value_lies_at_or_below_its_bins_edge() -> None:
@@ -26,60 +42,6 @@ def test_a_p_value_lies_at_or_below_its_bins_edge() -> None:
     assert (p[bins > 0] > EDGES[bins[bins > 0] - 1] - 1e-9).all()
 
 
-def binned(p: np.ndarray) -> np.ndarray:
-    return np.bincount([bin_of(value) for value in p], minlength=len(EDGES))
-
-
-def test_binning_hides_a_little_and_invents_nothing() -> None:
-    generator = np.random.default_rng(0)
-    for power, images in ((1.0, 500), (1.5, 300), (3.0, 100)):
-        p = np.ceil(generator.random(images) ** power * (N + 1)) / (N + 1)
-        counts = PValueCounts()
-        counts.add(p)
-        exact = measure_drift(counts, 0, None, N).ks_p_value
-        found = ks_p_value(binned(p), N)
-        assert found >= exact * (1 - 1e-6)
-        assert found <= max(exact**0.6, 10 * exact)
-    assert ks_p_value(binned(np.full(19, 1 / (N + 1))), N) == 1  # too few to tell
-
-
-def p_values_of_known(generator: np.random.Generator, calibration: int, images: int) -> np.ndarray:
-    """p-values of images drawn as the calibration ones were: one calibration, then many images."""
-    scores = np.sort(generator.random(calibration))
-    at_least = calibration - np.searchsorted(scores, generator.random(images))
-    return (1 + at_least) / (calibration + 1)
-
-
-def counts_of(p: np.ndarray) -> np.ndarray:
-    places = np.searchsorted(EDGES, p - 1e-9).clip(0, len(EDGES) - 1)
-    return np.bincount(places, minlength=len(EDGES))
-
-
-@pytest.mark.parametrize("images", [20, 100, 1000])
-def test_false_alarms_are_no_more_than_is_said(images: int) -> None:
-    """At a level that can be counted; the p-value is used at 1e-3 and 1e-4."""
-    generator = np.random.default_rng(images)
-    windows, level = 3000, 0.01
-    found = [ks_p_value(counts_of(p_values_of_known(generator, N, images)), N) for _ in range(windows)]
-    alarms = np.mean(np.array(found) < level)
-    assert alarms <= level + 3 * np.sqrt(level / windows)
-
-
-def test_looking_again_and_again_costs_less_than_the_stricter_level_gives() -> None:
-    generator = np.random.default_rng(9)
-    windows, level = 1500, 0.01
-    alarms = 0
-    for _ in range(windows):
-        p = p_values_of_known(generator, N, 640)
-        counts = np.zeros(len(EDGES), np.int64)
-        worst = 1.0
-        for part in np.split(p, 32):  # every twenty images
-            counts += counts_of(part)
-            worst = min(worst, ks_p_value(counts, N))
-        alarms += worst < RUNNING * level
-    assert alarms / windows <= level
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     def at(seconds: float) -> None:
@@ -88,67 +50,110 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return at
 
 
-def feed(inbox: Inbox, p: np.ndarray, alpha: float = 0.01) -> None:
-    for value in p.tolist():
-        inbox.offer(quadrant(0, 0), answer(p_value=value, rejected=value <= alpha))
+def feed(inbox: Inbox, scores: np.ndarray, answers: np.ndarray) -> None:
+    p = CALIBRATION.p_values(scores, answers)
+    for score, one, p_value in zip(scores.tolist(), answers.tolist(), p.tolist(), strict=True):
+        given = answer(p_value=p_value, rejected=p_value <= 0.01, best_class="ab"[one], ood_score=score)
+        inbox.offer(quadrant(0, 0), given)
     inbox.flush()
 
 
-def test_an_hour_of_unknown_images_raises_an_alarm_and_known_ones_do_not(
+def open_inbox(folder: Path, **changes: object) -> Inbox:
+    return make_inbox(folder, calibration=CALIBRATION, **changes)
+
+
+def test_unknown_images_raise_an_alarm_and_known_ones_do_not(
     tmp_path: Path, clock: Callable[[float], None]
 ) -> None:
-    noon = 20_000 * 86_400 + 12 * HOUR
-    clock(noon)
-    inbox = make_inbox(tmp_path, calibration_images=N)
-    generator = np.random.default_rng(1)
-    assert inbox.drift()["sentence"].startswith("No sign of drift; an hour with fewer than 20")
-    feed(inbox, p_values_of_known(generator, N, 400))
+    clock(NOON)
+    inbox = open_inbox(tmp_path)
+    assert inbox.drift()["sentence"] == "No sign of drift."
+    feed(inbox, *known(1, 400))
     found = inbox.drift()
     assert not found["alarm"]
-    assert found["sentence"] == "No sign of drift."
     (hour,) = found["hours"]
-    assert (hour["images"], hour["start"], hour["over"]) == (400, noon, False)
+    assert (hour["images"], hour["start"], hour["over"]) == (400, NOON, False)
     assert 0.02 < hour["low"] < 0.09
 
-    clock(noon + HOUR + 1)
-    feed(inbox, np.full(40, 2 / (N + 1)))
+    clock(NOON + HOUR + 1)
+    feed(inbox, np.full(40, 4.5), np.zeros(40, np.int64))  # odd for an a, though not for a b
     found = inbox.drift()
     assert found["alarm"]
-    assert found["sentence"].startswith("ALARM")
+    assert found["sentence"].startswith("ALARM: images of a look different")
     assert [window["alarm"] for window in found["hours"]] == [False, True]
-    assert found["hours"][1]["rejected"] == 40
     (day,) = found["days"]
-    assert (day["images"], day["hours"]) == (440, 24)
+    assert (day["images"], day["hours"], day["alarm"]) == (440, 24, True)
 
-    clock(noon + 30 * HOUR)  # the alarm of yesterday's hour is over; that of its day is not
-    assert not any(w["alarm"] for w in inbox.drift()["hours"] if w["start"] > noon + 2 * HOUR)
-    clock(noon + 60 * HOUR)
+    clock(NOON + 60 * HOUR)
+    assert not inbox.drift()["alarm"]
+    assert inbox.drift()["sentence"].endswith("the last alarm is of 2024-10-04 13:00 UTC.")
+    inbox.close()
+
+
+def test_another_mix_of_classes_raises_no_alarm(tmp_path: Path) -> None:
+    """All images of b have low p-values: those of a model with one threshold are not given the answer."""
+    scores, answers = known(2, 1000)
+    inbox = open_inbox(tmp_path)
+    feed(inbox, scores[answers == 1], answers[answers == 1])
+    assert inbox.drift()["hours"][-1]["low"] > 0.08
     assert not inbox.drift()["alarm"]
     inbox.close()
 
 
-def test_levels_are_those_that_are_told() -> None:
-    hours, days = 24 * 365 * HOUR_ALARM * 2, 365 * DAY_ALARM * 2  # twice: looked at while running, too
-    assert 1 < hours + days < 3
-    assert "one to three in a year" in drift.FALSE_ALARMS
-    assert pytest.approx(5_000) == 1 / (2 * HOUR_ALARM)
-    assert pytest.approx(500) == 1 / (2 * DAY_ALARM)
+def test_the_stream_goes_on_over_restarts_and_several_servers(tmp_path: Path) -> None:
+    scores, answers = known(3, 60)
+    servers = [open_inbox(tmp_path) for _ in range(2)]
+    for start in range(0, 60, 10):
+        feed(servers[start % 20 // 10], scores[start : start + 10], answers[start : start + 10])
+    for server in servers:
+        server.close()
+    again = open_inbox(tmp_path)
+    feed(again, scores[:1], answers[:1])
+    again.close()
+    with reading(tmp_path) as db:
+        ((text,),) = db.execute("SELECT value FROM meta WHERE name = ?", ("drift the-model",)).fetchall()
+    state = json.loads(text)["martingale"]
+    assert state["images"] == 61
+    counted = sum(count for _, counts in state["answers"].values() for _, count in counts)
+    assert counted == 61
 
 
-def test_counts_add_up_over_restarts_and_models(tmp_path: Path, clock: Callable[[float], None]) -> None:
-    clock(20_000 * 86_400.0)
+def test_another_models_stream_is_another(tmp_path: Path) -> None:
     for key in ("one", "one", "two"):
-        inbox = make_inbox(tmp_path, key=key, calibration_images=N)
-        feed(inbox, np.arange(1, 31) / 30)
+        inbox = open_inbox(tmp_path, key=key)
+        feed(inbox, *known(4, 30))
         inbox.close()
     with reading(tmp_path) as db:
         (window,) = drift.windows(db, 1, 0, time.time())
+        names = db.execute("SELECT name FROM meta WHERE name GLOB 'drift *' ORDER BY name").fetchall()
     assert window.images == 90
-    assert not window.alarm
+    assert names == [("drift one",), ("drift two",)]
+
+
+def test_an_inbox_of_before_begins_a_stream(tmp_path: Path) -> None:
+    """Hours were counted before there was a martingale; they stay, and its images are those from now on."""
+    db = open_database(tmp_path)
+    with writing(db):
+        add_counts(db, int(time.time() / HOUR), SUBJECT.key, N, 3, np.ones(len(EDGES), np.int64))
+    db.close()
+    inbox = open_inbox(tmp_path)
+    feed(inbox, *known(5, 10))
+    assert sum(hour["images"] for hour in inbox.drift()["hours"]) == len(EDGES) + 10
+    inbox.close()
+
+
+@pytest.mark.parametrize("damage", ["1", '{"alarms": {}, "martingale": {"images": 3}}', "{"])
+def test_a_damaged_stream_is_said(tmp_path: Path, damage: str) -> None:
+    db = open_database(tmp_path)
+    with writing(db):
+        db.execute("INSERT INTO meta (name, value) VALUES ('drift the-model', ?)", (damage,))
+        with pytest.raises(StorageError, match="inbox is damaged: the state of its drift alarm"):
+            add_images(db, "the-model", scales(CALIBRATION), ("a", "b"), Counter({(0, 3): 1}), 0.0)
+    db.close()
 
 
 def test_a_model_without_calibration_scores_tells_nothing(tmp_path: Path) -> None:
-    inbox = make_inbox(tmp_path, calibration_images=0, alpha=None)
+    inbox = make_inbox(tmp_path, calibration=None, alpha=None)
     inbox.offer(quadrant(0, 0), answer(p_value=None))
     inbox.flush()
     assert inbox.items()[1] == 1
@@ -156,6 +161,23 @@ def test_a_model_without_calibration_scores_tells_nothing(tmp_path: Path) -> Non
     assert "no p-values" in found["sentence"]
     assert (found["hours"], found["alarm"]) == ([], False)
     inbox.close()
+
+
+def test_images_wait_while_the_disk_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inbox = open_inbox(tmp_path)
+
+    def full(*arguments: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("euinet.inbox.writer.add_images", full)
+        with pytest.raises(StorageError):
+            feed(inbox, *known(6, 20))
+    feed(inbox, *known(7, 5))
+    inbox.close()
+    with reading(tmp_path) as db:
+        ((text,),) = db.execute("SELECT value FROM meta WHERE name = 'drift the-model'").fetchall()
+    assert json.loads(text)["martingale"]["images"] == 25
 
 
 def test_hours_are_forgotten_in_the_end(tmp_path: Path) -> None:

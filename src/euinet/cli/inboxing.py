@@ -89,7 +89,7 @@ def limits(
 
 @inbox_app.command()
 def drift(folder: FolderArgument, json_: JsonOption = False) -> None:
-    """Say whether p-values have fallen: hour by hour and day by day, with an alarm."""
+    """Say whether images have come to look different, and how p-values went by the hour and the day."""
     import time
 
     from euinet.inbox.database import reading

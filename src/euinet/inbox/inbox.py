@@ -67,8 +67,7 @@ class Inbox:
             raise StorageError(
                 f"The images of the inbox {place} cannot be read ({error.strerror})."
             ) from error
-        key = (subject.key, subject.calibration_images)
-        inbox._writer = Writer(place, db, inbox._lock, inbox.limits, key, warn)
+        inbox._writer = Writer(place, db, inbox._lock, inbox.limits, subject, warn)
         return inbox
 
     def offer(self, pixels: Pixels, answer: Answer | Mapping[str, Any], name: str = "") -> bool:
@@ -80,7 +79,7 @@ class Inbox:
         try:
             row = answer.to_plain() if isinstance(answer, Answer) else answer
             at = time.time()
-            self._writer.count(row["p_value"], bool(row["rejected"]), at)
+            self._writer.count(row, at)
             return bool(row["rejected"]) and self._writer.offer(self._entry(pixels, row, name, "predict", at))
         except Exception:  # a prediction must not fail for its inbox
             self._writer.counters["failed"] += 1
@@ -178,7 +177,7 @@ class Inbox:
     def drift(self) -> dict[str, Any]:
         """Return the hours and days of p-values, and whether they raise an alarm, as plain values."""
         with reading(self.folder) as db:
-            return drift.report(db, time.time(), self.subject.alpha, self.subject.calibration_images > 0)
+            return drift.report(db, time.time(), self.subject.alpha, bool(self.subject.calibration))
 
     def summary(self) -> dict[str, Any]:
         """Return counts, labels, limits and counters as plain values."""

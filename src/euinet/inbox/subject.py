@@ -12,6 +12,7 @@ import numpy.typing as npt
 from euinet.answers import Answer
 from euinet.errors import StorageError
 from euinet.inbox.pictures import Pixels
+from euinet.model.conformal import Calibration
 from euinet.model.model import Model
 
 Features = Callable[[Pixels], npt.NDArray[np.float32]]
@@ -25,7 +26,7 @@ class Subject:
     class_names: tuple[str, ...]
     shape: tuple[int, int, int]  # (C, H, W) of the images that it reads
     alpha: float | None
-    calibration_images: int  # 0: there are no p-values
+    calibration: Calibration | None  # None: there are no p-values
     features: Features  # (N, C, H, W) → (N, F), what the classifier reads
     answer: Callable[[Pixels], Answer]  # (C, H, W) → its answer; StorageError where there is none
 
@@ -45,7 +46,7 @@ class Subject:
             class_names=card.class_names,
             shape=(card.channels, card.image_size, card.image_size),
             alpha=model.alpha,
-            calibration_images=model.calibration_images,
+            calibration=model.calibration or None,
             features=lambda pixels: model.run(pixels, ("features",))["features"],
             answer=answer,
         )

@@ -50,7 +50,7 @@ def drift_text(found: Mapping[str, Any]) -> str:
     windows = [*found["days"], *found["hours"]]
     if not windows:
         return "No p-value was counted yet."
-    rows: list[Row] = [("from (UTC)", "length", "images", "rejected", "p ≤ 0.05", "test", "")]
+    rows: list[Row] = [("from (UTC)", "length", "images", "rejected", "p ≤ 0.05", "")]
     rows += [_window_row(window) for window in windows]
     return f"{found['sentence']}\n{found['false_alarms']}\n{aligned(rows)}"
 
@@ -78,7 +78,7 @@ def _window_row(window: Mapping[str, Any]) -> Row:
     return (
         *(_time(window["start"]), "1 day" if window["hours"] == 24 else "1 hour"),
         *(str(window["images"]), str(window["rejected"]), f"{window['low']:.1%}"),
-        *(f"{window['ks_p_value']:.2g}", "ALARM" if window["alarm"] else ""),
+        "ALARM" if window["alarm"] else "",
     )
 
 

@@ -7,17 +7,20 @@ disk is full) is counted, said once, and forgotten: predictions go on.
 import sqlite3
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from euinet.errors import EuiNetError
 from euinet.inbox.database import DATABASE, database_error, writing
-from euinet.inbox.drift import EDGES, HOUR, Counts, add_counts, bin_of
+from euinet.inbox.drift import EDGES, HOUR, Counts, add_counts, add_images, bin_of
+from euinet.inbox.martingale import Placed, scales
 from euinet.inbox.retention import HISTOGRAM_DAYS, Limits, outlived
 from euinet.inbox.store import Entry, delete, keep, remove_files
+from euinet.inbox.subject import Subject
 from euinet.system.files import storage_error
 
 QUEUE = 256  # images that wait; more at once are passed over
@@ -36,15 +39,18 @@ class Writer:
         db: sqlite3.Connection,
         lock: threading.RLock,
         limits: Limits,
-        model: tuple[str, int],
+        subject: Subject,
         warn: Callable[[str], None],
     ) -> None:
-        """`lock` guards `db`, which others write to as well; `model`: its key and calibration images."""
+        """`lock` guards `db`, which others write to as well; `subject` answers what is counted."""
         self._folder, self._db, self._lock, self._limits = folder, db, lock, limits
-        self._model, self._warn = model, warn
+        self._subject, self._warn = subject, warn
+        self._scales = scales(subject.calibration) if subject.calibration else {}
+        self._answers = {name: answer for answer, name in enumerate(subject.class_names)}
         self._waiting: deque[Entry] = deque()
         self._hours: dict[int, tuple[int, Counts]] = {}
-        self._guard = threading.Lock()  # of the two above, the counters and the allowance
+        self._placed = Counter[Placed]()
+        self._guard = threading.Lock()  # of the three above, the counters and the allowance
         self._allowance, self._allowed_at = float(QUEUE), time.monotonic()
         self._wake, self._stop = threading.Event(), threading.Event()
         self._busy = threading.Lock()  # one transaction at a time: who waits for `flush` finds all of it done
@@ -54,15 +60,18 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
         self._thread.start()
 
-    def count(self, p_value: float | None, rejected: bool, at: float) -> None:
-        """Count an answered image's p-value in its hour."""
-        if p_value is None:
+    def count(self, row: Mapping[str, Any], at: float) -> None:
+        """Count an answered image's p-value in its hour, and its place among the calibration scores."""
+        if row["p_value"] is None:
             return
-        hour, place = int(at // HOUR), bin_of(p_value)
+        hour, answer = int(at // HOUR), self._answers[row["best_class"]]
+        scale = self._scales.get(answer)
         with self._guard:
             _, counts = entry = self._hours.get(hour) or (0, np.zeros(len(EDGES), np.int64))
-            counts[place] += 1
-            self._hours[hour] = (entry[0] + rejected, counts)
+            counts[bin_of(row["p_value"])] += 1
+            self._hours[hour] = (entry[0] + bool(row["rejected"]), counts)
+            if scale is not None:
+                self._placed[answer, scale.place(row["ood_score"])] += 1
 
     def offer(self, entry: Entry) -> bool:
         """Take an image to be kept; False where too many come."""
@@ -130,6 +139,7 @@ class Writer:
         with self._guard:
             entries = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
             hours, self._hours = self._hours, {}
+            placed, self._placed = self._placed, Counter()
         now = time.time()
         tidy = now - self._tidied > TIDY
         if not (entries or hours or tidy):
@@ -138,12 +148,11 @@ class Writer:
             with self._lock:
                 with writing(self._db):
                     kept = keep(self._db, self._folder, entries)
-                    for hour, (rejected, counts) in hours.items():
-                        add_counts(self._db, hour, *self._model, rejected, counts)
+                    self._count(hours, placed, now)
                     gone = self._tidy(now) if tidy or kept.new else []
                 remove_files(self._folder, gone)
         except BaseException:
-            self._put_back(entries, hours)
+            self._put_back(entries, hours, placed)
             raise
         with self._guard:
             self.failure = None
@@ -151,14 +160,24 @@ class Writer:
             self.counters["repeated"] += kept.repeated
         return True
 
+    def _count(self, hours: dict[int, tuple[int, Counts]], placed: Counter[Placed], now: float) -> None:
+        subject = self._subject
+        for hour, (rejected, counts) in hours.items():
+            add_counts(self._db, hour, subject.key, len(subject.calibration or ()), rejected, counts)
+        if placed:
+            add_images(self._db, subject.key, self._scales, subject.class_names, placed, now)
+
     def _tidy(self, now: float) -> list[str]:
         self._tidied = now
         oldest = int((now - 24 * HISTOGRAM_DAYS * HOUR) / HOUR)
         self._db.execute("DELETE FROM hours WHERE hour < ?", (oldest,))
         return delete(self._db, outlived(self._db, self._limits, now))
 
-    def _put_back(self, entries: list[Entry], hours: dict[int, tuple[int, Counts]]) -> None:
+    def _put_back(
+        self, entries: list[Entry], hours: dict[int, tuple[int, Counts]], placed: Counter[Placed]
+    ) -> None:
         with self._guard:
+            self._placed += placed
             self._waiting.extendleft(reversed(entries))
             for hour, (rejected, counts) in hours.items():
                 since = self._hours.get(hour, (0, np.zeros(len(EDGES), np.int64)))

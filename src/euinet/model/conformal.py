@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,16 @@ class Calibration:
         if self.per_class:
             return np.bincount(self.answers, minlength=classes)
         return np.full(classes, len(self))
+
+    @cached_property
+    def _by_answer(self) -> dict[int, FloatArray]:
+        order = np.lexsort((self.scores, self.answers))
+        found, starts = np.unique(self.answers[order], return_index=True)
+        return dict(zip(found.tolist(), np.split(self.scores[order], starts)[1:], strict=True))
+
+    def of_answer(self, answer: int) -> FloatArray:
+        """Return the scores (n,) of the calibration images that were given an answer, ascending."""
+        return self._by_answer.get(answer, self.scores[:0])
 
     def p_values(self, ood_score: FloatArray, answers: IntArray) -> FloatArray:
         """Return for scores (N,) of images with these best classes (N,) their p-values (N,) float64.

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from euinet.answers import Answers
+from euinet.answers import Answers, IntArray
 from euinet.images.sources import Read
 from euinet.model.model import BATCH as BATCH
 from euinet.model.model import Model
-from euinet.predict.drift import PValueCounts
+from euinet.predict.drift import PlaceCounts, places
 from euinet.predict.rows import Row, rows_of
 
 PART_IMAGES = 40 * BATCH  # images a part; whole batches, so that parts change no score's last digit
@@ -20,10 +20,14 @@ PART_IMAGES = 40 * BATCH  # images a part; whole batches, so that parts change n
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Images that were read together; `answers` are for those that could be read, None if none could."""
+    """Images that were read together; `answers` are for those that could be read, None if none could.
+
+    `places`: where their scores lie among the calibration scores of the same answer (predict/drift.py).
+    """
 
     reads: Sequence[Read]
     answers: Answers | None
+    places: IntArray | None = None  # None without calibration scores, too
 
     def rows(self) -> list[Row]:
         """Return a row for each image: its answer, or its error."""
@@ -47,7 +51,12 @@ def batches(reads: Iterator[Read], part_images: int) -> Iterator[list[Read]]:
 def answer(model: Model, reads: Sequence[Read]) -> Block:
     """Return the answers for a batch."""
     good = [read.pixels for read in reads if read.pixels is not None]
-    return Block(reads, model.answer(np.stack(good)) if good else None)
+    if not good:
+        return Block(reads, None)
+    found, calibration = model.answer(np.stack(good)), model.calibration
+    if not calibration:
+        return Block(reads, found)
+    return Block(reads, found, places(calibration, found.ood_score, found.best_classes))
 
 
 @dataclass
@@ -57,8 +66,8 @@ class Tally:
     images: int = 0
     broken: int = 0
     rejected: int = 0
-    p_values: PValueCounts = field(default_factory=PValueCounts)
-    has_p_values: bool = False
+    places: PlaceCounts = field(default_factory=PlaceCounts)
+    counted: bool = False  # places
 
     def add(self, block: Block) -> None:
         """Count a batch."""
@@ -67,23 +76,24 @@ class Tally:
         self.broken += len(block.reads) - (0 if answers is None else int(answers.answered.sum()))
         if answers is not None:
             self.rejected += int(answers.rejected.sum())
-            if answers.p_value is not None:
-                self.has_p_values = True
-                self.p_values.add(answers.p_value[answers.answered])
+            if block.places is not None:
+                self.counted = True
+                answered = answers.answered
+                self.places.add(answers.best_classes[answered], block.places[answered])
 
     def merge(self, other: Tally) -> None:
         """Take in what was counted elsewhere."""
         self.images += other.images
         self.broken += other.broken
         self.rejected += other.rejected
-        self.has_p_values |= other.has_p_values
-        self.p_values.merge(other.p_values)
+        self.counted |= other.counted
+        self.places.merge(other.places)
 
     def to_plain(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        return {**vars(self), "p_values": self.p_values.to_plain()}
+        return {**vars(self), "places": self.places.to_plain()}
 
     @staticmethod
     def from_plain(plain: dict[str, Any]) -> Tally:
         """Return what `to_plain` wrote."""
-        return Tally(**{**plain, "p_values": PValueCounts.from_plain(plain["p_values"])})
+        return Tally(**{**plain, "places": PlaceCounts.from_plain(plain["places"])})

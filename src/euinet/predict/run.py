@@ -104,8 +104,8 @@ def write_part(
 def summary(tally: Tally, model: Model) -> Predicted:
     """Return what all images say together."""
     drift = None
-    if tally.has_p_values:
-        drift = measure_drift(tally.p_values, tally.rejected, model.alpha, model.calibration_images)
+    if model.calibration and tally.counted:
+        drift = measure_drift(tally.places, tally.rejected, model.calibration, model.class_names)
     return Predicted(tally.images, tally.broken, tally.rejected, drift)
 
 

@@ -154,9 +154,8 @@ class WindowRow(BaseModel):
     images: int
     rejected: int
     low: float = Field(description="Share of p-values up to 0.05; about that much of known images.")
-    ks_p_value: float
     over: bool
-    alarm: bool
+    alarm: bool = Field(description="Whether an alarm was raised in it.")
 
 
 class DriftReport(BaseModel):

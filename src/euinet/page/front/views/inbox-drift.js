@@ -1,7 +1,7 @@
 // p-values over time: how many are low, hour by hour, and the alarm.
 
 import { h, svg } from "../lib/dom.js";
-import { number, percent, whole } from "../lib/format.js";
+import { percent, whole } from "../lib/format.js";
 import { fitted } from "./operating-parts.js";
 
 const HOURS = 48;
@@ -44,10 +44,10 @@ function picture(hours, width) {
 }
 
 function table(windows) {
-  const heads = ["From", "Length", "Images", "Rejected", "p ≤ 0.05", "Test", ""];
+  const heads = ["From", "Length", "Images", "Rejected", "p ≤ 0.05", ""];
   const rows = windows.map((one) =>
     h("tr", null, h("th", { scope: "row" }, new Date(1000 * one.start).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" })),
-      [one.hours === 24 ? "1 day" : "1 hour", whole(one.images), whole(one.rejected), percent(one.low), number(one.ks_p_value, 2), one.alarm ? "ALARM" : one.over ? "" : "not over"].map((text) => h("td", null, text))));
+      [one.hours === 24 ? "1 day" : "1 hour", whole(one.images), whole(one.rejected), percent(one.low), one.alarm ? "ALARM" : one.over ? "" : "not over"].map((text) => h("td", null, text))));
   return h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "p-values by hour and day" },
     h("table", null, h("thead", null, h("tr", null, heads.map((text) => (text ? h("th", { scope: "col" }, text) : h("td"))))), h("tbody", null, rows)));
 }

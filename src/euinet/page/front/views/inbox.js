@@ -108,7 +108,7 @@ class Inbox {
     replace(
       this.head, h("h2", { id: "inbox-title" }, "What was rejected"),
       h("div", { class: "switches", role: "group", "aria-label": "Which images" }, switches), h("div", { class: "acts" }, this.more, undo, out),
-      this.alarm ? h("p", { class: "alarm" }, "Drift: p-values have fallen, see below.") : null,
+      this.alarm ? h("p", { class: "alarm" }, "Drift: images look different, see below.") : null,
       summary.failure ? h("p", { class: "problem" }, `Nothing is kept at the moment: ${summary.failure}`) : null,
       h("p", { class: "muted" },
         `Kept as small pictures of what the network read: at most ${whole(limits.images)}, for ${whole(limits.days)} days, labelled ones for ${whole(limits.labelled_days)}. ` +
