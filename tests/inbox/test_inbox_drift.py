@@ -142,7 +142,10 @@ def test_an_inbox_of_before_begins_a_stream(tmp_path: Path) -> None:
     inbox.close()
 
 
-@pytest.mark.parametrize("damage", ["1", '{"alarms": {}, "martingale": {"images": 3}}', "{"])
+FEW_STAKES = '{"alarms": {}, "martingale": {"images": 1, "together": [1, 0.5], "answers": {}}}'
+
+
+@pytest.mark.parametrize("damage", ["1", '{"alarms": {}, "martingale": {"images": 3}}', "{", FEW_STAKES])
 def test_a_damaged_stream_is_said(tmp_path: Path, damage: str) -> None:
     db = open_database(tmp_path)
     with writing(db):

@@ -145,8 +145,16 @@ def test_a_class_that_looks_different_is_named() -> None:
     assert "The mix of classes changed: dog 100.0%" in alone.sentence()
 
 
-def test_a_new_kind_of_image_among_many_is_seen_by_its_scores_alone() -> None:
-    """One in ten lies above all calibration scores: it is the upper labels that tell."""
+def test_images_as_odd_on_average_but_more_spread_are_seen_by_their_upper_scores() -> None:
+    generator = np.random.default_rng(11)
+    calibration = calibrated(generator, 900)
+    answers = generator.integers(3, size=500)
+    middle = 2 * answers
+    scores = middle + 1.7 * (scores_of(generator, answers) - middle)
+    assert measured(calibration, scores, answers).drifted
+
+
+def test_strangers_among_known_images_are_seen() -> None:
     generator = np.random.default_rng(11)
     calibration = calibrated(generator, 900)
     answers = generator.integers(3, size=500)

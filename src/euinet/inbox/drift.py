@@ -86,9 +86,10 @@ def add_images(
         found: dict[str, Any] = {"alarms": {}} if row is None else json.loads(row[0])
         martingale = Martingale(scales, found.get("martingale"))
         alarms: dict[str, list[str]] = dict(list(found["alarms"].items())[-ALARMS_KEPT:])
+        raised = martingale.add(placed)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
         raise _damaged("the state of its drift alarm is none") from error
-    for answers in martingale.add(placed):
+    for answers in raised:
         names = alarms.setdefault(str(int(now // HOUR)), [])
         names += [class_names[answer] for answer in answers if class_names[answer] not in names]
     value = json.dumps({"martingale": martingale.to_plain(), "alarms": alarms})

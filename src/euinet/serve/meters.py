@@ -45,7 +45,7 @@ class Meters:
         self._images = Counter("euinet_images", "Images by their answer.", ["answer"], registry=registry)
         self._p_value = Histogram(
             "euinet_p_value",
-            "p-values of the images that were answered; uniform while the world is as it was.",
+            "p-values of the images that were answered; uniform for images like the calibration images.",
             buckets=_P_VALUES,
             registry=registry,
         )
