@@ -3,10 +3,10 @@
     python benchmarks/drift.py                         # half an hour on two cores
     python benchmarks/drift.py --batches 2000 --streams 200 --processes 1
 
-Each batch, and each stream, meets calibration images of its own. Where false alarms are counted, the scores of
-nine answers lie at different heights and are spread differently. Where drift is to be seen they are alike, which
-suits the former test best: a one-sided Kolmogorov–Smirnov test of all p-values together, at p < 0.001.
-Writes docs/results/drift.md.
+Each batch, and each stream, meets calibration images of its own. Where false alarms are counted, the scores
+of nine answers lie at different heights and are spread differently. Where drift is to be seen they are
+alike, which suits the former test best: a one-sided Kolmogorov–Smirnov test of all p-values together, at p
+< 0.001. Writes docs/results/drift.md.
 """
 
 from __future__ import annotations

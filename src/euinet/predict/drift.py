@@ -155,7 +155,10 @@ def measure_drift(
         different=tuple(class_names[answer] for _, answer in odd),
         mix_p_value=min(mixed, default=None),
         mix_changed=bool(changed),
-        mix=tuple(Share(class_names[k], float(images[k] / total), float(known[k] / len(calibration))) for _, k in changed),
+        mix=tuple(
+            Share(class_names[k], images[k].item() / total, known[k].item() / len(calibration))
+            for _, k in changed
+        ),
     )
 
 
