@@ -126,7 +126,7 @@ def stream(world: World, images: int, before: int, seed: int, times: int) -> lis
                 for answer, score in zip(answers.tolist(), scores.tolist(), strict=True)
                 if answer in of_answer
             )
-            if martingale.add(placed):
+            if martingale.add(placed, generator):
                 after = max(start + 10, 1)
                 break
         found.append(after)

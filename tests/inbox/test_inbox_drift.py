@@ -113,7 +113,7 @@ def test_the_stream_goes_on_over_restarts_and_several_servers(tmp_path: Path) ->
     with reading(tmp_path) as db:
         ((text,),) = db.execute("SELECT value FROM meta WHERE name = ?", ("drift the-model",)).fetchall()
     state = json.loads(text)["martingale"]
-    assert state["images"] == 61
+    assert state["together"][0] == 61
     counted = sum(count for _, counts in state["answers"].values() for _, count in counts)
     assert counted == 61
 
@@ -151,7 +151,15 @@ def test_a_damaged_stream_is_said(tmp_path: Path, damage: str) -> None:
     with writing(db):
         db.execute("INSERT INTO meta (name, value) VALUES ('drift the-model', ?)", (damage,))
         with pytest.raises(StorageError, match="inbox is damaged: the state of its drift alarm"):
-            add_images(db, "the-model", scales(CALIBRATION), ("a", "b"), Counter({(0, 3): 1}), 0.0)
+            add_images(
+                db,
+                "the-model",
+                scales(CALIBRATION),
+                ("a", "b"),
+                Counter({(0, 3): 1}),
+                0.0,
+                np.random.default_rng(1),
+            )
     db.close()
 
 
@@ -180,7 +188,7 @@ def test_images_wait_while_the_disk_refuses(tmp_path: Path, monkeypatch: pytest.
     inbox.close()
     with reading(tmp_path) as db:
         ((text,),) = db.execute("SELECT value FROM meta WHERE name = 'drift the-model'").fetchall()
-    assert json.loads(text)["martingale"]["images"] == 25
+    assert json.loads(text)["martingale"]["together"][0] == 25
 
 
 def test_hours_are_forgotten_in_the_end(tmp_path: Path) -> None:

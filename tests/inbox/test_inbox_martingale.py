@@ -80,9 +80,9 @@ def test_it_is_the_mean_of_all_bets_and_goes_on_from_its_state() -> None:
     for _ in range(5):
         answers = generator.integers(3, size=7)
         images = placed(of_answer, answers, generator.normal(size=7) + 3 * answers + 0.5)
-        whole.add(images)
+        whole.add(images, np.random.default_rng(7))
         parts = Martingale(of_answer, json.loads(json.dumps(parts.to_plain())))
-        parts.add(images)
+        parts.add(images, np.random.default_rng(7))
         alone = sum(one.wealth for one in whole._alone.values())
         assert whole.wealth == pytest.approx(whole._together.wealth / 2 + alone / 6)
         assert parts.wealth == pytest.approx(whole.wealth)
@@ -100,7 +100,8 @@ def test_false_alarms_ever_are_rarer_than_the_bound() -> None:
             mix = np.roll([0.8, 0.1, 0.1], step // 10)
             answers = generator.choice(3, 4, p=mix)
             scores = generator.normal(size=4) + 3 * answers
-            martingale.add(placed(of_answer, answers, np.round(scores) if number % 4 < 2 else scores))
+            scores = np.round(scores) if number % 4 < 2 else scores
+            martingale.add(placed(of_answer, answers, scores), generator)
             highest = max(highest, martingale.wealth)
         reached += highest >= 10
     assert reached <= 30
@@ -114,10 +115,10 @@ def test_a_change_raises_it_names_the_answer_and_begins_anew() -> None:
     for step in range(60):
         answers = generator.integers(3, size=10)
         shift = np.where((answers == 1) & (step >= 30), 2.5, 0)
-        found = martingale.add(placed(of_answer, answers, generator.normal(size=10) + 3 * answers + shift))
+        scores = generator.normal(size=10) + 3 * answers + shift
+        found = martingale.add(placed(of_answer, answers, scores), generator)
         alarms += [(step, named) for named in found]
         assert martingale.wealth < ALARM
     assert 30 <= alarms[0][0] <= 36
     assert len(alarms) > 1  # as long as it lasts
     assert all(named == [1] for _, named in alarms)
-    assert martingale.images == 600

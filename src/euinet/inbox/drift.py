@@ -79,6 +79,7 @@ def add_images(
     class_names: Sequence[str],
     placed: Counter[Placed],
     now: float,
+    generator: np.random.Generator,
 ) -> None:
     """Let a model's martingale go on with images, and note the hour of an alarm, within `writing`."""
     row = db.execute("SELECT value FROM meta WHERE name = ?", (STREAM + model,)).fetchone()
@@ -86,7 +87,7 @@ def add_images(
         found: dict[str, Any] = {"alarms": {}} if row is None else json.loads(row[0])
         martingale = Martingale(scales, found.get("martingale"))
         alarms: dict[str, list[str]] = dict(list(found["alarms"].items())[-ALARMS_KEPT:])
-        raised = martingale.add(placed)
+        raised = martingale.add(placed, generator)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
         raise _damaged("the state of its drift alarm is none") from error
     for answers in raised:

@@ -12,8 +12,9 @@ comes into play bit by bit, so that something is left for a change that comes la
 ever reaches 1,000 with a chance of at most 0.1 %, while images are like their answer's calibration images.
 
 Only counts are kept: how many images of an answer equal or lie between which of its different calibration
-scores, 2n + 1 places at most. Where among them an image lies is drawn at random, by a seed that is the number
-of images so far; given the counts it may be anywhere with equal chances, so that this is as good.
+scores, 2n + 1 places at most. Where among them an image lies is drawn at random: given the counts it may be
+anywhere with equal chances, so that this is as good. The random numbers must be other ones for each stream,
+or what they favour would be favoured in all.
 """
 
 import math
@@ -87,10 +88,8 @@ class Martingale:
     def __init__(self, of_answer: Mapping[int, Scale], state: Mapping[str, Any] | None = None) -> None:
         """Begin, or go on from another's `state`. Raises an error of any kind when that is none."""
         self._scales = of_answer
-        self.images = 0  # ever
         self._begin()
         if state is not None:
-            self.images = int(state["images"])
             self._together = Bets(*state["together"])
             for answer, (bets, counts) in state["answers"].items():
                 self._alone[int(answer)] = Bets(*bets)
@@ -106,26 +105,24 @@ class Martingale:
                 bets.to_plain(),
                 [[place, int(images[place])] for place in images.nonzero()[0].tolist()],
             ]
-        return {"images": self.images, "together": self._together.to_plain(), "answers": answers}
+        return {"together": self._together.to_plain(), "answers": answers}
 
     @property
     def wealth(self) -> float:
         """The martingale: 1 at the start, an alarm at 1,000."""
         return self._wealth
 
-    def add(self, placed: Counter[Placed]) -> list[list[int]]:
+    def add(self, placed: Counter[Placed], generator: np.random.Generator) -> list[list[int]]:
         """Take in images in an order drawn at random; return for each alarm the answers that look different.
 
         Those are none where all answers together raised it. After an alarm all begins anew, so that alarms go
         on for as long as the drift does.
         """
         images = [one for one in sorted(placed.elements()) if one[0] in self._scales]
-        generator = np.random.default_rng(self.images)
         alarms = []
         for index in generator.permutation(len(images)).tolist():
             answer, place = images[index]
             p_value = self._p_value(answer, place, 1 - generator.random())
-            self.images += 1
             alone = self._alone.setdefault(answer, Bets())
             self._wealth += self._together.bet(p_value) / 2 + alone.bet(p_value) / (2 * len(self._scales))
             if self._wealth >= ALARM:

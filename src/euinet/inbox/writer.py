@@ -46,6 +46,7 @@ class Writer:
         self._folder, self._db, self._lock, self._limits = folder, db, lock, limits
         self._subject, self._warn = subject, warn
         self._scales = scales(subject.calibration) if subject.calibration else {}
+        self._generator = np.random.default_rng()
         self._answers = {name: answer for answer, name in enumerate(subject.class_names)}
         self._waiting: deque[Entry] = deque()
         self._hours: dict[int, tuple[int, Counts]] = {}
@@ -165,7 +166,8 @@ class Writer:
         for hour, (rejected, counts) in hours.items():
             add_counts(self._db, hour, subject.key, len(subject.calibration or ()), rejected, counts)
         if placed:
-            add_images(self._db, subject.key, self._scales, subject.class_names, placed, now)
+            names, generator = subject.class_names, self._generator
+            add_images(self._db, subject.key, self._scales, names, placed, now, generator)
 
     def _tidy(self, now: float) -> list[str]:
         self._tidied = now
