@@ -149,7 +149,7 @@ def test_no_p_value_is_0_and_nan_has_none() -> None:
 
 
 @pytest.mark.parametrize("value", [NAN, INF, -INF])
-@pytest.mark.parametrize("kind", [np.float32, np.float16])
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.float16])
 def test_weights_that_are_no_numbers_are_refused_when_the_file_is_loaded(value: float, kind: type) -> None:
     model = onnx.ModelProto.FromString(content())
     weight = np.array([1, value], kind)

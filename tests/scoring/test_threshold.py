@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,6 +12,7 @@ from euinet.errors import TrainingError
 from euinet.model.card import LogitRange
 from euinet.presets import ScoringSettings
 from euinet.scoring.baselines import threshold_accepting
+from euinet.scoring.comparison import check_finite
 from euinet.scoring.inference import decide_from_scores
 from euinet.scoring.threshold import (
     RawScores,
@@ -248,3 +250,27 @@ def test_threshold_accepting_is_the_smallest_that_accepts_the_share() -> None:
         accepted = int((hundred <= threshold_accepting(hundred, percent / 100)).sum())
         assert percent <= accepted <= percent + 1  # percent/100·100 may round up to the next
     assert threshold_accepting(hundred) == 94
+
+
+@pytest.mark.parametrize("of_one", [math.nan, math.inf])
+def test_scores_of_a_network_that_diverged_give_no_range(settings: MakeSettings, of_one: float) -> None:
+    """One image of 90 is enough: a gain or shift that is no number would pass every image for a known one."""
+    raw = made_up(90)
+    raw.class_logits[3, 1] = of_one
+    for rule in ("shared", "per_class"):
+        with pytest.raises(TrainingError, match=r"no finite range|all the same best logit"):
+            fit_logit_range(raw, settings(known_rejected=0.2, logit_range=rule))
+
+
+def test_a_gain_beyond_float32_is_no_range(settings: MakeSettings) -> None:
+    tiny = RawScores(made_up(90).class_logits * 1e-41, torch.zeros(90))
+    with pytest.raises(TrainingError, match="give no finite range"):
+        fit_logit_range(tiny, settings(known_rejected=0.2))
+
+
+def test_a_detector_whose_score_is_no_number_is_named() -> None:
+    check_finite("KNN", np.zeros(3, np.float32), "the test images")
+    with pytest.raises(
+        TrainingError, match="'KNN' gives 1 of 3 images of the test images a score that is no"
+    ):
+        check_finite("KNN", np.array([0, np.inf, 1], np.float32), "the test images")

@@ -31,7 +31,7 @@ class LogitRange:
         gains = held[: len(self.gain)]
         if len(self.gain) != len(self.shift) or not np.isfinite(held).all() or (gains <= 0).any():
             raise ValueError(
-                f"a logit range needs as many gains above 0 as shifts, all finite as float32, not {self}"
+                f"a logit range needs as many finite gains above 0 as finite shifts, as float32, not {self}"
             )
 
 

@@ -29,6 +29,7 @@ _TYPES: dict[np.dtype[Any], int] = {
     np.dtype(np.int64): 7,
     np.dtype(np.bool_): 9,
     np.dtype(np.float16): 10,
+    np.dtype(np.float64): 11,
 }  # TensorProto.DataType
 
 
@@ -66,8 +67,8 @@ class OnnxPart:
         return _values(self._tensor(name))
 
     def constants(self, start: str) -> dict[str, np.ndarray]:
-        """Return the constants whose names begin so. Raises ValueError for one that is no array."""
-        tensors = self._model.graph.initializer
+        """Return the constants of known types whose names begin so. Raises ValueError for one cut short."""
+        tensors = [t for t in self._model.graph.initializer if t.data_type in _TYPES.values()]
         return {t.name.decode(): _values(t) for t in tensors if t.name.startswith(start.encode())}
 
     def set_constant(self, name: str, values: np.ndarray) -> None:

@@ -15,6 +15,7 @@ from euinet.model.conformal import Calibration
 
 Outputs = Mapping[str, np.ndarray]
 ADDED_UP = 1e-3  # by how much K+1 probabilities of float32 may miss 1
+ROUNDED = 1e-6  # of a p-value, by which its float32 may differ
 REMEDY = "its weights are damaged, or its training diverged; copy the model anew or train it again"
 _NO_NUMBER = "a number in it is not finite"
 _NO_SHARES = "its probabilities do not add up to 1"
@@ -40,7 +41,7 @@ def unsound(found: Outputs, calibration: Calibration | None, classes: int) -> li
             wrong[_NO_LABEL] = found["label"] != np.where(score > thresholds[best], REJECT, best)
             if calibration is not None and "p_value" in found:
                 wanted = calibration.p_values(score, best)
-                wrong[_NO_P_VALUE] = ~np.isclose(found["p_value"], wanted, rtol=1e-6, atol=0)
+                wrong[_NO_P_VALUE] = ~(np.abs(found["p_value"] - wanted) <= ROUNDED * wanted)
     reasons: list[str | None] = [None] * len(next(iter(found.values())))
     for reason, rows in wrong.items():
         for at in np.flatnonzero(rows).tolist():
