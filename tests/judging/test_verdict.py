@@ -65,6 +65,7 @@ def test_a_sentence_is_as_strong_as_its_interval(
         ),
         (Share(500, 1000), 10, "This model tells its own classes poorly: 50.0 % of 1,000"),
         (Share(0, 0), 10, "No image of its classes was tried"),
+        (Share(690, 1000), 8, "This model tells its own classes poorly: 69.0 % of 1,000"),
         (Share(900, 1000), 10, None),
         (Share(9, 10), 10, None),
     ],

@@ -3,7 +3,8 @@
 A sentence is as strong as its interval: what a 95 % interval does not show is not said. Where a model stands
 is measured from guessing (0) to never wrong (1). Up to NEAR that is as good as guessing: an AUROC of 0.6, by
 which a threshold that rejects 5 % of known images catches 10 % of unknown ones (for normal scores of equal
-spread). Up to POOR, an AUROC of 0.8, it catches a third.
+spread). Up to POOR, an AUROC of 0.8, it catches a third. Classes are told poorly up to WRONG: of what
+guessing gets wrong a quarter is wrong still.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from euinet.model.conformal import Calibration
 from euinet.system.words import printable
 
 CHANCE = 0.5  # the AUROC of scores that say nothing
-NEAR, POOR = 0.2, 0.6
+NEAR, POOR, WRONG = 0.2, 0.6, 0.75
 MOST = 0.5  # share of unknown images to be rejected, lest most of them are accepted
 NAMED = 5  # groups in one sentence
 
@@ -127,7 +128,7 @@ def _of_classes(right: Share, guessing: float) -> Iterator[str]:
         yield f"This model tells its own classes hardly better than guessing: {seen}."
     elif low <= 0:
         yield f"It is not shown that this model tells its own classes better than guessing: {seen}."
-    elif high < POOR:
+    elif high < WRONG:
         yield f"This model tells its own classes poorly: {seen}."
 
 
