@@ -196,8 +196,8 @@ def test_linked_class_folders_and_linked_folders_in_them_are_read_once(tmp_path:
     assert found.class_names == ("a", "b")
     assert np.bincount(found.images.labels).tolist() == [10, 6]
     assert told == [
-        "2 links to nowhere or to what is read anyway were passed over.",
-        "2 images or links beside the class folders are in no class and were passed over.",
+        "2 links to nowhere or to what is read anyway: passed over.",
+        "2 images in no class, beside the class folders: passed over.",
     ]
 
 
@@ -211,8 +211,8 @@ def test_what_is_no_image_by_name_is_counted_by_its_ending(tmp_path: Path) -> No
     dataset = load_dataset(str(tmp_path), image_size=16, notify=told.append)
     assert len(dataset.train) + len(dataset.test) == 13
     assert told == [
-        "5 files without an image's name (.heic: 2, no ending: 2, .avif: 1) were passed over.",
-        "1 images or links beside the class folders are in no class and were passed over.",
+        "5 files without an image's name (.heic: 2, no ending: 2, .avif: 1): passed over.",
+        "1 image in no class, beside the class folders: passed over.",
     ]
 
 

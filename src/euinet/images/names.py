@@ -12,6 +12,7 @@ from typing import Literal
 
 from euinet.errors import DataError
 from euinet.images.pixels import IMAGE_SUFFIXES
+from euinet.system.words import counted
 
 HIDDEN = "."
 LONGEST_ENDING = 6  # of a file's name, that is told
@@ -69,12 +70,13 @@ class PassedOver:
     def sentence(self) -> str:
         """Say what was passed over."""
         endings = ", ".join(f"{name or 'no ending'}: {n}" for name, n in self.files.most_common(5))
-        kinds = {
-            f"files without an image's name ({endings})": self.files.total(),
-            "links to nowhere or to what is read anyway": self.links,
-            "pipes or devices": self.odd,
-        }
-        return f"{', '.join(f'{n} {what}' for what, n in kinds.items() if n)} were passed over."
+        kinds = (
+            (self.files.total(), "file", f" without an image's name ({endings})"),
+            (self.links, "link", " to nowhere or to what is read anyway"),
+            (self.odd, "pipe or device", ""),
+        )
+        told = [counted(number, what) + more for number, what, more in kinds if number]
+        return f"{', '.join(told)}: passed over."
 
 
 def image_files(folder: Path, passed: PassedOver) -> Iterator[str]:

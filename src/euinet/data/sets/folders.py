@@ -16,8 +16,9 @@ from euinet.images.geometry import IMAGE_SUFFIXES, read_image
 from euinet.images.names import HIDDEN, PassedOver, image_files
 from euinet.images.preprocessing import checked_size
 from euinet.records import Dataset, LabelledImages
+from euinet.system.class_names import check_new_classes
 from euinet.system.notify import Notify, silent
-from euinet.system.words import printable
+from euinet.system.words import counted, printable
 
 DEFAULT_IMAGE_SIZE, SMALLEST_ASKED = 32, 16  # pixels a side
 TEST_FRACTION = 0.2  # where the folder has no parts
@@ -50,6 +51,7 @@ def load_folder(
             f"{folder} has {len(names)} class folder{'' if len(names) == 1 else 's'}, but at least 2 are "
             "needed: make one folder of images a class."
         )
+    check_new_classes(names)  # before all images are read
     _check_parts(folder, layout)
     parts = _read(folder, layout, names, size, channels, notify)
     name = printable(folder.name)
@@ -158,7 +160,7 @@ def _read(
     if broken:
         notify(f"{len(broken)} of {total} images were left out, the first because {broken[0]}")
     if beside := _beside(folder, layout):
-        notify(f"{beside} images or links beside the class folders are in no class and were passed over.")
+        notify(f"{counted(beside, 'image')} in no class, beside the class folders: passed over.")
     depth = max(len(image) for images, _ in found.values() for image in images)
     return {
         part: LabelledImages(
@@ -170,7 +172,7 @@ def _read(
 
 
 def _beside(folder: Path, layout: Layout) -> int:
-    """Count the images that lie beside class folders, and the links there that are no class folder."""
+    """Count the images beside class folders, and the links there: a dead one may have led to a class."""
     used = {place for classes in layout.parts.values() for place in classes.values()}
     places = {folder, *(place.parent for place in used)}
     return sum(
