@@ -25,6 +25,7 @@ from euinet.images.arrays import (
     read_idx_images,
     read_numpy_images,
 )
+from euinet.images.listed import listed_paths
 from euinet.images.names import Names, PassedOver, image_files
 from euinet.images.parquet_source import PARQUET_MAGIC, parquet_source
 from euinet.images.pixels import IMAGE_SUFFIXES
@@ -45,7 +46,6 @@ from euinet.system.words import printable
 _ARRAY_SUFFIXES, _PARQUET_SUFFIX = (".npy", ".npz"), ".parquet"
 _PIECE = 2**20  # bytes of standard input at a time
 _START = 16  # first bytes of a file, which tell what it is
-_NO_TEXT = frozenset({*range(32), 127} - set(b"\t\n\r"))  # bytes of images, but of no list of paths
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ class _Finder:
             except DataError as error:
                 self.sources.append(BrokenSource(STANDARD_INPUT, str(error)))
             return
-        lines = _as_lines(content)
+        lines = listed_paths(content)
         if lines is None:
             self.sources.append(BytesSource(content))
             return
@@ -237,25 +237,3 @@ def _piped(stream: BinaryIO | None) -> bytes:
     if content.tell() > MOST_UNPACKED:
         raise UsageError(f"Standard input has more than {MOST_UNPACKED / 1e9:.1f} GB: name files instead.")
     return content.getvalue()
-
-
-def _as_lines(content: bytes) -> list[str] | None:
-    """Return the paths of a list, one a line, as the file system has them; None where it is no list.
-
-    A line is a path as it stands, if there is such a file; else without what editors and other systems put
-    around it: CR, a byte order mark, spaces and tabs.
-    """
-    lines = [_as_path(os.fsdecode(line)) for line in content.split(b"\n")]
-    plain_image = content[:2] in (b"P1", b"P2", b"P3") and content[2:3].isspace()  # of decimals: PPM
-    if not any(there for _, there in lines) and (plain_image or set(content) & _NO_TEXT):
-        return None
-    return [path for path, _ in lines if path]
-
-
-def _as_path(line: str) -> tuple[str, bool]:
-    """Return the path that a line of a list means, and whether it is there."""
-    path, unmarked = line, line.removeprefix("\ufeff")
-    for path in (line, line.removesuffix("\r"), unmarked.removesuffix("\r"), unmarked.strip(" \t\r")):
-        if path and (os.path.lexists(path) or os.path.lexists(expanded(path))):
-            return path, True
-    return path, False
