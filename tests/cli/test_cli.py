@@ -186,7 +186,7 @@ def test_evaluate_refuses_other_classes_and_other_shapes(
 ) -> None:
     ended = run("evaluate", trained[0] / "model", "--data", folder_of_images(tmp_path / "letters", "ab"))
     assert ended.code == 2
-    assert "The data set letters lacks the model's classes 1, 2, 3" in ended.err
+    assert "has no images of the model's classes, 1, 2, 3" in ended.err
     assert ended.out == ""
 
 
