@@ -269,8 +269,8 @@ def test_a_gain_beyond_float32_is_no_range(settings: MakeSettings) -> None:
 
 
 def test_a_detector_whose_score_is_no_number_is_named() -> None:
-    check_finite("KNN", np.zeros(3, np.float32), "the test images")
+    check_finite("KNN", np.zeros(3, np.float32), "the test part")
     with pytest.raises(
-        TrainingError, match="'KNN' gives 1 of 3 images of the test images a score that is no"
+        TrainingError, match="'KNN' gives 1 of the 3 images of the test part a score that is no"
     ):
-        check_finite("KNN", np.array([0, np.inf, 1], np.float32), "the test images")
+        check_finite("KNN", np.array([0, np.inf, 1], np.float32), "the test part")

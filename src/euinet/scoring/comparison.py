@@ -44,8 +44,8 @@ def check_finite(detector: str, ood_score: FloatArray, images: str) -> None:
     wrong = int((~np.isfinite(ood_score)).sum())
     if wrong:
         raise TrainingError(
-            f"The detector '{detector}' gives {wrong} of {len(ood_score)} images of {images} a score that is "
-            "no finite number: leave it out, or train the model longer."
+            f"The detector '{detector}' gives {wrong} of the {len(ood_score)} images of {images} a score "
+            "that is no finite number: leave it out, or train the model longer."
         )
 
 
@@ -68,7 +68,7 @@ def compare_detectors(
 
     def result(name: str, description: str, ood_score: Tensor, threshold: float) -> DetectorResult:
         scores = ood_score.numpy()
-        check_finite(name, scores, "the test images")
+        check_finite(name, scores, "the test part")
         decided = decide_at(scores, threshold, decision.classifier_labels)
         measures = detection_metrics(scores, labels)
         return DetectorResult(
