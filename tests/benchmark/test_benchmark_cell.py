@@ -161,12 +161,17 @@ def test_with_a_pseudo_unknown_neither_test_images_nor_the_held_out_class_matter
     assert first.cell == "without-3_pseudo-0_seed-0"
     assert first.split == "north-west (pseudo, without south-east)"
 
-    garbled = dataset.train.images.copy()
-    garbled[dataset.train.labels == 3] = 7
+    generator = np.random.default_rng(0)
+    garbled, test = (
+        dataset.train.images.copy(),
+        generator.integers(0, 256, dataset.test.images.shape, np.uint8),
+    )
+    hidden = dataset.train.labels == 3
+    garbled[hidden] = generator.integers(0, 256, garbled[hidden].shape, np.uint8)
     dataset_used[0] = dataclasses.replace(
         dataset,
         train=LabelledImages(garbled, dataset.train.labels),
-        test=LabelledImages(np.zeros_like(dataset.test.images), dataset.test.labels),
+        test=LabelledImages(test, dataset.test.labels),
     )
     bench.out = tmp_path / "garbled"
     second = only_result(bench, hold_out="3", pseudo=True, far=())

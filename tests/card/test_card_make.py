@@ -25,6 +25,7 @@ from euinet.trained.model import TrainedModel
 def quadrants(monkeypatch: pytest.MonkeyPatch, dataset: Dataset) -> None:
     """Every name of data is the quadrants."""
     monkeypatch.setattr("euinet.judging.material.load_dataset", lambda *_, **__: dataset)
+    monkeypatch.setattr("euinet.judging.material.DATASETS", ("quadrants",))
 
 
 def test_known_images_are_capped_and_it_is_said(tiny_model: TrainedModel, tmp_path: Path) -> None:
