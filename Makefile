@@ -26,7 +26,7 @@ help:
 	@echo "make promise     whether the promised share of false alarms is kept, copies planted too (half an hour)"
 	@echo "make drift       how often drift is cried when there is none, and when there is (an hour)"
 	@echo "make load        requests a second, p99 and memory of the server, by wrk (ten minutes)"
-	@echo "make abuse       the server under broken and hostile requests (some minutes)"
+	@echo "make abuse       34,000 hostile requests, arrays, files, names, streams and models (half an hour)"
 	@echo "make mutate      which changes of the code no test notices (hours; MUTANTS='euinet.training.batch.*')"
 	@echo "make models      the models that come with the package, from what make detection trained"
 
@@ -128,6 +128,7 @@ load: $(STAMP)
 
 abuse: $(STAMP)
 	$(BIN)/python benchmarks/abuse.py
+	$(BIN)/python benchmarks/abuse_offline.py
 
 MUTATE_STAMP := $(VENV)/.installed-mutate
 

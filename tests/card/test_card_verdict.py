@@ -56,6 +56,16 @@ def test_a_kept_promise_is_told_with_its_numbers(measured: Measured) -> None:
     assert "blur (hard) costs most: 40.0 % of known images" in text
 
 
+def test_a_users_own_unknowns_are_neither_called_far_nor_passed_over(measured: Measured) -> None:
+    (near,) = measured.detections
+    given = replace(measured, detections=(replace(near, kind="given", name="my/moths"),))
+    text = verdict(given, "photos").replace("\u00a0", " ")
+    assert "80.0 % of my/moths (given), held-out classes: none were there to be tried, and how near" in text
+    assert "(far)" not in text
+    far = replace(measured, detections=(replace(near, kind="far", name="letters"),))
+    assert "how near" not in verdict(far, "photos")
+
+
 @pytest.mark.parametrize(
     ("rejected", "words"),
     [(40, "more than the promise explains (3 to 20"), (1, "fewer than the promise lets one expect (3 to 20")],

@@ -19,6 +19,8 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import euinet
 from euinet.estimator import EuiNetClassifier, EuiNetOutlierDetector, SmallPromiseWarning
+from euinet.estimator.classifier import TableWarning
+from euinet.estimator.layout import find_layout
 
 QUICK = {
     "model.trunk_widths": [8, 16],
@@ -74,6 +76,7 @@ def later(
 def test_it_is_an_estimator_by_scikit_learns_own_checks() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SmallPromiseWarning)
+        warnings.simplefilter("ignore", TableWarning)
         results = check_estimator(quick(), on_skip=None)
     assert len(results) > 50
     assert {result["status"] for result in results} <= {"passed", "skipped"}
@@ -198,6 +201,39 @@ def test_what_is_not_allowed_is_a_sentence(changes: dict[str, Any], says: str) -
     rows, labels = np.random.default_rng(0).random((80, 64)), np.arange(80) % 2
     with pytest.raises(ValueError, match=says):
         quick(**changes).fit(rows, labels)
+
+
+def embeddings(columns: int, kind: str) -> npt.NDArray[np.float32]:
+    """Thirty rows as networks give them."""
+    drawn = np.random.default_rng(0).normal(size=(30, columns)).astype(np.float32)
+    if kind == "unit":
+        drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+    return np.maximum(drawn, 0) if kind == "relu" else drawn
+
+
+@pytest.mark.parametrize("kind", ["plain", "unit", "relu"])
+@pytest.mark.parametrize("columns", [64, 100, 128, 384, 512, 768, 1024, 2048, 4096])
+def test_embeddings_are_refused_and_not_laid_out_as_pixels(columns: int, kind: str) -> None:
+    X = embeddings(columns, kind)  # noqa: N806
+    for given in (X, X.astype(np.float64), X.astype(np.float16)):
+        with pytest.raises(ValueError, match="X looks like embeddings and not like images"):
+            quick().fit(given, np.arange(30) % 3)
+
+
+def test_rows_that_are_images_are_no_embeddings(digits: tuple[npt.NDArray[np.uint8], Any]) -> None:
+    rows = digits[0].reshape(len(digits[0]), -1)
+    for pixels in (rows, rows / 255, rows / 127.5 - 1, rows / 255 - 0.5, rows * 0.9, rows // 15):
+        assert find_layout(pixels, None, None).shape == (8, 8)
+    standardised = (rows - rows.mean()) / rows.std()
+    with pytest.raises(ValueError, match="image_shape or pixel_range"):
+        find_layout(standardised, None, None)
+    assert find_layout(standardised, (8, 8), None).shape == (8, 8)
+    assert find_layout(standardised, None, (-2, 2)).shape == (8, 8)
+
+
+def test_that_a_table_is_laid_out_as_an_image_is_told() -> None:
+    with pytest.warns(TableWarning, match="The 10 columns of X are no image"):
+        quick(alpha=None).fit(embeddings(10, "plain"), np.arange(30) % 3)
 
 
 def test_classes_that_are_too_small_are_named() -> None:

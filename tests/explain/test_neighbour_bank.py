@@ -123,6 +123,21 @@ def test_a_bank_holds_training_images_of_known_classes_alone() -> None:
     assert {bank.class_names[label] for label in bank.labels} == set(DIGITS)
 
 
+def test_a_model_whose_classes_were_renamed_has_the_same_bank() -> None:
+    names = ("zero", *DIGITS[1:])  # 1 is called zero: not the class that was held out
+    bank, renamed = load_bank(digits_model()), load_bank(digits_model(class_names=names))
+    assert bank is not None
+    assert renamed is not None
+    np.testing.assert_array_equal(renamed.images, bank.images)
+    assert renamed.class_names == names
+    swapped = load_bank(digits_model(class_names=("0", *(f"digit {n}" for n in range(2, 10)))))
+    assert swapped is not None
+    np.testing.assert_array_equal(swapped.labels, bank.labels)
+    said: list[str] = []
+    assert load_bank(digits_model(class_names=names, data_fingerprint=None), notify=said.append) is None
+    assert "other classes" in said[0]
+
+
 def test_other_images_of_the_same_name_are_no_bank() -> None:
     said: list[str] = []
     assert load_bank(digits_model(data_fingerprint="0" * 16), notify=said.append) is None

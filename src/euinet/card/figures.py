@@ -59,6 +59,9 @@ def draw_kept(curve: Curve, own: float | None) -> Graphic:
     return to_graphic(figure, "kept", "Known images: accepted, and right", alt)
 
 
+OTHER_SETS = ("far", "given")
+
+
 def draw_caught(measured: Measured) -> Graphic:
     """Draw what share of each group of unknown images is rejected."""
     curve, figure = measured.curve, new_figure(240)
@@ -69,8 +72,8 @@ def draw_caught(measured: Measured) -> Graphic:
     for one in measured.detections:
         shares = [point.rejected[one.name] for point in curve.points]
         told.append(f"{one.name} from {share_text(shares[0])} to {share_text(shares[-1])}")
-        drawn += one.kind == "far"
-        if one.kind == "far" and drawn > MOST_FAR:
+        drawn += one.kind in OTHER_SETS
+        if one.kind in OTHER_SETS and drawn > MOST_FAR:
             continue
         colour, dashes = _line(one.kind, far, noise)
         values = [percent(share.value) for share in shares]
@@ -157,6 +160,6 @@ def draw_promise(curve: Curve, check: CalibrationCheck, tested: int) -> Graphic:
 def _line(kind: Kind, far: Iterator[str], noise: Iterator[str]) -> tuple[str, str]:
     if kind == "near":
         return UNKNOWN, "-"
-    if kind == "far":
+    if kind in OTHER_SETS:
         return next(far), "-."
     return NOISE_COLOUR, next(noise)

@@ -9,7 +9,7 @@ import numpy as np
 from euinet.answers import IntArray
 from euinet.card.groups import Group, Kind
 from euinet.data.far.noise import NOISE_IMAGES, NoiseKind, noise_images
-from euinet.data.far.sets import FarSet
+from euinet.data.far.sets import FarSet, far_names
 from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.data.split.stratify import stratified_choice
 from euinet.errors import DataError
@@ -89,7 +89,8 @@ def _chosen(group: Group, mask: np.ndarray, most: int, seed: int, *, kind: Kind,
 def _far_group(far: FarSet, limit: int, seed: int) -> Group:
     labels = np.full(len(far.images), -1, np.int64)
     at = stratified_choice(labels, limit, seed)
-    return Group("far", far.name, far.images[at], labels[at], {-1: far.name}, len(labels), far.remark)
+    kind: Kind = "far" if far.name in far_names() else "given"
+    return Group(kind, far.name, far.images[at], labels[at], {-1: far.name}, len(labels), far.remark)
 
 
 def _noise_group(name: str, geometry: tuple[int, int], limit: int) -> Group:

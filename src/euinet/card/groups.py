@@ -8,8 +8,9 @@ from typing import Literal
 
 from euinet.answers import Answers, BoolArray, IntArray, PixelArray
 
-Kind = Literal["known", "near", "far", "noise"]
-"""near: classes of the same data set that the model was not taught; far: other sets; noise: random pixels."""
+Kind = Literal["known", "near", "given", "far", "noise"]
+"""near: classes of the same data set that the model was not taught; given: a user's own images, near or far
+as it may be; far: other sets by their names; noise: random pixels."""
 
 
 @dataclass(frozen=True, eq=False)

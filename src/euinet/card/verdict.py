@@ -24,7 +24,10 @@ def plain_verdict(measured: Measured) -> tuple[str, tuple[str, ...]]:
 def verdict(measured: Measured, dataset: str) -> str:
     """Return the paragraph on the model judged on `dataset`."""
     has_near = any(one.kind == "near" for one in measured.detections)
-    text = template("verdict.txt").render(**vars(measured), dataset=dataset, has_near=has_near)
+    has_given = any(one.kind == "given" for one in measured.detections)
+    text = template("verdict.txt").render(
+        **vars(measured), dataset=dataset, has_given=has_given, has_near=has_near
+    )
     return re.sub("[ \n]+", " ", text).strip()
 
 

@@ -29,21 +29,28 @@ class SmallPromiseWarning(UserWarning):
     """`fit` had too few images to promise as small a share of false alarms as was asked for."""
 
 
+class TableWarning(UserWarning):
+    """The columns of X are no image, and were laid out as one."""
+
+
 class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn comes without types
     """An image classifier that can also say "none of these", trained by `fit` on images and labels.
 
     Every method takes X as images (n, H, W), (n, H, W, C) or (n, C, H, W), C 1 or 3 (the last axis is taken
     for the channels where it can be), or as rows (n, d). Rows are images of `image_shape`; without it, d from
     64 that is a square number is a grey image of √d × √d pixels, and any other d columns are laid out as
-    blocks of pixels in a small square. That is a convenience, so that a table or a pipeline runs, and no
-    recommendation: for tables there are better classifiers. Images that are not square, smaller than 8 pixels
-    or of a side that is no multiple of 4 are put into the middle of the least square that is, on dark ground.
+    blocks of pixels in a small square, with TableWarning. That is a convenience, so that a table or a
+    pipeline runs, and no recommendation: for tables there are better classifiers. What looks like embeddings
+    is refused: 64 or more columns of fractions in no square, or in no usual range of pixels. Images that are
+    not square, smaller than 8 pixels or of a side that is no multiple of 4 are put into the middle of the
+    least square that is, on dark ground.
 
     Values become 0 … 255 by `pixel_range`; left out, uint8 stays as it is, and of other types the range
     seen in `fit`, over all of X, is spread. Later values outside are clipped. Give `fit` and `predict` the
     same units.
 
-    Parameters: `preset` and `settings` ({"training.epochs": 3}) decide the networks and their training.
+    Parameters: `preset` and `settings` ({"training.epochs": 3}) decide the networks and their training; few
+    images get as many more epochs as make training.min_steps.
     `alpha` is the promised share of known images that are rejected by mistake, 0 … 0.5 (None: the threshold
     stays where the preset puts it), with `per_class` within the images of each answer. `epsilon` and
     `disc_scale` are ε of the perturbation and α of eq. 4, in the preset's units (None: the preset's).
@@ -102,6 +109,13 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         with as_value_errors():
             preset, seed = self._chosen_preset(), chosen_seed(self.random_state)
             layout = find_layout(X, self.image_shape, self.pixel_range)
+            if len(layout.shape) == 1:
+                warnings.warn(
+                    f"The {layout.shape[0]} columns of X are no image: they are laid out as blocks of one. "
+                    "Other classifiers are better for tables.",
+                    TableWarning,
+                    stacklevel=2,
+                )
             classes, labels = np.unique(y, return_inverse=True)
             self._check_classes(classes, labels)
             self._check_reject_label(classes)

@@ -72,10 +72,13 @@ def find_layout(
 ) -> ImageLayout:
     """Return the layout of X: (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), as parameters say or X shows.
 
-    Raises ValueError for other shapes, for an `image_shape` that X does not have, and for a `pixel_range`
-    that is none or, left out, cannot be seen in X because all its values are the same.
+    Raises ValueError for other shapes, for an `image_shape` that X does not have, for rows that nothing says
+    are images and that look like none, and for a `pixel_range` that is none or, left out, cannot be seen in X
+    because all its values are the same.
     """
     shape = _row_shape(X.shape, None if image_shape is None else _checked_shape(image_shape))
+    if X.ndim == 2 and image_shape is None and pixel_range is None:
+        _check_not_embeddings(X)
     if pixel_range is not None:
         low, high = _checked_range(pixel_range)
     elif X.dtype == np.uint8:
@@ -118,6 +121,28 @@ def _row_shape(shape: tuple[int, ...], image_shape: tuple[int, ...] | None) -> t
         return image_shape
     side = math.isqrt(columns)
     return (side, side) if side**2 == columns >= SMALLEST_IMAGE else (columns,)
+
+
+def _check_not_embeddings(X: Array) -> None:  # noqa: N803
+    """Raise ValueError for many columns of fractions in no square, or in no range of pixels: a network's.
+
+    Pixels as fractions lie in 0 … 1, −1 … 1, −½ … ½, or 0 … 255 and go near it. Few columns are a table.
+    """
+    columns = X.shape[1]
+    if columns < SMALLEST_IMAGE or X.dtype.kind != "f" or np.array_equal(X, np.rint(X)):
+        return
+    low, high = float(X.min()), float(X.max())
+    positive = low >= 0 and (high <= 1 or 128 < high <= 255)
+    if math.isqrt(columns) ** 2 != columns:
+        why = f"{columns} columns are no square"
+    elif not positive and not (math.isclose(low, -high, rel_tol=1e-6) and high <= 1):
+        why = f"its values lie between {low:g} and {high:g}"
+    else:
+        return
+    raise ValueError(
+        f"X looks like embeddings and not like images: {why}. This classifier learns from pixels: give the "
+        "images themselves or, if rows are images all the same, their image_shape or pixel_range."
+    )
 
 
 def _blocks(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

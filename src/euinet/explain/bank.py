@@ -86,6 +86,7 @@ def load_bank(
     from euinet.data.sets.datasets import is_at_hand, load_for_model
     from euinet.data.split.fingerprint import dataset_fingerprint
     from euinet.data.split.holdout import split_dataset
+    from euinet.judging.material import in_model_names
 
     card, name = model.card, data or model.card.data
     if most < 1:
@@ -96,6 +97,10 @@ def load_bank(
     dataset = load_for_model(name, card.channels, card.image_size, data_root)
     if card.data_fingerprint not in (None, dataset_fingerprint(dataset)):
         notify(f"{name} holds other images than the model was trained on, so none of them are shown.")
+        return None
+    dataset = in_model_names(card, dataset)
+    if not set(card.class_names) <= set(dataset.class_names):
+        notify(f"{name} has other classes than the model, so none of its images are shown.")
         return None
     unknown = [name for name in dataset.class_names if name not in card.class_names]
     split = split_dataset(dataset, unknown, card.preset.data, card.seed)

@@ -1,5 +1,6 @@
 """A model meets data: images it never saw, with their labels in its order, and far sets in its geometry."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,7 +73,8 @@ def find_data(
     another shape than the model's.
     """
     if data not in DATASETS:
-        return _find_folder(card, seen, data, data_root, notify)
+        dataset, trained_on = _find_folder(card, seen, data, data_root, notify)
+        return in_model_names(card, dataset), trained_on
     dataset = load_dataset(data, data_root, notify=notify)
     shape = tuple(dataset.test.images.shape[1:])
     if shape != (card.channels, card.image_size, card.image_size):
@@ -80,7 +82,21 @@ def find_data(
             f"The images of {dataset.name} are {shape[0]} × {shape[1]} × {shape[2]}, the model reads "
             f"{card.channels} × {card.image_size} × {card.image_size} (channels, height, width)."
         )
-    return dataset, _has_its_fingerprint(card, dataset)
+    return in_model_names(card, dataset), _has_its_fingerprint(card, dataset)
+
+
+def in_model_names(card: ModelCard, dataset: Dataset) -> Dataset:
+    """Return the very data set that a model was trained on with the names that the model has for its classes.
+
+    They may have been changed since. Another data set stays as it is.
+    """
+    renamed = not set(card.class_names) <= set(dataset.class_names)
+    if not renamed or card.data_fingerprint != dataset_fingerprint(dataset):
+        return dataset
+    names = [f"{name} (held out)" if name in card.class_names else name for name in dataset.class_names]
+    for number, name in zip(card.known_classes, card.class_names, strict=True):
+        names[number] = name
+    return replace(dataset, class_names=tuple(names))
 
 
 def unknown_names(dataset: Dataset, card: ModelCard) -> list[str]:
