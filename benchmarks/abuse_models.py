@@ -62,7 +62,7 @@ class Folders:
             return "answered" if record is not None else "refused"
         if file in ("config.json", "model.safetensors"):
             trained = model.torch()
-            score = trained.decide(self.images).ood_score
+            score = trained.decide(self.images[:, None]).ood_score
             return "answered" if np.isfinite(score).all() else f"not finite: {score}"
         rows = model.predict(self.images).rows
         json.dumps(rows, allow_nan=False)

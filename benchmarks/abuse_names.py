@@ -237,7 +237,7 @@ def tried(work: object, draw: random.Random) -> str:
     try:
         return str(work(draw))  # type: ignore[operator]
     except EuiNetError as error:
-        clean = str(error).endswith(".") and str(error).isprintable() and len(str(error)) < 1500
+        clean = str(error).endswith(".") and all(map(is_shown, str(error))) and len(str(error)) < 1500
         return "refused" if clean else f"an unclean sentence: {str(error)!a}"
     except Exception as error:
         return f"{type(error).__name__}: {error!a}"

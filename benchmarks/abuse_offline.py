@@ -1,6 +1,6 @@
 """Do arrays, Parquet, names, streams and models' folders with faults get finite answers or one sentence?
 
-    python benchmarks/abuse_offline.py [--inputs 22000] [--seed 0] [--only KIND NUMBER] [--json offline.json]
+    python benchmarks/abuse_offline.py [--inputs 22000] [--seed 0] [--kinds model] [--only KIND NUMBER]
 
 Inputs are drawn from the seed (abuse_arrays.py, abuse_names.py, abuse_models.py), each by a seed of its own,
 so that --only repeats one. They are tried in a process that is started anew when an input ends it. Exits with
@@ -23,14 +23,13 @@ from pathlib import Path
 
 from server_process import machine
 
-SHARES = {  # of the inputs, and how long one takes decides
-    **{f"arrays: {kind}": 3 for kind in ("array", "npy", "npz", "idx", "parquet")},
-    **{f"names: {kind}": 4 for kind in ("class names", "file names", "upload names")},
-    **{f"streams: {kind}": 3 for kind in ("lists of paths", "standard input")},
-    **{
-        f"model: {kind}": 2
-        for kind in ("config.json", "model.safetensors", "decision.onnx", "record.safetensors")
-    },
+SHARES = {  # of the inputs; how long one takes decides
+    **{f"names: {kind}": 5 for kind in ("class names", "file names", "upload names")},
+    **{f"streams: {kind}": 4 for kind in ("lists of paths", "standard input")},
+    **{f"model: {file}": 2 for file in ("config.json", "model.safetensors", "decision.onnx")},
+    "model: record.safetensors": 2,
+    **{f"arrays: {kind}": 4 for kind in ("array", "npy", "npz", "parquet")},
+    "arrays: idx": 1,
 }
 PROCESSES = 24  # of whole commands: each takes seconds
 SECONDS = 120.0  # for one input
@@ -122,10 +121,12 @@ def main() -> None:
     parser.add_argument("--model", default="mnist-without-0")
     parser.add_argument("--inputs", type=int, default=22_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kinds", default="", help="only those that begin so, such as model")
     parser.add_argument("--only", nargs=2, metavar=("KIND", "NUMBER"), help="one input, such as a failed one")
     parser.add_argument("--json", type=Path, help="write the counts to this file")
     asked = parser.parse_args()
     wanted = [(asked.only[0], int(asked.only[1]))] if asked.only else list(inputs(asked.inputs))
+    wanted = [one for one in wanted if one[0].startswith(asked.kinds)]
     print(machine(), f"seed {asked.seed}", sep="; ", flush=True)
     found: Counter[tuple[str, str]] = Counter()
     wrong: list[str] = []

@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from euinet.cli.options import (
+    AnswerDeviceOption,
     DataRootOption,
     Device,
-    DeviceOption,
     FarOption,
     JsonOption,
     ModelArgument,
@@ -31,7 +31,7 @@ def evaluate(
             "alpha would do.",
         ),
     ] = False,
-    device: DeviceOption = Device.auto,
+    device: AnswerDeviceOption = Device.auto,
     data_root: DataRootOption = None,
     json_: JsonOption = False,
 ) -> None:

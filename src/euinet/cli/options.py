@@ -40,8 +40,12 @@ DeviceOption = Annotated[
     Device,
     typer.Option(
         "--device",
-        help="auto trains on a GPU where there is one, and answers by onnxruntime on the processor.",
+        help="Where to train and judge; auto is a GPU where there is one, else the processor.",
     ),
+]
+AnswerDeviceOption = Annotated[
+    Device,
+    typer.Option("--device", help="auto and cpu answer by onnxruntime on the processor, others by PyTorch."),
 ]
 PrecisionOption = Annotated[
     Precision, typer.Option("--precision", help="Of training; auto is bfloat16 where the processor has it.")
@@ -90,6 +94,8 @@ def overrides(pairs: list[str] | None) -> dict[str, str]:
         name, equals, value = pair.partition("=")
         if not equals:
             raise UsageError(f"--set takes SETTING=VALUE, such as scoring.epsilon=0, not '{pair}'.")
+        if name.strip() in found:
+            raise UsageError(f"--set names {name.strip()} twice: give each setting once.")
         found[name.strip()] = value.strip()
     return found
 

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from euinet.cli.options import (
+    AnswerDeviceOption,
     DataRootOption,
     Device,
-    DeviceOption,
     JsonOption,
     ModelArgument,
     notify,
@@ -40,16 +40,29 @@ def serve(
     ] = None,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(help="A name by which a proxy or browser reaches this server; may be repeated."),
+        typer.Option(
+            help="A name by which a proxy or browser reaches this server, besides its own; no other is "
+            "answered then. May be repeated."
+        ),
     ] = None,
     max_queue: Annotated[
         int, typer.Option(min=1, help="Images that wait at most; more are refused with 503.")
     ] = 1024,
-    max_upload_mb: Annotated[int, typer.Option(min=1, max=1024, help="Of one request, in megabytes.")] = 32,
+    max_upload_mb: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=1024,
+            help="Of one request, in megabytes; of a file 16, or all where this is above 32; of JSON 4.",
+        ),
+    ] = 32,
     time_limit: Annotated[
-        float, typer.Option(min=0.1, help="Seconds in which a request is answered or refused.")
+        float,
+        typer.Option(
+            min=0.1, help="Seconds in which a request is answered or refused, once all of it is there."
+        ),
     ] = 30.0,
-    device: DeviceOption = Device.auto,
+    device: AnswerDeviceOption = Device.auto,
     data_root: DataRootOption = None,
     json_: JsonOption = False,
 ) -> None:

@@ -137,6 +137,7 @@ def benchmark(
     from euinet.benchmark.run import BenchmarkRequest, run_benchmark
     from euinet.benchmark.summary import as_text
     from euinet.presets import get_preset
+    from euinet.training.plan import without_effect
 
     asked = BenchmarkRequest(
         data=data,
@@ -152,6 +153,8 @@ def benchmark(
         precision=precision.value,
         data_root=data_root,
     )
+    for sentence in without_effect(asked.preset):
+        notify(sentence)
     ended = run_benchmark(asked, notify)
     if summary := ended.summary:
         print_result(summary.plain, json_, lambda _: as_text(summary))

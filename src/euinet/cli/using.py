@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from euinet.cli.options import (
+    AnswerDeviceOption,
     DataOption,
     DataRootOption,
     Device,
@@ -45,7 +46,7 @@ def calibrate(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the calibrated model. [default: the model's own]")
     ] = None,
-    device: DeviceOption = Device.auto,
+    device: AnswerDeviceOption = Device.auto,
     data_root: DataRootOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -102,7 +103,7 @@ def predict(
             min=1, help="Of --engine ray. [default: one for each processor; for each GPU with --device cuda]"
         ),
     ] = None,
-    device: DeviceOption = Device.auto,
+    device: AnswerDeviceOption = Device.auto,
     json_: JsonOption = False,
 ) -> None:
     """Say for each image which class it is, or that it is none of these."""
