@@ -3,6 +3,7 @@
     python benchmarks/bundle.py                              # trains all twelve: about an hour on 2 cores
     python benchmarks/bundle.py --benchmark runs/benchmark   # takes the cells of seed 0, trains the rest
     python benchmarks/bundle.py --records                    # the test records of those there are: 2 minutes
+    python benchmarks/bundle.py --metrics                    # what their cards say of MNIST: 2 minutes
     python benchmarks/bundle.py --digests                    # the digests of their training images: seconds
 
 Each model is judged on MNIST's test images and Fashion-MNIST as it will be read from the package, and its
@@ -26,8 +27,12 @@ from euinet.export.save import save_model
 from euinet.judging.record_store import RECORD_FILE
 from euinet.judging.saved import evaluate_saved
 from euinet.model.bundled import bundled_folder
+from euinet.model.copying import copy_network
+from euinet.model.decision_file import with_calibration
+from euinet.model.names import DECISION_FILE
 from euinet.model.opening import load
 from euinet.model.seen import SeenImages, save_seen
+from euinet.system.files import write_bytes
 
 RUNS = Path("runs/bundle")
 DATA, FAR = "mnist", ("fashion-mnist",)
@@ -84,6 +89,17 @@ def digests(name: str, data_root: str | None) -> None:
     )
 
 
+def measure(name: str, data_root: str | None) -> None:
+    """Judge a bundled model anew; of its files only what its card says changes."""
+    root, folder = Path(data_root) if data_root else None, bundled_folder(name)
+    model = load(folder)
+    metrics = evaluate_saved(model, DATA, FAR, root, partial(print, f"{name}:", flush=True))
+    description = replace(model.description, card=replace(model.card, metrics=metrics))
+    decision = (folder / DECISION_FILE).read_bytes()
+    write_bytes(folder / DECISION_FILE, with_calibration(decision, description, model.calibration))
+    copy_network(folder, folder, metrics)
+
+
 def main() -> None:
     """Read the arguments and bundle every model."""
     parser = argparse.ArgumentParser(
@@ -91,15 +107,15 @@ def main() -> None:
     )
     parser.add_argument("--benchmark", type=Path, help="the --out of a finished `euinet benchmark`")
     parser.add_argument("--records", action="store_true", help="train nothing, only make the test records")
+    parser.add_argument("--metrics", action="store_true", help="train nothing, only judge them anew")
     parser.add_argument("--digests", action="store_true", help="train nothing, only make the digests")
     parser.add_argument("--data-root")
     arguments = parser.parse_args()
+    kept = {"records": record, "metrics": measure, "digests": digests}
     for name, command in commands().items():
-        if arguments.records:
-            record(name, arguments.data_root)
-            continue
-        if arguments.digests:
-            digests(name, arguments.data_root)
+        if chosen := [make for option, make in kept.items() if getattr(arguments, option)]:
+            for make in chosen:
+                make(name, arguments.data_root)
             continue
         cell = f"without-{name.removeprefix('mnist-without-')}_seed-0"
         there = arguments.benchmark / "cells" / cell / "model" if arguments.benchmark else None
