@@ -181,8 +181,17 @@ class Inputs:
         body = as_form([self.files[0]], draw)
         mores = (
             b"X: " + b"y" * draw.choice((10, 5000, 70_000)) + b"\r\n",
-            b"Content-Length: 5\r\n",
-            b"Transfer-Encoding: chunked\r\n",
+            *(
+                b"Content-Length: " + length + b"\r\n"
+                for length in (b"5", b"+5", b"0x5", b"5,5", b"", b"9" * 30)
+            ),
+            *(
+                b"Transfer-Encoding: " + c + b"\r\n"
+                for c in (b"chunked", b"identity, chunked", b"xchunked", b"\x0b")
+            ),
+            *(b"Host: " + host + b"\r\n" for host in (b"localhost", b"[::1].evil.com", b"a@b", b"[::1")),
+            b"X: a\nContent-Length: 5\r\n",
+            b"X:\r\n folded\r\n",
             b"Expect: 100-continue\r\n",
             b"Origin: http://evil.example\r\n",
             b"Authorization: Bearer \xff\r\n",

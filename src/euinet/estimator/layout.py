@@ -133,9 +133,10 @@ def _check_not_embeddings(X: Array) -> None:  # noqa: N803
         return
     low, high = float(X.min()), float(X.max())
     positive = low >= 0 and (high <= 1 or 128 < high <= 255)
+    centred = any(math.isclose(low, -most, rel_tol=1e-6) and high <= most for most in (1, 0.5))
     if math.isqrt(columns) ** 2 != columns:
         why = f"{columns} columns are no square"
-    elif not positive and not (math.isclose(low, -high, rel_tol=1e-6) and high <= 1):
+    elif not positive and not centred:
         why = f"its values lie between {low:g} and {high:g}"
     else:
         return
