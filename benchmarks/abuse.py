@@ -177,7 +177,7 @@ def main() -> None:
         found |= fuzz(server, asked.inputs, asked.seed)
         alive = server.alive() and json.load(urlopen(f"{server.address}/healthz")) == {"status": "ready"}
         after = server.memory()
-        failures = [line for line in server.log if "Traceback" in line or "failed" in line]
+        failures = [line for line in server.log if "Traceback" in line or "A request to" in line]
     print(table(found))
     print(f"Server: {before:.0f} MB before the inputs, {after:.0f} MB after, {watch.peak():.0f} MB at most; "
           f"with its decoders {watch.peak_of_all():.0f} MB at most.")  # fmt: skip

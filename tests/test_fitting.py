@@ -36,6 +36,10 @@ def test_arrays_and_names_become_a_model(given: tuple[PixelArray, list[str]], tm
     assert (model.calibration_images, model.alpha) == (8, 0.112)
     assert said[0].startswith("alpha 0.01 needs 99 calibration images, but there are 8: it is 0.112 here.")
     assert len(model.predict(images[:5])) == 5
+    assert model.card.command is not None
+    assert model.card.command.startswith(
+        "euinet.fit(images, labels, alpha=0.01, hold_out=[], preset='report', "
+    )
 
     model.save_pretrained(tmp_path)
     loaded = euinet.load(tmp_path)

@@ -158,6 +158,23 @@ def test_metrics_of_any_form_are_no_fault() -> None:
         assert "alpha" not in str(replace(CARD, metrics=metrics).recalibrated().metrics)
 
 
+def test_a_threshold_for_each_class_is_another_sentence(model: TrainedModel, tmp_path: Path) -> None:
+    save_model(model, tmp_path)
+
+    def said(per_class: bool) -> str:
+        where = tmp_path / str(per_class)
+        return str(
+            calibrate_saved(str(tmp_path), None, 0.5, per_class, where, "cpu", None, lambda _: None)[
+                "sentence"
+            ]
+        )
+
+    assert said(False).startswith("At most 50 % of known images are rejected by mistake. ")
+    assert said(True).startswith(
+        "At most 50 % of known images are rejected by mistake, within those of each answer: a threshold for "
+    )
+
+
 def test_too_few_images_leave_the_model_as_it_was(model: TrainedModel, tmp_path: Path) -> None:
     save_model(model, tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}

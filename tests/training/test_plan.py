@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
+
 import numpy as np
 import pytest
 
 from euinet.data.split.holdout import split_dataset
 from euinet.errors import UsageError
+from euinet.experiment import Experiment
 from euinet.presets import changed_settings, get_preset
 from euinet.records import Dataset, LabelledImages, Split
+from euinet.report.console import console_table
 from euinet.training.plan import epochs_and_steps, plan, without_effect
 
 
@@ -87,3 +91,24 @@ def test_what_a_preset_changes_gives_the_same_preset_again() -> None:
     assert get_preset("report", changed_settings(preset)) == preset
     with pytest.raises(UsageError):
         get_preset("report", {"model.nothing": "1"})
+
+
+def test_the_command_that_repeats_a_training_is_known() -> None:
+    preset = get_preset("default", {"training.epochs": "3", "scoring.alpha": "0.05"})
+    asked = Experiment("my photos", ("cat", "dog"), preset, 7, 64, ("letters",))
+    assert shlex.split(asked.command) == [
+        *("euinet", "train", "--data", "my photos", "--hold-out", "cat,dog", "--image-size", "64"),
+        *("--ood", "letters", "--preset", "default"),
+        *("--set", "training.epochs=3", "--set", "scoring.alpha=0.05", "--seed", "7"),
+    ]
+    report = Experiment("mnist", ("0",), get_preset("report", {"training.half_weights": "true"}), 2)
+    assert report.command == "euinet reproduce --set training.half_weights=true --seed 2"
+    assert "\x1b" not in Experiment("a\x1b[2J", (), preset, 0).command
+
+
+def test_a_row_of_no_images_is_not_shown_as_if_nothing_had_been_caught() -> None:
+    metrics = {"data": "x", "held_out": [], "n_id": 90, "n_ood": 0, "ood_accuracy": None, "near": {}}
+    metrics |= {"verdict": {"sentence": "Fine.", "shortcomings": []}}
+    shown = console_table(metrics | {"id_accuracy": 0.9, "closed_set_accuracy": 0.95})
+    assert "unknown" not in shown
+    assert "known, labelled right (90 images)" in shown
