@@ -59,7 +59,11 @@ DataRootOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="SETTING=VALUE", help="Change one setting of the preset; may be repeated."),
+    typer.Option(
+        "--set",
+        metavar="SETTING=VALUE",
+        help="Change one setting of the preset; may be repeated, the last one counts.",
+    ),
 ]
 ResumeOption = Annotated[
     bool,
@@ -94,8 +98,6 @@ def overrides(pairs: list[str] | None) -> dict[str, str]:
         name, equals, value = pair.partition("=")
         if not equals:
             raise UsageError(f"--set takes SETTING=VALUE, such as scoring.epsilon=0, not '{pair}'.")
-        if name.strip() in found:
-            raise UsageError(f"--set names {name.strip()} twice: give each setting once.")
         found[name.strip()] = value.strip()
     return found
 
