@@ -32,7 +32,7 @@ def recompressed(image: PixelArray) -> PixelArray:
 def larger(image: PixelArray) -> PixelArray:
     """Stored at 1.5 times its size, and brought back as a model would."""
     big = Image.fromarray(image[0]).resize((42, 42), Image.Resampling.BICUBIC)
-    return np.asarray(big.resize((28, 28), Image.Resampling.BILINEAR))[None]
+    return np.asarray(big.resize((28, 28), Image.Resampling.BICUBIC))[None]
 
 
 @pytest.mark.parametrize("copied", [recompressed, larger])
