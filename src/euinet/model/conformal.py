@@ -56,15 +56,20 @@ class Calibration:
         if self.alpha is None:
             return np.zeros(classes, np.float32)
         if not self.per_class:
-            return np.full(classes, conformal_threshold(self.scores, self.alpha), np.float32)
-        groups = [self.scores[self.answers == k] for k in range(classes)]
-        return np.array([conformal_threshold(own, self.alpha) for own in groups], np.float32)
+            return np.full(classes, conformal_threshold(self.ordered, self.alpha), np.float32)
+        each = [conformal_threshold(self.of_answer(k), self.alpha) for k in range(classes)]
+        return np.array(each, np.float32)
 
     def compared(self, classes: int) -> IntArray:
         """Return with how many calibration scores an image of each best class is compared, (K,)."""
         if self.per_class:
             return np.bincount(self.answers, minlength=classes)
         return np.full(classes, len(self))
+
+    @cached_property
+    def ordered(self) -> FloatArray:
+        """All scores (n,), ascending."""
+        return np.sort(self.scores)
 
     @cached_property
     def _by_answer(self) -> dict[int, FloatArray]:
@@ -82,11 +87,11 @@ class Calibration:
         (1 + number of calibration scores ≥ this one) / (n + 1): 1/(n+1) … 1, uniform for known images.
         """
         if not self.per_class:
-            return p_values(self.scores, ood_score)
+            return p_values(self.ordered, ood_score)
         found = np.empty(len(ood_score), np.float64)
         for k in np.unique(answers):
             own = answers == k
-            found[own] = p_values(self.scores[self.answers == k], ood_score[own])
+            found[own] = p_values(self.of_answer(k), ood_score[own])
         return found
 
 
@@ -108,17 +113,19 @@ def smallest_alpha(count: int) -> float:
     return rounded
 
 
-def conformal_threshold(scores: FloatArray, alpha: float) -> float:
-    """Return the ⌈(n+1)(1−α)⌉-th smallest of `scores` (n,). Raises UsageError when n is too small for α."""
-    rank = conformal_rank(len(scores), alpha)
-    if rank > len(scores):
-        raise UsageError(too_few(len(scores), alpha))
-    return float(np.partition(scores, rank - 1)[rank - 1])
+def conformal_threshold(ordered: FloatArray, alpha: float) -> float:
+    """Return the ⌈(n+1)(1−α)⌉-th of scores (n,), ascending. Raises UsageError when n is too small for α."""
+    rank = conformal_rank(len(ordered), alpha)
+    if rank > len(ordered):
+        raise UsageError(too_few(len(ordered), alpha))
+    return float(ordered[rank - 1])
 
 
-def p_values(calibration: FloatArray, ood_score: FloatArray) -> FloatArray:
-    """Return (1 + #{calibration ≥ score}) / (n + 1) for `ood_score` (N,): (N,) float64; NaN has none, NaN."""
-    ordered = np.sort(calibration)
+def p_values(ordered: FloatArray, ood_score: FloatArray) -> FloatArray:
+    """Return (1 + #{calibration ≥ score}) / (n + 1) for `ood_score` (N,): (N,) float64; NaN has none, NaN.
+
+    `ordered`: the calibration's scores (n,), ascending.
+    """
     at_least = len(ordered) - np.searchsorted(ordered, ood_score, side="left")
     found: FloatArray = np.where(np.isnan(ood_score), np.nan, (1 + at_least) / (len(ordered) + 1))
     return found
