@@ -188,7 +188,7 @@ def test_near_copies_and_copies_are_counted_said_and_shown(
     )
     assert result.metrics["near_copies"]["test"] >= 1
     (told,) = [sentence for sentence in said if "near copies" in sentence]
-    assert f"{result.metrics['near_copies']['test']} of 20 known test images" in told
+    assert f"{result.metrics['near_copies']['test']} of 20 known and 0 of 6 unknown test images" in told
     with Image.open(tmp_path / "near-copies.png") as shown:
         assert shown.height == 2 * (8 * 3 + 4)
 

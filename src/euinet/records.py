@@ -94,11 +94,11 @@ class SplitPositions:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """How many known training images are in no part of a `Split`, and why (data/split/copies.py)."""
+    """How many images are in no part of a `Split`, and why (data/split/copies.py)."""
 
-    copies: int = 0  # have the pixels of another training image, which is used
-    in_test: int = 0  # have the pixels of a test image
-    two_classes: int = 0  # have the pixels of an image of another known class
+    copies: int = 0  # have the pixels of another training or test image, which is used
+    in_test: int = 0  # training images that have the pixels of a test image
+    two_classes: int = 0  # have the pixels of an image of another class
 
     def sentence(self) -> str:
         """Return what a person should know; nothing where nothing was left out."""

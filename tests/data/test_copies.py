@@ -13,7 +13,7 @@ from euinet.data.sets.folders import load_folder
 from euinet.data.split.fingerprint import image_digests
 from euinet.data.split.holdout import hold_out_classes
 from euinet.data.split.leaks import verify_split
-from euinet.errors import DataError, SplitLeakError
+from euinet.errors import DataError, SplitLeakError, UsageError
 from euinet.records import Dataset, LabelledImages, LeftOut
 
 PARTS = ("train", "validation", "calibration", "test")
@@ -161,3 +161,31 @@ def test_of_a_folder_each_image_is_read_into_one_part(tmp_path: Path) -> None:
     assert (len(dataset.train), len(dataset.test)) == (16, 4)
     assert said == ["40 images are copies of others in their class and were left out."]
     assert not np.isin(image_digests(dataset.test.images), image_digests(dataset.train.images)).any()
+
+
+def test_the_test_part_counts_an_image_once_and_none_of_two_classes(four_classes: Dataset) -> None:
+    """Planted: each test image four times, and two of class 1 as class 2 as well."""
+    test = four_classes.test
+    two = test.where(np.flatnonzero(test.labels == 1)[:2])
+    planted = joined(test.where(np.tile(np.arange(len(test)), 4)), two.images, [2, 2])
+    split = hold_out_classes(dataclasses.replace(four_classes, test=planted), [0])
+    assert len(split.test) == len(test) - 2
+    # 2 images stand 4 times as class 1 and once as class 2; of the others 3 of 4 are copies
+    assert split.left_out == LeftOut(copies=3 * (len(test) - 2), two_classes=2 * 5)
+    assert not np.isin(image_digests(two.images), image_digests(split.test.images)).any()
+
+
+def test_where_copies_leave_too_few_images_it_is_said(four_classes: Dataset) -> None:
+    ones = np.flatnonzero(four_classes.train.labels == 1)
+    same = four_classes.train.images.copy()
+    same[ones] = same[ones[0]]
+    planted = dataclasses.replace(four_classes, train=LabelledImages(same, four_classes.train.labels))
+    with pytest.raises(DataError, match=r"Class '1' has 1 training image, but .* 24 copies of other images"):
+        hold_out_classes(planted, [0])
+
+
+def test_classes_of_any_kind_are_held_out_by_their_names(four_classes: Dataset) -> None:
+    floats = dataclasses.replace(four_classes, class_names=("0.0", "1.0", "2.0", "3.5"))
+    assert hold_out_classes(floats, [3.5]).unknown_names == ("3.5",)  # type: ignore[list-item]
+    with pytest.raises(UsageError, match=r"There is no class '4\.5' to hold out"):
+        hold_out_classes(floats, [4.5])  # type: ignore[list-item]

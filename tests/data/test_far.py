@@ -15,7 +15,8 @@ from euinet.data.far.letters import LETTERS, text_fonts
 from euinet.data.far.sets import GENERATED_NAMES, FarSet, far_names, fit, load_far
 from euinet.data.sets.datasets import load_dataset
 from euinet.errors import DataError, UsageError
-from euinet.images.geometry import conform, read_image
+from euinet.images.geometry import read_image
+from euinet.images.preprocessing import Preprocessing
 
 
 def idx(array: np.ndarray, kind: int = 8) -> bytes:
@@ -322,9 +323,10 @@ def test_emnists_files_have_their_own_classes_and_stand_upright_when_transposed(
 # --- other sizes ---------------------------------------------------------------------------------
 
 
-def test_another_size_and_other_channels_are_conformed_with_a_remark() -> None:
+def test_another_size_and_other_channels_are_read_as_a_file_with_a_remark() -> None:
     far, test = load_far("digits", 3, 32), load_dataset("digits").test
-    assert np.array_equal(far.images, conform(test.images, 3, 32))
+    as_files = [Preprocessing(3, 32).fit(image).pixels for image in test.images]
+    assert np.array_equal(far.images, np.stack(as_files)), "a copy of an image is no longer one"
     assert far.remark == "brought from 1 × 28 × 28 to 3 × 32 × 32 (channels, height, width)"
 
 

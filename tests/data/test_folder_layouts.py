@@ -224,3 +224,16 @@ def test_channels_can_be_asked_for_so_that_a_model_sees_what_prediction_sees(tmp
     coloured = load_folder(tmp_path, 16)
     assert (coloured.train.images.shape[1], coloured.test.images.shape[1]) == (3, 3)
     assert load_folder(tmp_path, 16, channels=1).train.images.shape[1] == 1
+
+
+@pytest.mark.parametrize("names", [("train_set", "test_set"), ("train2017", "val2017"), ("ours", "theirs")])
+def test_parts_under_names_of_their_own_are_asked_back(names: tuple[str, ...], tmp_path: Path) -> None:
+    make(tmp_path, *names)
+    with pytest.raises(DataError, match="hold the same folders, a, b: if they are parts of the data"):
+        load_folder(tmp_path)
+
+
+def test_classes_whose_images_lie_in_folders_alike_are_classes(tmp_path: Path) -> None:
+    make(tmp_path, "cat/2023", "cat/2024", "dog/2023", "dog/2024", classes=[""])
+    save(tmp_path / "cat" / "x.png", 250)
+    assert load_folder(tmp_path).class_names == ("cat", "dog")

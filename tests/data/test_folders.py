@@ -4,14 +4,12 @@ import io
 
 import numpy as np
 import pytest
-import torch
-import torch.nn.functional as F
 from PIL import Image
 
 from euinet.data.sets.datasets import load_dataset
 from euinet.data.split.holdout import hold_out_classes
 from euinet.errors import DataError, UsageError
-from euinet.images.geometry import conform, read_image
+from euinet.images.geometry import read_image
 
 
 def save(path, value=100, *, mode="L", size=(20, 20)):
@@ -172,26 +170,3 @@ def test_a_missing_folder_is_named(tmp_path):
 def test_image_sizes_are_multiples_of_four_from_sixteen(folder, size):
     with pytest.raises(UsageError, match=f"is {size}, but must be a multiple of 4 and at least 16"):
         load_dataset(str(folder), image_size=size)
-
-
-def test_conform_changes_channels_and_size():
-    red = np.broadcast_to(np.array([255, 0, 0], np.uint8).reshape(1, 3, 1, 1), (2, 3, 32, 32))
-    grey = conform(red, 1, 28)
-    assert grey.shape == (2, 1, 28, 28)
-    assert np.unique(grey).tolist() == [76]  # 0.299 · 255 = 76.2
-    assert conform(grey, 3, 28).shape == (2, 3, 28, 28)
-    assert conform(red, 3, 32) is red
-    with pytest.raises(UsageError, match="1 or 3 channels, not 3 to become 4"):
-        conform(red, 4, 32)
-
-
-@pytest.mark.parametrize(("channels", "size"), [(1, 20), (3, 28), (1, 64), (3, 37), (1, 40)])
-def test_conform_is_torchs_antialiased_resizing_to_rounding(channels, size):
-    images = np.random.default_rng(0).integers(0, 256, (30, 3, 40, 40), dtype=np.uint8)
-    theirs = torch.from_numpy(images).float()
-    if channels == 1:
-        theirs = (theirs * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
-    theirs = F.interpolate(theirs, (size, size), mode="bilinear", antialias=True).round().numpy()
-    ours = conform(images, channels, size)
-    assert np.abs(ours - theirs).max() <= 1
-    assert (ours != theirs).mean() < 3e-3  # halves, which round by the noise of either sum

@@ -135,8 +135,10 @@ def test_contradictions_are_refused(four_classes):
         hold_out_classes(four_classes, [1, "1"])
     with pytest.raises(UsageError, match="3 of 4 classes are held out, which leaves 1"):
         hold_out_classes(four_classes, [0, 1, 2])
-    with pytest.raises(UsageError, match="not the string '01'"):
+    with pytest.raises(UsageError, match="must be a list, not '01'"):
         hold_out_classes(four_classes, "01")
+    with pytest.raises(UsageError, match="must be a list, not None"):
+        hold_out_classes(four_classes, None)
     with pytest.raises(UsageError, match=r"validation fraction is 0"):
         hold_out_classes(four_classes, [0], validation_fraction=0)
     with pytest.raises(UsageError, match=r"calibration fraction is nan"):

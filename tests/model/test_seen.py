@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from decision_files import bright, content
 from euinet.data.sets.datasets import load_dataset
 from euinet.data.split.holdout import split_dataset
 from euinet.errors import StorageError, UsageError
+from euinet.estimator import EuiNetClassifier, SmallPromiseWarning
 from euinet.model.model import Model
 from euinet.model.seen import SEEN_FILE, SeenImages, from_text, load_seen, save_seen
 from euinet.presets import get_preset
@@ -170,3 +172,67 @@ def test_damaged_text_is_no_digest(text: str) -> None:
         return
     with pytest.raises(ValueError, match=r".+"):
         from_text(text)
+
+
+def test_an_estimators_images_are_known_again_in_the_users_own_size() -> None:
+    """27 × 27 pixels: trained on in the middle of 28 × 28, read by the model resized to them."""
+    digits = load_dataset("digits").train.where(np.arange(200))
+    images = np.ascontiguousarray(digits.images[:, 0, :27, :27])
+    settings = {"training.min_steps": 1, "training.epochs": 1, "model.trunk_widths": [4, 8]}
+    with pytest.warns(SmallPromiseWarning):
+        fitted = EuiNetClassifier(random_state=0, settings=settings).fit(images / 255.0, digits.labels)
+    with pytest.raises(UsageError, match=r"trained on \d+ of these 200 images"):
+        fitted.model_.calibrate(images, 0.1)
+
+
+def test_far_images_of_another_size_are_known_again(
+    run: Callable[..., Ended], digits_folder: Path, parted: Split, tmp_path: Path
+) -> None:
+    """What a file of 56 × 56 pixels was trained as, an array of 56 × 56 is."""
+    large = parted.train.images[:4].repeat(2, axis=2).repeat(2, axis=3)
+    model = euinet.load(digits_folder)
+    read = np.stack([model.preprocessing.fit(image).pixels for image in large])
+    seen = SeenImages(np.zeros(0, np.uint64)).also(read, model.preprocessing)
+    save_seen(seen, digits_folder_copy(digits_folder, tmp_path))
+    np.save(tmp_path / "far.npy", large[:, 0])
+    ended = run("evaluate", tmp_path / "model", "--data", "digits", "--ood", tmp_path / "far.npy")
+    assert ended.code == 2
+    assert "was trained on 4 of these 4 images" in ended.err
+
+
+def digits_folder_copy(folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(folder, tmp_path / "model"))
+
+
+def test_who_cannot_tell_what_is_new_says_so(
+    run: Callable[..., Ended], digits_folder: Path, parted: Split, tmp_path: Path
+) -> None:
+    (digits_folder_copy(digits_folder, tmp_path) / SEEN_FILE).unlink()
+    as_files(parted.test.images[:40], tmp_path / "photos")
+    ended = run(
+        *("calibrate", tmp_path / "model", "--data", tmp_path / "photos"),
+        *("--alpha", "0.1", "--out", tmp_path / "new"),
+    )
+    assert ended.code == 0
+    assert "keeps no digests of its training images" in ended.err
+
+
+def test_copies_are_counted_and_what_calibrated_does_not_judge(
+    run: Callable[..., Ended], digits_folder: Path, parted: Split, tmp_path: Path
+) -> None:
+    known = parted.test.where(parted.test.labels >= 0)
+    for label, name in enumerate(parted.class_names):
+        of_class = known.where(known.labels == label).images[:5]
+        as_files(np.concatenate([of_class, of_class]), tmp_path / "photos" / name)
+    new = tmp_path / "new"
+    ended = run("calibrate", digits_folder, "--data", tmp_path / "photos", "--alpha", "0.1", "--out", new)
+    assert "45 images promise it: all images of photos, 45 copies not counted" in ended.out
+    ended = run("evaluate", new, "--data", tmp_path / "photos")
+    assert ended.code == 0, ended.err
+    assert "45 of 45 known images have the very scores of calibration images" in ended.err
+    assert "45 copies of other images" in ended.err
+    zero = parted.train.images[:0]
+    as_files(np.concatenate([known.images[:2], zero]), tmp_path / "photos" / "unheard of")
+    ended = run("evaluate", new, "--data", tmp_path / "photos")
+    assert ended.code == 1
+    assert "no image can be known and unknown" in ended.err

@@ -94,9 +94,8 @@ def _same_data(model: TrainedModel, gathered: Gathered) -> str:
 def _near_copies(found: object) -> str:
     if not isinstance(found, dict):
         return "not looked for when it was trained"
-    return (
-        f"{found.get('calibration')} calibration images, {found.get('test')} known test images, when trained"
-    )
+    counts = ", ".join(f"{found.get(kind)} {kind}" for kind in ("calibration", "test", "unknown"))
+    return f"{counts} images, when it was trained"
 
 
 def _counted(group: Group) -> str:

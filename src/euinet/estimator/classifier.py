@@ -120,7 +120,7 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             self._check_classes(classes, labels)
             self._check_reject_label(classes)
             self.trained_: TrainedModel = self._fitted_model(
-                layout.squares(X), labels, tuple(map(str, classes.tolist())), preset, seed
+                layout, X, labels, tuple(map(str, classes.tolist())), preset, seed
             )
         self.classes_ = classes
         self.n_features_in_ = int(np.prod(X.shape[1:]))
@@ -223,7 +223,8 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
 
     def _fitted_model(
         self,
-        images: npt.NDArray[np.uint8],
+        layout: ImageLayout,
+        X: Array,  # noqa: N803
         labels: Array,
         class_names: tuple[str, ...],
         preset: Preset,
@@ -234,9 +235,12 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         def notify(text: str) -> None:
             warnings.warn(text, SmallPromiseWarning, stacklevel=5)
 
-        split = part_images(images, labels, class_names, preset, seed)
+        split = part_images(layout.squares(X), labels, class_names, preset, seed)
+        if told := split.left_out.sentence():
+            warnings.warn(told, UserWarning, stacklevel=4)
         return fitted_model(
             split,
+            layout.images(X),
             preset,
             seed,
             per_class=self.per_class,

@@ -36,6 +36,7 @@ def part_images(
 
 def fitted_model(
     split: Split,
+    images: npt.NDArray[np.uint8],
     preset: Preset,
     seed: int,
     *,
@@ -46,7 +47,8 @@ def fitted_model(
 ) -> TrainedModel:
     """Return a model trained on `split`, the preset's α promised or the least that can be, which is told.
 
-    No file stays, no global random state changes.
+    `images` (n, C, H, W): what was put into the squares of the split. The model knows them again in that form
+    too, in which they may be given to it later. No file stays, no global random state changes.
 
     Raises UsageError for a device that there is not or, with `per_class`, for too few calibration images,
     TrainingError when training diverged or learned nothing.
@@ -54,6 +56,8 @@ def fitted_model(
     fabric = make_fabric(device)
     with own_randomness(fabric), tempfile.TemporaryDirectory() as folder:
         _, model = fit_split(split, preset, seed, Path(folder), fabric, quiet=quiet, notify=notify)
+    learned = np.concatenate([split.positions.train, split.positions.validation])
+    model = replace(model, seen=model.seen and model.seen.also(images[learned], model.card.preprocessing))
     alpha = None if model.calibration is None else model.calibration.alpha
     return model.with_alpha(alpha, per_class=True) if per_class else model
 

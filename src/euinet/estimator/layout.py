@@ -39,10 +39,14 @@ class ImageLayout:
         left out. An image that is no such square is put into the middle of the least one that holds it, on
         0. Raises ValueError for other shapes.
         """
+        return _padded(self.images(X))
+
+    def images(self, X: Array) -> npt.NDArray[np.uint8]:  # noqa: N803
+        """Return rows of X as uint8 images (n, C, H, W) before they are put into squares; raises as there."""
         if len(self.shape) == 1:
             if X.ndim != 2:
                 raise ValueError(f"X has the shape {X.shape}, but {self.shape[0]} columns were fitted.")
-            return _padded(_blocks(self._bytes(X)))
+            return _blocks(self._bytes(X))
         if X.ndim == 2:
             X = X.reshape(len(X), *self.shape)  # noqa: N806
         images, expected = channels_first(X), channels_first(np.empty((1, *self.shape), np.uint8)).shape[1:]
@@ -51,7 +55,7 @@ class ImageLayout:
                 f"X has images of the shape {images.shape[1:]} (channels, height, width), but images of "
                 f"{expected} were fitted: give images of that shape."
             )
-        return _padded(self._bytes(images))
+        return self._bytes(images)
 
     def _bytes(self, values: Array) -> npt.NDArray[np.uint8]:
         """Return values as 0 … 255, shape kept: `low` … `high` spread evenly, what lies outside clipped."""

@@ -11,6 +11,7 @@ from euinet.data.far.overlap import get_far_set
 from euinet.data.far.sets import FarSet
 from euinet.data.sets.datasets import DATASETS, load_dataset, load_for_model
 from euinet.data.sets.folders import load_whole_folder
+from euinet.data.split.copies import usable_images
 from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.errors import UsageError
 from euinet.model.card import ModelCard
@@ -45,8 +46,17 @@ def judging_material(
     lacks the model's classes or has images of another shape, when the model has learned from some of the
     images, or when nothing is left of a far set.
     """
+    tell_if_unknown(seen, notify)
     dataset, _ = find_data(card, seen, data, data_root, notify)
     check_fits(dataset, card)
+    unknown = {
+        number: name for number, name in enumerate(dataset.class_names) if name not in card.class_names
+    }
+    nothing = dataset.train.where(np.empty(0, np.int64))
+    _, counted, left_out = usable_images(replace(dataset, train=nothing), tuple(unknown))
+    if told := left_out.sentence():
+        notify(told)
+    dataset = replace(dataset, test=dataset.test.where(counted))
     labels = in_model_order(dataset, card)
     if not (labels >= 0).any():
         raise UsageError(
@@ -57,9 +67,6 @@ def judging_material(
     if seen is not None:
         for images in (dataset.test.images, *(one.images for one in sets)):
             seen.check_new(images, "judge")
-    unknown = {
-        number: name for number, name in enumerate(dataset.class_names) if name not in card.class_names
-    }
     return Material(dataset, labels, unknown, tuple(sets))
 
 
@@ -99,6 +106,12 @@ def in_model_names(card: ModelCard, dataset: Dataset) -> Dataset:
     return replace(dataset, class_names=tuple(names))
 
 
+def tell_if_unknown(seen: SeenImages | None, notify: Notify) -> None:
+    """Say so where a model cannot tell what it has learned from."""
+    if seen is None:
+        notify("The model keeps no digests of its training images: whether these are new is not known.")
+
+
 def unknown_names(dataset: Dataset, card: ModelCard) -> list[str]:
     """Return the classes of a data set that a model does not know."""
     return [name for name in dataset.class_names if name not in card.class_names]
@@ -133,7 +146,6 @@ def _find_folder(
     folder = folder.resolve()
     geometry = card.channels, card.image_size
     if seen is None:
-        notify("The model keeps no digests of its training images: whether these are new is not known.")
         dataset = load_for_model(data, *geometry, data_root, notify)
         if _has_its_fingerprint(card, dataset):
             return dataset, True

@@ -62,21 +62,22 @@ def tell_near_copies(
     """Count the images of a split held back that look like one learned from, and show them in a picture.
 
     `features` is the network's, of images (N, C, H, W): (N, F). Returns how many `calibration` images there
-    are and how many known images of the `test`. Raises StorageError.
+    are, how many known images of the `test`, and how many `unknown` ones. Raises StorageError.
     """
     learned = np.concatenate([split.train.images, split.validation.images])
-    test = split.test.where(split.test.labels >= 0).images
-    held = np.concatenate([split.calibration.images, test])
+    held = np.concatenate([split.calibration.images, split.test.images])
+    kinds = np.concatenate([np.zeros(len(split.calibration), int), np.where(split.test.labels >= 0, 1, 2)])
     pairs = find_near_copies(held, features(held), learned, features(learned))
-    calibration = int((pairs.held < len(split.calibration)).sum())
-    found = {"calibration": calibration, "test": len(pairs) - calibration}
+    total, counts = (np.bincount(kind, minlength=3).tolist() for kind in (kinds, kinds[pairs.held]))
+    found = dict(zip(("calibration", "test", "unknown"), counts, strict=True))
     if len(pairs):
         with write_atomically(folder / NEAR_COPIES_FILE) as temporary:
             Image.fromarray(picture(pairs, held, learned)).save(temporary, "PNG")
         notify(
-            f"{calibration} of {len(split.calibration)} calibration and {found['test']} of {len(test)} known "
-            f"test images look like near copies of learned ones: see {folder / NEAR_COPIES_FILE}. Where they "
-            "are, the promise holds less and the accuracy is too good: keep one of each."
+            f"{counts[0]} of {total[0]} calibration images, {counts[1]} of {total[1]} known and {counts[2]} "
+            f"of {total[2]} unknown test images look like near copies of learned ones: see "
+            f"{folder / NEAR_COPIES_FILE}. Where they are, the promise holds less and the measures are "
+            "untrue: keep one of each."
         )
     return found
 

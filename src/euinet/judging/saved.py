@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from euinet.answers import FloatArray
 from euinet.errors import UsageError
 from euinet.judging.evaluate import decision_metrics, far_decision_metrics, near_metrics
 from euinet.judging.material import judging_material
@@ -10,6 +13,7 @@ from euinet.judging.record_make import FarScores, make_record
 from euinet.judging.record_store import record_path, save_record
 from euinet.judging.verdict import verdict
 from euinet.model.bundled import MODELS_FOLDER
+from euinet.model.conformal import Calibration
 from euinet.model.model import Model
 from euinet.system.notify import Notify
 
@@ -52,6 +56,7 @@ def evaluate_saved(
         notify(f"Scoring {len(far_set.images)} images of {far_set.name} …")
         far_scores.append(FarScores(far_set.name, model.decide(far_set.images)))
         metrics["far"][far_set.name] = far_decision_metrics(far_scores[-1].decision, known_scores, far_set)
+    tell_if_calibrated_with(known_scores, model.calibration, notify)
     metrics["verdict"] = verdict(metrics, len(card.class_names), model.calibration)
     if record is not None:
         made = make_record(
@@ -61,6 +66,21 @@ def evaluate_saved(
         save_record(made, record)
         notify(f"Wrote the test record of {len(made)} images, {record}.")
     return metrics
+
+
+def tell_if_calibrated_with(
+    scores: FloatArray, calibration: Calibration | None, notify: Notify, chance: float = 0.01
+) -> None:
+    """Say so where known images (N,) have the very scores of calibration images, more than by `chance`.
+
+    These set the threshold, so that their share rejected shows nothing.
+    """
+    same = 0 if calibration is None else int(np.isin(scores, calibration.scores).sum())
+    if same > max(1, chance * len(scores)):
+        notify(
+            f"{same} of {len(scores)} known images have the very scores of calibration images: they set the "
+            "threshold, and what is rejected of them does not show whether the promise is kept."
+        )
 
 
 def own_record(name: str, path: Path) -> Path:

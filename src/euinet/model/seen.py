@@ -16,6 +16,7 @@ import numpy.typing as npt
 from euinet.answers import BoolArray, PixelArray
 from euinet.data.split.fingerprint import Digests, image_digests
 from euinet.errors import StorageError, UsageError
+from euinet.images.preprocessing import Preprocessing
 from euinet.model.check import read_header
 from euinet.records import Split
 from euinet.system.files import remove_file, write_bytes
@@ -39,6 +40,11 @@ class SeenImages:
         """Return the training and validation images of a split."""
         parts = (split.train.images, split.validation.images)
         return SeenImages(np.unique(np.concatenate([image_digests(part) for part in parts]) >> _CUT))
+
+    def also(self, images: PixelArray, preprocessing: Preprocessing) -> SeenImages:
+        """Return these and uint8 images (M, C, H, W) of any size, as a model reads them."""
+        read = np.stack([preprocessing.fit(image).pixels for image in images])
+        return SeenImages(np.union1d(self.digests, image_digests(read) >> _CUT))
 
     def __len__(self) -> int:
         return len(self.digests)

@@ -8,6 +8,12 @@ from euinet.system.words import JOINERS, is_shown
 
 MOST_CLASSES = 100_000
 LONGEST_NAME = 200  # characters
+# Joiners, fillers of Hangul, Khmer's inherent vowels, the empty Braille cell, selectors of a letter's form
+_UNSEEN = frozenset(JOINERS + "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
+    chr(code)
+    for first, last in ((0x180B, 0x180F), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF))
+    for code in range(first, last + 1)
+}
 NONE_OF_THESE = "none of these"  # what is said of a rejected image
 
 
@@ -27,7 +33,7 @@ def check_new_classes(names: Sequence[str]) -> None:
     check_class_names(names)
     seen: dict[str, str] = {}
     for name in names:
-        looks = "".join(" " if letter.isspace() else letter for letter in name if letter not in JOINERS)
+        looks = "".join(" " if letter.isspace() else letter for letter in _seen(name))
         looks = " ".join(unicodedata.normalize("NFC", looks).split())
         if looks.casefold() == NONE_OF_THESE:
             raise DataError(
@@ -43,13 +49,18 @@ def check_new_classes(names: Sequence[str]) -> None:
 
 def wrong_in_name(name: str) -> str | None:
     """Return why this can be no class's name, to be read after the class; None where it can."""
-    if not set(name.split()) - set(JOINERS):
+    if not _seen(name).strip():
         return "has no name that can be seen"
     if len(name) > LONGEST_NAME:
         return f"has a name of more than {LONGEST_NAME} characters"
     if hidden := next((letter for letter in name if not is_shown(letter)), None):
         return f"has a sign in its name that is not printable, {ascii(hidden)[1:-1]}"
     return None
+
+
+def _seen(name: str) -> str:
+    """Return a name without the letters that no eye sees."""
+    return "".join(letter for letter in name if letter not in _UNSEEN)
 
 
 def _quoted(name: str) -> str:

@@ -18,7 +18,7 @@ from euinet.data.far.letters import letter_images
 from euinet.data.far.noise import noise_images
 from euinet.data.sets.datasets import DATASETS, load_dataset
 from euinet.errors import DataError, UsageError
-from euinet.images.geometry import conform
+from euinet.images.preprocessing import Preprocessing
 from euinet.system.close import did_you_mean
 from euinet.system.files import expanded, is_file, is_folder
 from euinet.system.notify import Notify
@@ -56,10 +56,10 @@ def load_far(
     """Return the far set `name` in a model's geometry, (M, channels, image_size, image_size) uint8.
 
     `name` is one of `far_names()` (of a data set: its test images), or a path as in `far_files`, after which
-    ":transpose" turns every image's rows into its columns. Non-square images are centre cropped, then
-    `conform` does the rest; which, the remark says. Black and white are never exchanged. `data_root` and
-    `notify` are `load_dataset`'s. Raises UsageError for a name or path that does not exist, DataError for
-    images that cannot be used.
+    ":transpose" turns every image's rows into its columns. Images of another size or other channels are read
+    as a file's would be, so that a copy stays one; the remark says so. Black and white are never exchanged.
+    `data_root` and `notify` are `load_dataset`'s. Raises UsageError for a name or path that does not exist,
+    DataError for images that cannot be used.
     """
     found = _find(name, channels, image_size, data_root, notify)
     if 0 in found.images.shape:
@@ -76,11 +76,9 @@ def fit(images: PixelArray, channels: int, image_size: int) -> tuple[PixelArray,
     done = f"brought from {_times(before)} to {_times(wanted)} (channels, height, width)"
     _, height, width = before
     if height != width:
-        side = min(height, width)
-        top, left = (height - side) // 2, (width - side) // 2
-        images = images[:, :, top : top + side, left : left + side]
         done += ", after cropping the middle square"
-    return conform(images, channels, image_size), done
+    preprocessing = Preprocessing(channels, image_size)
+    return np.stack([preprocessing.fit(image).pixels for image in images]), done
 
 
 def _find(

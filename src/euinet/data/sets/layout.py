@@ -42,6 +42,7 @@ def find_layout(folder: Path) -> Layout:
     others = [path for path in there if path not in named]
     parted = any(map(subfolders, named))
     if not named or (others and not parted and len(named) == 1):
+        _question_parts(folder, there)
         return Layout({WHOLE: _classes(there)})
     if others := [path for path in others if not parted or _holds_images(path)]:
         raise DataError(
@@ -59,6 +60,19 @@ def find_layout(folder: Path) -> Layout:
         if not parts[part]:
             raise DataError(f"{path} has no class folders: make one folder of images a class in it.")
     return Layout(parts)
+
+
+def _question_parts(folder: Path, there: Sequence[Path]) -> None:
+    """Raise DataError where folders hold the same folders and no images: parts under names that are none."""
+    inside = [{path.name for path in subfolders(one)} for one in there]
+    if len(there) > 1 and inside[0] and all(names == inside[0] for names in inside):
+        if any(_holds_images(one, deep=False) for one in there):
+            return
+        raise DataError(
+            f"{folder} has {_listed(there)}, which hold the same folders, {', '.join(sorted(inside[0]))}: if "
+            "they are parts of the data, call them train, validation and test; if classes, put their images "
+            "into them without folders."
+        )
 
 
 def training_folder(folder: Path) -> Path:
@@ -97,8 +111,8 @@ def _classes(folders: Sequence[Path]) -> dict[str, Path]:
     return classes
 
 
-def _holds_images(folder: Path) -> bool:
-    return next(image_files(folder, PassedOver()), None) is not None
+def _holds_images(folder: Path, *, deep: bool = True) -> bool:
+    return any(deep or "/" not in name for name in image_files(folder, PassedOver()))
 
 
 def _listed(folders: Sequence[Path]) -> str:

@@ -15,10 +15,8 @@ def class_numbers(held_out: Sequence[int | str], names: tuple[str, ...]) -> tupl
     a number; not the latter where all classes are named by numbers, of which it is none. Raises UsageError
     for what is no class, and for a class that is named twice.
     """
-    if isinstance(held_out, str):
-        raise UsageError(
-            f"Held-out classes must be a list, not the string '{held_out}': give ['{held_out}']."
-        )
+    if held_out is None or isinstance(held_out, str):
+        raise UsageError(f"Held-out classes must be a list, not {held_out!r}: give ['{held_out}'], or [].")
     values = [
         one
         for value in held_out
@@ -66,11 +64,11 @@ def check_numbers(held_out: Sequence[int | str], names: tuple[str, ...]) -> None
 
 def _class_number(value: int | str, names: tuple[str, ...]) -> int:
     number = -1
-    if value in names:
-        return names.index(str(value))
-    if not isinstance(value, str):
+    if str(value) in names and (isinstance(value, str) or not hasattr(value, "__index__")):
+        return names.index(str(value))  # labels may be of any kind, 1.0 or a date: their names are texts
+    if hasattr(value, "__index__"):
         number = operator.index(value)
-    elif value.isdecimal() and len(value) < 10 and not _numbered_otherwise(names):
+    elif isinstance(value, str) and value.isdecimal() and len(value) < 10 and not _numbered_otherwise(names):
         number = int(value)
     if 0 <= number < len(names):
         return number

@@ -12,27 +12,34 @@ from euinet.errors import DataError
 from euinet.records import Dataset, LeftOut
 
 
-def usable_images(dataset: Dataset, unknown: tuple[int, ...]) -> tuple[BoolArray, LeftOut]:
-    """Return which training images (N,) can be parted, and how many known ones cannot.
+def usable_images(dataset: Dataset, unknown: tuple[int, ...]) -> tuple[BoolArray, BoolArray, LeftOut]:
+    """Return which training images (N,) can be parted and which test images (M,) count, and what is left out.
 
-    Of images with the same pixels the first; none that is a test image as well; none that stands in two
-    known classes, for one of its labels is wrong. Raises DataError where a known class's image, training or
-    test, is a held-out class's too: what is known is not unknown.
+    Of images with the same pixels the first; of the training images none that the test has as well; none
+    that stands in two classes, for one of its labels is wrong. Raises DataError where a known class's image,
+    training or test, is a held-out class's too: what is known is not unknown.
     """
-    train = image_digests(dataset.train.images)
-    digests = np.concatenate([train, image_digests(dataset.test.images)])
+    train, test = image_digests(dataset.train.images), image_digests(dataset.test.images)
+    digests = np.concatenate([train, test])
     labels = np.concatenate([dataset.train.labels, dataset.test.labels])
     held_out = np.isin(labels, unknown)
     _check_held_out(digests, labels, held_out, dataset.class_names)
 
-    known = ~held_out[: len(train)]
-    two_classes = _in_two_classes(digests, labels)[: len(train)]
-    in_test = np.isin(train, digests[len(train) :]) & ~two_classes
-    first = np.zeros(len(train), np.bool_)
-    first[np.unique(train, return_index=True)[1]] = True
-    copies = ~first & ~two_classes & ~in_test
-    left_out = LeftOut(*(int((mask & known).sum()) for mask in (copies, in_test, two_classes)))
-    return ~(copies | in_test | two_classes), left_out
+    in_train = np.arange(len(digests)) < len(train)
+    two_classes = _in_two_classes(digests, labels)
+    in_test = in_train & np.isin(digests, test) & ~two_classes
+    copies = ~np.concatenate([_first(train), _first(test)]) & ~two_classes & ~in_test
+    told = ~(held_out & in_train)  # unknown training images are used nowhere
+    left_out = LeftOut(*(int((mask & told).sum()) for mask in (copies, in_test, two_classes)))
+    usable = ~(copies | in_test | two_classes)
+    return usable[in_train], usable[~in_train], left_out
+
+
+def _first(digests: Digests) -> BoolArray:
+    """Return which images (N,) are the first with their pixels."""
+    first = np.zeros(len(digests), np.bool_)
+    first[np.unique(digests, return_index=True)[1]] = True
+    return first
 
 
 def first_of_each(digests: Digests, labels: IntArray) -> IntArray:
@@ -52,8 +59,8 @@ def _check_held_out(
         for mask in (shared, theirs)
     )
     raise DataError(
-        f"{shared.sum()} images of {known} have the same pixels as images of {unknown}, which is held out: a "
-        "model that learned them would know what it is to call unknown. Take them out of one of the classes."
+        f"{shared.sum()} images of {known} have the same pixels as images of {unknown}, which is held out: "
+        "no image can be known and unknown. Take them out of one of the classes."
     )
 
 

@@ -12,7 +12,7 @@ from euinet.data.split.classes import class_numbers
 from euinet.data.split.copies import usable_images
 from euinet.data.split.leaks import label_table, verify_split
 from euinet.data.split.stratify import stratified_positions
-from euinet.errors import UsageError
+from euinet.errors import DataError, UsageError
 from euinet.presets import DataSettings
 from euinet.records import Dataset, LabelledImages, Split, SplitPositions
 
@@ -47,12 +47,15 @@ def hold_out_classes(
             "must stay known, so hold out fewer."
         )
     _check_settings(validation_fraction, calibration_fraction, seed)
-    usable, left_out = usable_images(dataset, unknown)
+    usable, counted, left_out = usable_images(dataset, unknown)
     labels = np.where(usable, dataset.train.labels, NOWHERE)
-    train, calibration, validation = _part(
-        dataset, labels, known, (calibration_fraction, validation_fraction), seed
-    )
-    test = np.arange(len(dataset.test), dtype=np.int64)
+    try:
+        train, calibration, validation = _part(
+            dataset, labels, known, (calibration_fraction, validation_fraction), seed
+        )
+    except DataError as error:  # too few images: copies may be why
+        raise DataError(f"{error} {left_out.sentence()}".rstrip()) from error
+    test = np.flatnonzero(counted)
     new_label = label_table(known, len(names))
     split = Split(
         dataset=dataset.name,
@@ -63,7 +66,7 @@ def hold_out_classes(
         train=_relabelled(dataset.train.where(train), new_label),
         validation=_relabelled(dataset.train.where(validation), new_label),
         calibration=_relabelled(dataset.train.where(calibration), new_label),
-        test=_relabelled(dataset.test, new_label),
+        test=_relabelled(dataset.test.where(test), new_label),
         positions=SplitPositions(train, validation, calibration, test),
         left_out=left_out,
     )
