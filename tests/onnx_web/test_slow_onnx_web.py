@@ -39,7 +39,7 @@ def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", ["mnist-without-4", "mnist-report"])
 def test_it_answers_in_a_browsers_runtime_as_in_python(name: str, node_folder: Path, tmp_path: Path) -> None:
     data = load_dataset("mnist")
-    known = data.train.images[data.train.labels != (4 if name == "mnist-without-4" else 0)][:1000]
+    known = data.test.images[data.test.labels != (4 if name == "mnist-without-4" else 0)][-1000:]
     model = euinet.load(name).calibrate(known, 0.01)
     model.save_onnx(tmp_path / "model.onnx")
     images = data.test.images[:IMAGES]
