@@ -122,8 +122,9 @@ class Visit:
         return text
 
     def wait_for_answer(self, state: str) -> str:
-        """Wait until the shown drawing is "known" or "rejected", and return the answer."""
+        """Wait until the shown drawing is "known" or "rejected" and done, and return the answer."""
         self.page.wait_for_selector(f"[data-part=answer][data-state={state}]")
+        self.settle()  # an example is drawn stroke by stroke, with an answer for each
         return self.answer()
 
     def settle(self) -> None:
