@@ -10,7 +10,7 @@ from euinet.data.sets.datasets import DATASETS
 from euinet.data.split.holdout import split_dataset
 from euinet.errors import DataError, UsageError
 from euinet.images.given import read_images
-from euinet.judging.material import find_data, tell_if_unknown, unknown_names
+from euinet.judging.material import find_data, tell_without_digests, unknown_names
 from euinet.judging.record_store import copy_record, record_path
 from euinet.model.bundled import MODELS_FOLDER
 from euinet.model.card import ModelCard
@@ -53,7 +53,7 @@ def calibrate_saved(
     if data is None:
         calibrated, source = model.with_alpha(alpha, per_class=per_class), "the scores that the model keeps"
     else:
-        tell_if_unknown(model.seen, notify)
+        tell_without_digests(model.seen, notify)
         known = known_images(model, data, data_root, notify)
         notify(f"Scoring {len(known.images)} known images …")
         calibrated, source = model.calibrate(known.images, alpha, per_class=per_class), known.source

@@ -42,11 +42,12 @@ def judging_material(
     """Return what a model is judged on: images of `data` and the far sets, in its geometry.
 
     Of the data that it was trained on and of a named data set that is the test part, of another folder all
-    images. All of a far set are unknown; those that are not are left out of it. Raises UsageError when `data`
-    lacks the model's classes or has images of another shape, when the model has learned from some of the
-    images, or when nothing is left of a far set.
+    images; of those with the same pixels one counts. All of a far set are unknown; those that are not are left
+    out of it. Raises UsageError when `data` lacks the model's classes or has images of another shape, when the
+    model has learned from some of the images, or when nothing is left of a far set; DataError for an image
+    that is both known and unknown.
     """
-    tell_if_unknown(seen, notify)
+    tell_without_digests(seen, notify)
     dataset, _ = find_data(card, seen, data, data_root, notify)
     check_fits(dataset, card)
     unknown = {
@@ -106,7 +107,7 @@ def in_model_names(card: ModelCard, dataset: Dataset) -> Dataset:
     return replace(dataset, class_names=tuple(names))
 
 
-def tell_if_unknown(seen: SeenImages | None, notify: Notify) -> None:
+def tell_without_digests(seen: SeenImages | None, notify: Notify) -> None:
     """Say so where a model cannot tell what it has learned from."""
     if seen is None:
         notify("The model keeps no digests of its training images: whether these are new is not known.")
