@@ -42,10 +42,10 @@ def judging_material(
     """Return what a model is judged on: images of `data` and the far sets, in its geometry.
 
     Of the data that it was trained on and of a named data set that is the test part, of another folder all
-    images; of those with the same pixels one counts. All of a far set are unknown; those that are not are left
-    out of it. Raises UsageError when `data` lacks the model's classes or has images of another shape, when the
-    model has learned from some of the images, or when nothing is left of a far set; DataError for an image
-    that is both known and unknown.
+    images; of those with the same pixels one counts. All of a far set are unknown; those that are not are
+    left out of it. Raises UsageError when `data` lacks the model's classes or has images of another shape,
+    when the model has learned from some of the images, or when nothing is left of a far set; DataError for
+    an image that is both known and unknown.
     """
     tell_without_digests(seen, notify)
     dataset, _ = find_data(card, seen, data, data_root, notify)
