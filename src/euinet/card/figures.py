@@ -14,6 +14,7 @@ from euinet.card.wording import level_text, share_text, short
 from euinet.judging.promise import expected_rejections
 from euinet.report.style import INK, KNOWN, REJECT, UNKNOWN, drawable
 
+_SETS = ("far", "given")  # kinds drawn in colours of their own
 MOST_FAR = len(SERIES)  # lines: more could not be told apart
 
 
@@ -59,9 +60,6 @@ def draw_kept(curve: Curve, own: float | None) -> Graphic:
     return to_graphic(figure, "kept", "Known images: accepted, and right", alt)
 
 
-OTHER_SETS = ("far", "given")
-
-
 def draw_caught(measured: Measured) -> Graphic:
     """Draw what share of each group of unknown images is rejected."""
     curve, figure = measured.curve, new_figure(240)
@@ -72,8 +70,8 @@ def draw_caught(measured: Measured) -> Graphic:
     for one in measured.detections:
         shares = [point.rejected[one.name] for point in curve.points]
         told.append(f"{one.name} from {share_text(shares[0])} to {share_text(shares[-1])}")
-        drawn += one.kind in OTHER_SETS
-        if one.kind in OTHER_SETS and drawn > MOST_FAR:
+        drawn += one.kind in _SETS
+        if one.kind in _SETS and drawn > MOST_FAR:
             continue
         colour, dashes = _line(one.kind, far, noise)
         values = [percent(share.value) for share in shares]
@@ -160,6 +158,6 @@ def draw_promise(curve: Curve, check: CalibrationCheck, tested: int) -> Graphic:
 def _line(kind: Kind, far: Iterator[str], noise: Iterator[str]) -> tuple[str, str]:
     if kind == "near":
         return UNKNOWN, "-"
-    if kind in OTHER_SETS:
+    if kind in _SETS:
         return next(far), "-."
     return NOISE_COLOUR, next(noise)

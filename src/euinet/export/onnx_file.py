@@ -23,6 +23,7 @@ from euinet.export.small import halve_constants
 from euinet.model.decision_file import INPUT, KEY, WEIGHT, Description, constants, with_calibration
 from euinet.networks.folded import fold_batch_norms
 from euinet.system.version import VERSION
+from euinet.system.words import quoted
 from euinet.trained.model import TrainedModel
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _graph(model: TrainedModel, decision: WholeDecision) -> bytes:
             )
             proto: onnx.ModelProto = program.model_proto  # type: ignore[union-attr]
     except Exception as error:  # torch.export, the exporter and ONNX each have their own kinds
-        what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        what = quoted(error)
         raise ExportError(
             f"This model cannot be written as ONNX ({what}); predict with its network instead."
         ) from error

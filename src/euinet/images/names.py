@@ -15,7 +15,7 @@ from euinet.images.pixels import IMAGE_SUFFIXES
 from euinet.system.words import counted
 
 HIDDEN = "."
-LONGEST_ENDING = 6  # of a file's name, that is told
+_LONGEST_ENDING = 6  # of a file's name, that is told
 
 
 class Names:
@@ -85,7 +85,7 @@ def image_files(folder: Path, passed: PassedOver) -> Iterator[str]:
         if (ending := suffix(name)) in IMAGE_SUFFIXES:
             yield name
         else:
-            shown = ending if len(ending) <= LONGEST_ENDING and ending[1:].isalnum() else ""
+            shown = ending if len(ending) <= _LONGEST_ENDING and ending[1:].isalnum() else ""
             passed.files[shown] += 1
 
 

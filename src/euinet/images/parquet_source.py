@@ -1,7 +1,7 @@
 """Images in a Parquet file: a column `path` of text, a column `bytes` of image files' content.
 
 A cell that is repeated is held once, and one cell at a time is taken out. A row group may unpack to
-MOST_UNPACKED bytes, or to MOST_TIMES of what the whole file takes: images are packed already.
+_MOST_GROUP bytes, or to MOST_TIMES of what the whole file takes: images are packed already.
 """
 
 import io
@@ -17,7 +17,7 @@ from euinet.system.extras import pyarrow_for
 
 PATH, BYTES = "path", "bytes"
 PARQUET_MAGIC = b"PAR1"
-MOST_UNPACKED, MOST_TIMES = 2**26, 50
+_MOST_GROUP, MOST_TIMES = 2**26, 50
 MOST_ROWS_A_BYTE = 1000  # that a file can promise: even of one image, over and over
 _READ_ROWS, _READ_CELLS = 64, 2**24  # images, and bytes of them, decoded from the file at a time
 _READ_BYTES = 2**20
@@ -92,7 +92,7 @@ def _checked_rows(metadata: Any, file_bytes: int) -> int:
         raise ValueError(f"it promises {rows} rows in {file_bytes} bytes")
     # asked for a column's own description, pyarrow ends the process where that is damaged
     largest = max((group.total_byte_size for group in groups), default=0)
-    if largest > max(MOST_UNPACKED, MOST_TIMES * file_bytes):
+    if largest > max(_MOST_GROUP, MOST_TIMES * file_bytes):
         raise ValueError(f"its {file_bytes} bytes unpack to {largest} at a time")
     return rows
 

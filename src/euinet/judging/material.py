@@ -1,4 +1,4 @@
-"""A model meets data: images it never saw, with their labels in its order, and far sets in its geometry."""
+"""A model meets data: images it did not learn from, labelled in its order, and far sets in its geometry."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -20,7 +20,7 @@ from euinet.model.names import ONNX_SUFFIX
 from euinet.system.class_names import MOST_CLASSES, check_class_names
 from euinet.system.files import write_bytes
 from euinet.system.notify import Notify, silent
-from euinet.system.words import printable
+from euinet.system.words import printable, quoted
 
 RECORD_FILE = "record.safetensors"
 RECORD_FORMAT = 1
@@ -89,7 +89,7 @@ def load_record(path: Path, network: str, notify: Notify = silent) -> TestRecord
     try:
         record = _read(path)
     except Exception as error:  # json, safetensors, numpy and pydantic each have their own kinds
-        what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        what = quoted(error)
         raise StorageError(
             f"The test record {path} is damaged or no record ({what}); make it anew with `euinet evaluate "
             "MODEL --data … --record`, or delete it."

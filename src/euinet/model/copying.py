@@ -8,6 +8,7 @@ from euinet.errors import StorageError
 from euinet.model.check import check_numbers, parse_json
 from euinet.model.names import CONFIG_FILE, WEIGHTS_FILE
 from euinet.system.files import write_bytes, write_text
+from euinet.system.words import quoted
 
 
 def copy_network(folder: Path, to: Path, metrics: dict[str, Any]) -> None:
@@ -22,7 +23,7 @@ def copy_network(folder: Path, to: Path, metrics: dict[str, Any]) -> None:
         weights = (folder / WEIGHTS_FILE).read_bytes()
         check_numbers(load(weights))
     except Exception as error:  # json, safetensors and the file system each have their own kinds
-        what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        what = quoted(error)
         raise StorageError(
             f"The model in {folder} is damaged ({what}); copy it anew or train again."
         ) from error

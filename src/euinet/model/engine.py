@@ -11,7 +11,7 @@ from euinet.answers import REJECT
 from euinet.errors import StorageError, UsageError
 from euinet.model.conformal import Calibration
 from euinet.model.decision_file import INPUT, KEY, OUTPUTS, Description, read_description
-from euinet.system.words import printable
+from euinet.system.words import quoted
 
 Outputs = dict[str, np.ndarray]
 _FATAL = 4  # onnxruntime's severity: what goes wrong is raised, not printed
@@ -76,7 +76,7 @@ class OnnxEngine:
 def damaged(file: str, error: Exception) -> StorageError:
     """Return the sentence for a decision file that cannot be believed."""
     # onnxruntime quotes what stands in the file, and that must not steer a terminal
-    what = printable(" ".join(f"{type(error).__name__}: {error}".split())[:200])
+    what = quoted(error)
     return StorageError(f"The exported model {file} is damaged ({what}); copy it anew or export it again.")
 
 

@@ -20,6 +20,7 @@ from euinet.images.preprocessing import Preprocessing
 from euinet.model.check import read_header
 from euinet.records import Split
 from euinet.system.files import remove_file, write_bytes
+from euinet.system.words import quoted
 
 SEEN_FILE = "training-images.safetensors"
 KEY = "euinet training images"  # among an exported file's metadata
@@ -121,7 +122,7 @@ def load_seen(path: Path) -> SeenImages | None:
             raise ValueError(f"it is larger than {MAX_FILE_BYTES} bytes")
         return _from_bytes(load_file(path)[_TENSOR].tobytes())
     except Exception as error:  # json, safetensors and the file system each have their own kinds
-        what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        what = quoted(error)
         raise StorageError(
             f"The digests of training images in {path} are damaged ({what}): copy the whole model anew."
         ) from error

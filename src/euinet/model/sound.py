@@ -13,7 +13,6 @@ from euinet.answers import REJECT, Answers, BoolArray
 from euinet.errors import StorageError
 from euinet.model.conformal import Calibration
 
-Outputs = Mapping[str, np.ndarray]
 ADDED_UP = 1e-3  # by how much K+1 probabilities of float32 may miss 1
 ROUNDED = 1e-6  # of a p-value, by which its float32 may differ
 REMEDY = "its weights are damaged, or its training diverged; copy the model anew or train it again"
@@ -23,7 +22,9 @@ _NO_LABEL = "its label does not follow from its score"
 _NO_P_VALUE = "its p-value does not follow from its score"
 
 
-def unsound(found: Outputs, calibration: Calibration | None, classes: int) -> list[str | None]:
+def unsound(
+    found: Mapping[str, np.ndarray], calibration: Calibration | None, classes: int
+) -> list[str | None]:
     """Return for each of N images what is wrong with a decision file's outputs for it; None: nothing.
 
     Of the outputs (`decision_file.OUTPUTS`) those that are there are looked at.
@@ -49,14 +50,14 @@ def unsound(found: Outputs, calibration: Calibration | None, classes: int) -> li
     return reasons
 
 
-def finite(found: Outputs) -> BoolArray:
+def finite(found: Mapping[str, np.ndarray]) -> BoolArray:
     """Return at which images (N,) all outputs are finite numbers."""
     each = [np.isfinite(v).all(axis=tuple(range(1, v.ndim))) for v in found.values() if v.dtype.kind == "f"]
     finite: BoolArray = np.logical_and.reduce(each)
     return finite
 
 
-def check_sound(found: Outputs, calibration: Calibration | None, classes: int) -> None:
+def check_sound(found: Mapping[str, np.ndarray], calibration: Calibration | None, classes: int) -> None:
     """Raise StorageError unless all N images have an answer: what is counted or learned must not miss one."""
     reasons = [reason for reason in unsound(found, calibration, classes) if reason is not None]
     if reasons:
@@ -66,7 +67,9 @@ def check_sound(found: Outputs, calibration: Calibration | None, classes: int) -
         )
 
 
-def sound_answers(found: Outputs, calibration: Calibration | None, class_names: tuple[str, ...]) -> Answers:
+def sound_answers(
+    found: Mapping[str, np.ndarray], calibration: Calibration | None, class_names: tuple[str, ...]
+) -> Answers:
     """Return the answers that a decision file's outputs give, with an error where they are no answer.
 
     p-values are float64 fractions k/(n+1): as float32, 0.1 would lie above α = 0.1.

@@ -44,3 +44,8 @@ def printable(text: str, keep: str = "") -> str:
 def counted(count: int, what: str) -> str:
     """Return "1 cell", "2 cells"."""
     return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def quoted(error: Exception) -> str:
+    """Return an error's kind and words on one line that steers no terminal: a file's text may be in them."""
+    return printable(" ".join(f"{type(error).__name__}: {error}".split())[:200])

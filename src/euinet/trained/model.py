@@ -32,7 +32,7 @@ from euinet.records import Decision
 from euinet.scoring.inference import decide_from_scores, features_of, raw_scores
 from euinet.scoring.threshold import RawScores
 from euinet.system.files import write_bytes, write_text
-from euinet.system.words import printable
+from euinet.system.words import quoted
 
 if TYPE_CHECKING:
     from euinet.detectors.own import EuiNetDetector
@@ -150,7 +150,7 @@ def load_trained(folder: Path, device: torch.device | str = "cpu") -> TrainedMod
     except (StorageError, UnknownNameError):  # a backbone that is not installed is no damage
         raise
     except Exception as error:  # json, safetensors, torch and pydantic each have their own kinds
-        what = printable(" ".join(f"{type(error).__name__}: {error}".split())[:200])
+        what = quoted(error)
         raise StorageError(
             f"The model in {folder} is damaged or no EuiNet model ({what}); copy it anew or train again."
         ) from error

@@ -1,5 +1,6 @@
 """Dividing images class by class, the same way for the same seed."""
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -32,9 +33,9 @@ def stratified_positions(
         positions = np.flatnonzero(labels == number)
         sizes = _part_sizes(len(positions), fractions, fewest_left)
         if sizes is None:
-            left = [(n, n - (max(1, round(taken * n)) if taken else 0)) for n in range(1000)]
+            left = ((n, n - (max(1, round(taken * n)) if taken else 0)) for n in itertools.count())
             found = next(n for n, rest in left if rest >= len(positions))
-            enough = next(n for n, rest in left if n > found and _part_sizes(rest, fractions, fewest_left))
+            enough = next(n for n, rest in left if _part_sizes(rest, fractions, fewest_left))
             parts_to_fill = 1 + len(fractions) + (taken > 0)
             raise DataError(
                 f"Class '{class_names[number]}' has {counted(found, kind)}, but at least {enough} are "
