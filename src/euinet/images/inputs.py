@@ -96,7 +96,8 @@ def find_inputs(paths: Sequence[str], standard_input: BinaryIO | None = None) ->
     A path is a file (an image, a .npy or .npz array, an idx file of images, a Parquet file with the columns
     path and bytes), a folder (its image files at any depth; names with a leading dot are passed over), a
     pattern with * ? or [ ], or "-": standard input, which may be an image, an array, or a list of paths, one
-    a line. What is damaged is a row with its error. Raises UsageError where there is nothing.
+    a line. What is damaged is a row with its error. Raises UsageError where there is nothing, DataError for a
+    folder that cannot be read.
     """
     finder = _Finder()
     for path in paths:

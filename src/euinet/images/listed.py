@@ -22,7 +22,7 @@ def listed_paths(content: bytes) -> list[str] | None:
 
 def _as_path(line: str) -> tuple[str, bool]:
     """Return the path that a line of a list means, and whether it is there."""
-    path, unmarked = line, line.removeprefix("\ufeff")
+    unmarked = line.removeprefix("\ufeff")
     for path in (line, line.removesuffix("\r"), unmarked.removesuffix("\r"), unmarked.strip(" \t\r")):
         if path and (os.path.lexists(path) or os.path.lexists(expanded(path))):
             return path, True

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from euinet.inbox.store import Item
+from euinet.predict.rows import p_text
 from euinet.system.words import aligned
 
 _TIME = "%Y-%m-%d %H:%M"
@@ -69,7 +70,7 @@ def exported_text(found: Mapping[str, Any]) -> str:
 def _item_row(item: Item) -> Row:
     return (
         *(_time(item.last_seen), item.status, item.label or ""),
-        *(item.best_class, "–" if item.p_value is None else f"{item.p_value:.4f}"),
+        *(item.best_class, "–" if item.p_value is None else p_text(item.p_value)),
         *(str(item.seen), item.key, item.name),
     )
 

@@ -29,7 +29,7 @@ class Access:
     token: bytes | None = None  # that Authorization: Bearer must bear
 
     def check(self, method: str, path: str, headers: Headers) -> None:
-        """Raise Refused (401 or 403) for a request that may not be answered."""
+        """Raise Refused (400, 401 or 403) for a request that may not be answered."""
         given: dict[bytes, bytes] = {}
         for name, value in headers:
             if name in _READ:
