@@ -20,6 +20,9 @@ SHOWN_ROWS = 20  # in a notebook
 BoolArray = npt.NDArray[np.bool_]
 PixelArray = npt.NDArray[np.uint8]
 """Stored pixels, 0 … 255; images are (N, C, H, W)."""
+StoredArray = npt.NDArray[Any]
+"""What a model reads, as it is stored: images, uint8 (N, C, H, W), or embeddings, float (N, F)."""
+Digests = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from euinet.answers import BoolArray, Float32Array, IntArray, PixelArray
+from euinet.answers import BoolArray, Digests, Float32Array, IntArray, PixelArray, StoredArray
 from euinet.system.class_names import check_new_classes
 
 
@@ -33,33 +33,60 @@ def original_class(label: int, known_classes: tuple[int, ...]) -> int:
     return known_classes[label] if label >= 0 else -1 - label
 
 
+_KINDS = {(np.dtype(np.uint8), 4), (np.dtype(np.float32), 2), (np.dtype(np.float16), 2)}
+
+
 @dataclass(frozen=True)
 class LabelledImages:
-    """Images as stored, with their labels.
+    """Images as stored, or embeddings in their place, with their labels.
 
-    `images`: uint8, (N, C, H, W), 0 … 255. `labels`: int64, (N,).
+    `images`: uint8, (N, C, H, W), 0 … 255; or float16 or float32, (N, F): one embedding a row, a NumPy array
+    or what is indexed like one and reads its rows when they are asked for. `labels`: int64, (N,).
+    `digests`: uint64, (N,), of the pixels that embeddings were made of (data/split/fingerprint.py); None: a
+    row is what it is by its own numbers.
     """
 
-    images: PixelArray  # (N, C, H, W)
+    images: StoredArray  # (N, C, H, W) or (N, F)
     labels: IntArray  # (N,)
+    digests: Digests | None = None  # (N,)
 
     def __post_init__(self) -> None:
-        if self.images.dtype != np.uint8 or self.images.ndim != 4:
+        kind, shape = self.images.dtype, self.images.shape
+        if (kind, len(shape)) not in _KINDS:
             raise ValueError(
-                f"images must be uint8 of shape (N, C, H, W), not {self.images.dtype} {self.images.shape}"
+                f"images must be uint8 of shape (N, C, H, W), or embeddings float32 of shape (N, F), not "
+                f"{kind} {shape}"
             )
-        if self.labels.dtype != np.int64 or self.labels.shape != self.images.shape[:1]:
+        if self.labels.dtype != np.int64 or self.labels.shape != shape[:1]:
             raise ValueError(
                 f"labels must be int64 of shape ({len(self.images)},), not {self.labels.dtype} "
                 f"{self.labels.shape}"
             )
+        if self.digests is not None and self.digests.shape != shape[:1]:
+            raise ValueError(f"{len(self.images)} images have {len(self.digests)} digests")
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def are_vectors(self) -> bool:
+        """Whether these are embeddings, (N, F), and no images."""
+        return len(self.images.shape) == 2
+
     def where(self, mask: BoolArray | IntArray) -> LabelledImages:
         """Return the images at a boolean mask (N,), or at positions (M,) in their order."""
-        return LabelledImages(self.images[mask], self.labels[mask])
+        digests = None if self.digests is None else self.digests[mask]
+        return LabelledImages(self.images[mask], self.labels[mask], digests)
+
+
+def joined(*parts: LabelledImages) -> LabelledImages:
+    """Return all images of the parts, in their order."""
+    digests = [part.digests for part in parts if part.digests is not None]
+    return LabelledImages(
+        np.concatenate([part.images for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate(digests) if len(digests) == len(parts) else None,
+    )
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from euinet.answers import BoolArray, PixelArray
-from euinet.data.split.fingerprint import Digests, image_digests
+from euinet.answers import BoolArray, Digests, PixelArray, StoredArray
+from euinet.data.split.fingerprint import image_digests
 from euinet.errors import StorageError, UsageError
 from euinet.images.preprocessing import Preprocessing
 from euinet.model.check import read_header
-from euinet.records import Split
+from euinet.records import LabelledImages, Split
 from euinet.system.files import remove_file, write_bytes
 from euinet.system.words import quoted
 
@@ -39,7 +39,7 @@ class SeenImages:
     @staticmethod
     def of(split: Split) -> SeenImages:
         """Return the training and validation images of a split."""
-        parts = (split.train.images, split.validation.images)
+        parts = (split.train, split.validation)
         return SeenImages(np.unique(np.concatenate([image_digests(part) for part in parts]) >> _CUT))
 
     def also(self, images: PixelArray, preprocessing: Preprocessing) -> SeenImages:
@@ -50,15 +50,15 @@ class SeenImages:
     def __len__(self) -> int:
         return len(self.digests)
 
-    def among(self, images: PixelArray) -> BoolArray:
-        """Return which images (N, C, H, W), in the model's size, it has learned from, (N,)."""
+    def among(self, images: StoredArray | LabelledImages) -> BoolArray:
+        """Return which of N images or embeddings, as the model reads them, it has learned from, (N,)."""
         return np.isin(image_digests(images) >> _CUT, self.digests)
 
-    def all_among(self, images: PixelArray) -> bool:
+    def all_among(self, images: StoredArray | LabelledImages) -> bool:
         """Return whether these images hold all that it has learned from."""
         return len(self) > 0 and bool(np.isin(self.digests, image_digests(images) >> _CUT).all())
 
-    def check_new(self, images: PixelArray, use: str) -> None:
+    def check_new(self, images: StoredArray | LabelledImages, use: str) -> None:
         """Raise UsageError, with their number, where the model has learned from any of these images."""
         count = int(self.among(images).sum())
         if count:
@@ -77,8 +77,8 @@ class SeenImages:
         return np.ascontiguousarray(whole[:, 8 - _BYTES :])
 
 
-def calibration_images(images: PixelArray, seen: SeenImages | None) -> PixelArray:
-    """Return images (n, C, H, W) that may calibrate a model, of those with the same pixels one.
+def calibration_images(images: StoredArray, seen: SeenImages | None) -> StoredArray:
+    """Return images or embeddings (n, …) that may calibrate a model, of those with the same pixels one.
 
     A copy would count double, and the promise is of images drawn one by one. Raises UsageError where the
     model has learned from any.

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from euinet.answers import Digests
 from euinet.data.far.sets import FarSet, load_far
-from euinet.data.split.fingerprint import Digests, image_digests
+from euinet.data.split.fingerprint import image_digests
 from euinet.errors import UsageError
 from euinet.records import Dataset
 from euinet.system.notify import Notify
@@ -69,7 +70,7 @@ def known_digests(dataset: Dataset, known_names: Sequence[str]) -> Digests:
     """Return the digests of `dataset`'s training and test images of the classes `known_names`."""
     numbers = [dataset.class_names.index(name) for name in known_names]
     parts = (dataset.train, dataset.test)
-    return np.concatenate([image_digests(part.images[np.isin(part.labels, numbers)]) for part in parts])
+    return np.concatenate([image_digests(part.where(np.isin(part.labels, numbers))) for part in parts])
 
 
 def _known_class(label: str, known_names: Sequence[str]) -> str | None:

@@ -15,7 +15,7 @@ from euinet.errors import DataError
 from euinet.images.geometry import IMAGE_SUFFIXES, read_image
 from euinet.images.names import HIDDEN, PassedOver, image_files
 from euinet.images.preprocessing import checked_size
-from euinet.records import Dataset, LabelledImages
+from euinet.records import Dataset, LabelledImages, joined
 from euinet.system.class_names import check_new_classes
 from euinet.system.notify import Notify, silent
 from euinet.system.words import counted, printable
@@ -66,7 +66,7 @@ def load_folder(
         share = TEST_OF_VALIDATION
         validation, test = _parted(_without_copies(validation, notify), names, share)
         notify(f"There is no folder for the test: a third of the validation images is it, {len(test)}.")
-    both = _joined(parts[TRAIN], validation)
+    both = joined(parts[TRAIN], validation)
     for_validation = np.arange(len(both)) >= len(parts[TRAIN])
     return Dataset(name, names, both, test, for_validation, share)
 
@@ -86,7 +86,7 @@ def load_whole_folder(
     names = (*class_names, *(name for name in layout.class_names if name not in class_names))
     if not layout.class_names:
         raise DataError(f"{folder} has no class folders: make one folder of images a class.")
-    return WholeFolder(_joined(*_read(folder, layout, names, size, channels, notify).values()), names)
+    return WholeFolder(joined(*_read(folder, layout, names, size, channels, notify).values()), names)
 
 
 def _checked_size(image_size: int | None) -> int:
@@ -114,7 +114,7 @@ def _check_parts(folder: Path, layout: Layout) -> None:
 
 def _without_copies(images: LabelledImages, notify: Notify) -> LabelledImages:
     """Return each class's images once: of copies, one in training and one in the test would prove nothing."""
-    once = first_of_each(image_digests(images.images), images.labels)
+    once = first_of_each(image_digests(images), images.labels)
     if len(once) < len(images):
         notify(f"{len(images) - len(once)} images are copies of others in their class and were left out.")
     return images.where(once)
@@ -128,11 +128,6 @@ def _parted(
         images.labels, range(len(names)), names, (fraction,), SPLIT_SEED, fewest_left=0
     )
     return images.where(rest), images.where(part)
-
-
-def _joined(*parts: LabelledImages) -> LabelledImages:
-    images = np.concatenate([part.images for part in parts])
-    return LabelledImages(images, np.concatenate([part.labels for part in parts]))
 
 
 def _read(

@@ -6,8 +6,8 @@ known than any image that will come.
 
 import numpy as np
 
-from euinet.answers import BoolArray, IntArray
-from euinet.data.split.fingerprint import Digests, image_digests
+from euinet.answers import BoolArray, Digests, IntArray
+from euinet.data.split.fingerprint import image_digests
 from euinet.errors import DataError
 from euinet.records import Dataset, LeftOut
 
@@ -19,7 +19,7 @@ def usable_images(dataset: Dataset, unknown: tuple[int, ...]) -> tuple[BoolArray
     that stands in two classes, for one of its labels is wrong. Raises DataError where a known class's image,
     training or test, is a held-out class's too: what is known is not unknown.
     """
-    train, test = image_digests(dataset.train.images), image_digests(dataset.test.images)
+    train, test = image_digests(dataset.train), image_digests(dataset.test)
     digests = np.concatenate([train, test])
     labels = np.concatenate([dataset.train.labels, dataset.test.labels])
     held_out = np.isin(labels, unknown)

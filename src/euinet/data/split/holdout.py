@@ -4,6 +4,7 @@ Unknown images of the data set's training part are used nowhere at all.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from euinet.data.split.leaks import label_table, verify_split
 from euinet.data.split.stratify import stratified_positions
 from euinet.errors import DataError, UsageError
 from euinet.presets import DataSettings
-from euinet.records import Dataset, LabelledImages, Split, SplitPositions
+from euinet.records import Dataset, LabelledImages, Split, SplitPositions, joined
 
 NOWHERE = -1  # the label of an image that goes into no part
 
@@ -100,10 +101,7 @@ def pseudo_dataset(split: Split, known_label: int) -> Dataset:
             f"a position in {', '.join(split.class_names)}."
         )
     pretended = split.train.where(split.train.labels == known_label)
-    test = LabelledImages(
-        np.concatenate([split.validation.images, pretended.images]),
-        np.concatenate([split.validation.labels, pretended.labels]),
-    )
+    test = joined(split.validation, pretended)
     name = f"{split.dataset}, '{split.class_names[known_label]}' as the pseudo-unknown"
     return Dataset(name, split.class_names, split.train, test)
 
@@ -131,7 +129,7 @@ def _part(
 
 
 def _relabelled(images: LabelledImages, new_label: IntArray) -> LabelledImages:
-    return LabelledImages(images.images, new_label[images.labels])
+    return replace(images, labels=new_label[images.labels])
 
 
 def _check_settings(validation_fraction: float, calibration_fraction: float, seed: int) -> None:

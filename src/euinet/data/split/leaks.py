@@ -96,8 +96,8 @@ def _check_validation(split: Split, dataset: Dataset) -> None:
 
 def _check_pixels(split: Split, dataset: Dataset) -> None:
     """Check that parts share no pixels with each other, nor with an unknown class's images."""
-    digests = {part: image_digests(_part(split, part)[0].images) for part in (*TRAINING_SIDE, "test")}
-    unknown = dataset.train.images[np.isin(dataset.train.labels, split.unknown_classes)]
+    digests = {part: image_digests(_part(split, part)[0]) for part in (*TRAINING_SIDE, "test")}
+    unknown = dataset.train.where(np.isin(dataset.train.labels, split.unknown_classes))
     others = digests | {_UNKNOWN: image_digests(unknown)}
     for first, second in [*combinations(digests, 2), *((part, _UNKNOWN) for part in TRAINING_SIDE)]:
         shared = np.isin(digests[first], others[second])
