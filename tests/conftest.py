@@ -62,7 +62,7 @@ def digits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     changes = {"model.trunk_widths": "[4, 8]", "model.memory_per_class": "20", "scoring.epsilon": "0.02"}
     preset = get_preset("default", changes)
-    network = EuiNet(preset.model, 1, 28, 9)
+    network = EuiNet(preset.model, (1, 28, 28), 9)
     with torch.no_grad():
         network.train()(torch.randn(32, 1, 28, 28))  # BatchNorm's statistics
     split = split_dataset(load_dataset("digits"), ["0"], preset.data, 0)

@@ -56,7 +56,7 @@ class PlainLoop:
     def __init__(self, split: Split, preset: Preset, workers: int) -> None:
         _, channels, side, _ = split.train.images.shape
         self.preset = preset
-        self.model = EuiNet(preset.model, channels, side, len(split.known_classes))
+        self.model = EuiNet(preset.model, (channels, side, side), len(split.known_classes))
         self.model.add_pose_head()
         self.generator = make_generator(preset.gan, channels, side)
         self.gan_discriminator = GanDiscriminator(channels, side, preset.gan.width)

@@ -80,6 +80,8 @@ class ModelSettings(_Settings):
     # features of known images kept, a class (networks/memory.py); 0: none
     memory_per_class: int = Field(0, ge=0, le=10_000)
     memory_neighbours: int = Field(5, ge=1)
+    # each embedding ends with the class logits that another classifier gave; they stay as they are
+    logits_given: bool = False
 
     @model_validator(mode="after")
     def _widths(self) -> ModelSettings:
@@ -287,6 +289,44 @@ _DIFFERENCES: dict[str, dict[str, object]] = {
             "disc_link": "surprise",
             "disc_known": 0.995,
             "distance_scale": 1.5,
+            "logit_range": "shared",
+            "known_rejected": 0.01,
+            "alpha": 0.01,
+            "known_lead": 3.5,
+        },
+    },
+    # For embeddings, of a frozen backbone or a table; how its values were chosen: docs/embeddings.md
+    "embeddings": {
+        "data": {"validation_fraction": 0.1, "calibration_fraction": 0.1},
+        "model": {"disc_input": "evidence", "memory_per_class": 120, "memory_neighbours": 3},
+        "training": {
+            "epochs": 20,
+            "optimizer": {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.99},
+            "schedule": "one_cycle",
+            "average_decay": 0.99,
+            "half_weights": True,
+            "disc_shapes_trunk": False,
+        },
+        "gan": {
+            "generator": "dense",
+            "batch_size": 64,
+            "generator_optimizer": dict(_REPORT_GAN_OPTIMIZER),
+            "disc_optimizer": dict(_REPORT_GAN_OPTIMIZER),
+        },
+        "disc": {
+            "reals": 64,
+            "outliers": 64,
+            "outlier_share": 0.5,
+            "mixtures": 32,
+            "mixture_share": 0.25,
+        },
+        "scoring": {
+            "temperature": 1.0,
+            "disc_scale": 0.5,
+            "disc_shift": 0.0,
+            "disc_link": "surprise",
+            "disc_known": 0.995,
+            "distance_scale": 1.0,
             "logit_range": "shared",
             "known_rejected": 0.01,
             "alpha": 0.01,

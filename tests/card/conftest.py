@@ -58,7 +58,7 @@ def make_model(make_preset: Callable[..., Preset]) -> Callable[..., TrainedModel
     def make(split: Split, names: tuple[str, ...] | None = None) -> TrainedModel:
         preset = make_preset()
         torch.manual_seed(0)
-        network = EuiNet(preset.model, 1, 8, len(split.class_names)).eval()
+        network = EuiNet(preset.model, (1, 8, 8), len(split.class_names)).eval()
         card = ModelCard(
             data=split.dataset,
             class_names=names or split.class_names,

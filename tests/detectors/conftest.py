@@ -63,7 +63,7 @@ def subject(request: pytest.FixtureRequest) -> Subject:
         memory_neighbours=3,
         embedding=request.param,
     )
-    model, gan_discriminator = EuiNet(settings, 1, 8, classes=3), GanDiscriminator(1, 8, width=8)
+    model, gan_discriminator = EuiNet(settings, (1, 8, 8), classes=3), GanDiscriminator(1, 8, width=8)
     optimizer = torch.optim.Adam([*model.parameters(), *gan_discriminator.parameters()], lr=3e-3)
     for _ in range(80):
         chosen = torch.randint(0, len(train), (48,)).numpy()

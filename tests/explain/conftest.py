@@ -35,7 +35,7 @@ def exported(random_images: Callable[..., torch.Tensor]) -> Callable[[str], Expo
         changes = {"scoring.known_rejected": 0.3, "model.trunk_widths": [6], **settings}
         texts = {path: v if isinstance(v, str) else json.dumps(v) for path, v in changes.items()}
         preset = get_preset("report", TINY | texts)
-        network = EuiNet(preset.model, channels, SIDE, len(NAMES))
+        network = EuiNet(preset.model, (channels, SIDE, SIDE), len(NAMES))
         shown = random_images(200, channels, SIDE, SIDE, seed=1)
         with torch.no_grad():
             network.train()(torch.randn(32, channels, SIDE, SIDE))  # BatchNorm's statistics

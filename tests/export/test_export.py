@@ -77,7 +77,7 @@ def make_model(
         torch.manual_seed(seed)
         shown = random_images(300, case.channels, size, size, seed=1)
         preset = make_preset({"scoring.known_rejected": 0.3, **case.settings})
-        network = EuiNet(preset.model, case.channels, size, 3)
+        network = EuiNet(preset.model, (case.channels, size, size), 3)
         with torch.no_grad():
             network.train()(torch.randn(32, case.channels, size, size))  # BatchNorm's statistics
             (logits,) = in_batches(lambda x: network.eval()(x).class_logits, shown, torch.device("cpu"))

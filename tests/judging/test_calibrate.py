@@ -39,7 +39,7 @@ def parted(dataset: Dataset, preset: Preset) -> Split:
 @pytest.fixture
 def model(parted: Split, preset: Preset) -> TrainedModel:
     torch.manual_seed(0)
-    network = EuiNet(preset.model, 1, 8, 3)
+    network = EuiNet(preset.model, (1, 8, 8), 3)
     with torch.no_grad():
         network.train()(torch.randn(8, 1, 8, 8))
     return calibrated_model(network.eval(), parted, preset, 5, None)

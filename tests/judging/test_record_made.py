@@ -45,7 +45,7 @@ def test_evaluate_keeps_every_score_once(
         *("digits", tuple(map(str, known)), known, (0, 7), 1, 28, 0),
         *(LogitRange((1.0,) * 8, (0.0,) * 8), preset, {}),
     )
-    model = runtime_model(TrainedModel(EuiNet(preset.model, 1, 28, 8).eval(), card), "model")
+    model = runtime_model(TrainedModel(EuiNet(preset.model, (1, 28, 28), 8).eval(), card), "model")
     passes: list[int] = []
 
     def decide(model: Model, images: PixelArray) -> Decision:

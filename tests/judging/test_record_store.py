@@ -42,7 +42,7 @@ def made(
     torch.manual_seed(0)
     split = split_dataset(dataset, [0], preset.data, 0)
     folder = tmp_path_factory.mktemp("made")
-    save_model(calibrated_model(EuiNet(preset.model, 1, 8, 3).eval(), split, preset, 0, 0.3), folder)
+    save_model(calibrated_model(EuiNet(preset.model, (1, 8, 8), 3).eval(), split, preset, 0, 0.3), folder)
     save_record(of_this_model(folder), record_path(folder))
     return folder
 

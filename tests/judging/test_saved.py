@@ -37,7 +37,7 @@ def model(make_preset: Callable[..., Preset]) -> TrainedModel:
     known = tuple(range(1, 10))
     logit_range = LogitRange((1.0,) * 9, (0.0,) * 9)
     card = ModelCard("digits", names, known, (0,), 1, 28, 0, logit_range, preset, {})
-    return TrainedModel(EuiNet(preset.model, 1, 28, 9).eval(), card)
+    return TrainedModel(EuiNet(preset.model, (1, 28, 28), 9).eval(), card)
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def tiny_model(make_preset: Callable[..., Preset]) -> Callable[..., TrainedModel
             metrics=dict(metrics),
             command=f"euinet train --seed {seed}",
         )
-        return TrainedModel(EuiNet(preset.model, 1, 28, len(known)).eval(), card)
+        return TrainedModel(EuiNet(preset.model, (1, 28, 28), len(known)).eval(), card)
 
     return make
 

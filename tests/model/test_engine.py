@@ -108,7 +108,7 @@ def card(**changes: Any) -> dict[str, Any]:
         *(
             DOCUMENT | {"card": {key: value for key, value in DOCUMENT["card"].items() if key != missing}}
             for missing in DOCUMENT["card"]
-            if missing not in ("command", "data_fingerprint")
+            if missing not in ("command", "data_fingerprint", "width", "backbone")  # which older files lack
         ),
         DOCUMENT | {"format_version": 0},
         DOCUMENT | {"format_version": True},

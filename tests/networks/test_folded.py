@@ -33,7 +33,7 @@ def norms(network: nn.Module) -> int:
 ])  # fmt: skip
 def test_outputs_and_input_gradient_are_the_networks(settings: dict[str, Any]) -> None:
     torch.manual_seed(0)
-    network = lived(EuiNet(ModelSettings(**settings), 1, 32, 3)).double()
+    network = lived(EuiNet(ModelSettings(**settings), (1, 32, 32), 3)).double()
     folded = fold_batch_norms(network)
     assert norms(network) > 4
     assert norms(folded) == 0
@@ -48,7 +48,7 @@ def test_outputs_and_input_gradient_are_the_networks(settings: dict[str, Any]) -
 
 
 def test_the_network_itself_is_left_alone() -> None:
-    network = lived(EuiNet(ModelSettings(trunk_widths=(4,)), 1, 8, 2))
+    network = lived(EuiNet(ModelSettings(trunk_widths=(4,)), (1, 8, 8), 2))
     before = {name: value.clone() for name, value in network.state_dict().items()}
     fold_batch_norms(network)
     torch.testing.assert_close(network.state_dict(), before)

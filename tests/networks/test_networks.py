@@ -21,7 +21,7 @@ GENERATORS = [ConvolutionalGenerator, DenseGenerator]
 def euinet(disc_input: str, channels: int = 1, size: int = 8) -> EuiNet:
     torch.manual_seed(0)
     settings = ModelSettings(trunk_widths=(4, 8), disc_input=disc_input, disc_hidden=8)
-    return EuiNet(settings, channels, size, classes=3)
+    return EuiNet(settings, (channels, size, size), classes=3)
 
 
 def with_statistics(model: EuiNet, images: Tensor) -> EuiNet:
@@ -116,8 +116,8 @@ def test_an_embedding_knows_where_a_stroke_lies(size: int) -> None:
     """What an average over places cannot tell apart, an embedding does; its shape follows the image's."""
     torch.manual_seed(0)
     settings = {"trunk_widths": (4, 8), "disc_hidden": 8}
-    plain = EuiNet(ModelSettings(**settings), 1, size, classes=3).eval()
-    embedded = EuiNet(ModelSettings(**settings, embedding=6), 1, size, classes=3).eval()
+    plain = EuiNet(ModelSettings(**settings), (1, size, size), classes=3).eval()
+    embedded = EuiNet(ModelSettings(**settings, embedding=6), (1, size, size), classes=3).eval()
     assert (plain.trunk.feature_sizes, embedded.trunk.feature_sizes) == ((4, 8), (4, 8, 6))
     stages = embedded.trunk(torch.randn(5, 1, size, size))
     assert [tuple(stage.shape) for stage in stages] == [(5, 4), (5, 8), (5, 6)]
@@ -201,7 +201,7 @@ def test_evidence_discriminator_scores_an_image_alone_as_in_a_batch(batch: int) 
     settings = ModelSettings(
         trunk_widths=(4, 8), disc_input="evidence", memory_per_class=2, memory_neighbours=1
     )
-    model = EuiNet(settings, 1, 12, 3).eval()
+    model = EuiNet(settings, (1, 12, 12), 3).eval()
     images = torch.randn(batch, 1, 12, 12)
     whole, first = model(images).disc_logits, model(images[:1]).disc_logits
     torch.testing.assert_close(whole[:1], first, rtol=1e-4, atol=1e-5)

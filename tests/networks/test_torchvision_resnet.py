@@ -409,7 +409,7 @@ def subject(request: pytest.FixtureRequest, larger: Split, preset: Preset, weigh
         backbone="resnet18", disc_input="evidence", embedding=request.param, memory_per_class=4
     )
     torch.manual_seed(0)
-    model = EuiNet(settings, 1, 32, 3).eval()
+    model = EuiNet(settings, (1, 32, 32), 3).eval()
     assert isinstance(model.trunk, TorchvisionResNet)
     model.trunk.load_weights(weights)
     remember(model, larger.train)

@@ -122,7 +122,7 @@ def test_a_model_of_it_is_read_and_scores_although_its_module_makes_tensors(
     split: Split, card: ModelCard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
-    trained = TrainedModel(EuiNet(card.preset.model, 1, 8, 3).eval(), card)
+    trained = TrainedModel(EuiNet(card.preset.model, (1, 8, 8), 3).eval(), card)
     saved = save_model(trained, tmp_path / "model")
     with monkeypatch.context() as patch:  # as in a new process
         patch.delitem(sys.modules, "plugged_odd")
@@ -139,7 +139,7 @@ def test_a_model_whose_backbone_is_not_installed_is_not_called_damaged(
     card: ModelCard, tmp_path: Path
 ) -> None:
     plain = card.preset.model_copy(update={"model": ModelSettings(trunk_widths=(4,))})
-    save_model(TrainedModel(EuiNet(plain.model, 1, 8, 3).eval(), replace(card, preset=plain)), tmp_path)
+    save_model(TrainedModel(EuiNet(plain.model, (1, 8, 8), 3).eval(), replace(card, preset=plain)), tmp_path)
     config = (tmp_path / CONFIG_FILE).read_text()
     assert '"backbone": ""' in config
     (tmp_path / CONFIG_FILE).write_text(config.replace('"backbone": ""', '"backbone": "odd"'))

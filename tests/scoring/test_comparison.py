@@ -20,7 +20,7 @@ from euinet.scoring.threshold import fit_logit_range
 def compared(split: Split, make_preset: Callable[..., Preset]) -> tuple[Decision, tuple[DetectorResult, ...]]:
     preset = make_preset({"scoring.known_rejected": 0.25})
     torch.manual_seed(0)
-    model = EuiNet(preset.model, 1, 8, 3).eval()
+    model = EuiNet(preset.model, (1, 8, 8), 3).eval()
     gan_discriminator = GanDiscriminator(1, 8).eval()
     logit_range = fit_logit_range(raw_scores(model, split.validation.images, preset.scoring), preset.scoring)
     decision = euinet_decision(model, split.test.images, preset.scoring, logit_range)
@@ -59,7 +59,7 @@ def test_thresholds_come_from_validation_images_alone(
 ) -> None:
     preset = make_preset({"scoring.known_rejected": 0.25})
     torch.manual_seed(0)
-    model = EuiNet(preset.model, 1, 8, 3).eval()
+    model = EuiNet(preset.model, (1, 8, 8), 3).eval()
     plain = preset.scoring.model_copy(update={"epsilon": 0.0})
     known = raw_scores(model, split.validation.images, plain)
     by_name = {detector.name: detector for detector in compared[1]}

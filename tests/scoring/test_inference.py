@@ -45,7 +45,7 @@ class ByHand(nn.Module):
 @pytest.fixture
 def network(random_images: Callable[..., Tensor]) -> EuiNet:
     torch.manual_seed(0)
-    model = EuiNet(ModelSettings(trunk_widths=(4, 8), disc_input="stages"), 1, 8, 3)
+    model = EuiNet(ModelSettings(trunk_widths=(4, 8), disc_input="stages"), (1, 8, 8), 3)
     with torch.no_grad():
         model.train()(to_network_range(random_images(32, 1, 8, 8, seed=9)))
     return model.eval()
@@ -65,7 +65,7 @@ def test_raw_scores_by_hand() -> None:
 def test_a_network_that_remembers_tells_the_distance(random_images: Callable[..., Tensor]) -> None:
     torch.manual_seed(0)
     settings = ModelSettings(trunk_widths=(4, 8), memory_per_class=3, memory_neighbours=1)
-    model = EuiNet(settings, 1, 8, 3).eval()
+    model = EuiNet(settings, (1, 8, 8), 3).eval()
     known = random_images(9, 1, 8, 8)
     remember(model, LabelledImages(known.numpy(), np.arange(9) % 3))
     plain = SETTINGS.model_copy(update={"epsilon": 0.0})

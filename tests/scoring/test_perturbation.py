@@ -28,7 +28,7 @@ def settings(**changes: object) -> ScoringSettings:
 @pytest.fixture
 def network() -> EuiNet:
     torch.manual_seed(0)
-    return EuiNet(ModelSettings(trunk_widths=(4, 8)), channels=1, image_size=8, classes=3).eval()
+    return EuiNet(ModelSettings(trunk_widths=(4, 8)), (1, 8, 8), classes=3).eval()
 
 
 @pytest.fixture

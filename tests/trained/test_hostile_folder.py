@@ -45,7 +45,7 @@ def good(
         }
     )
     split = split_dataset(dataset, [0], preset.data, 0)
-    network = EuiNet(preset.model, 1, 8, 3)
+    network = EuiNet(preset.model, (1, 8, 8), 3)
     with torch.no_grad():
         network.train()(torch.randn(8, 1, 8, 8))
     folder = tmp_path_factory.mktemp("good")

@@ -31,7 +31,7 @@ from euinet.trained.model import FORMAT_VERSION, TrainedModel, load_trained, sav
 def model(split: Split, make_preset: Callable[..., Preset]) -> TrainedModel:
     torch.manual_seed(0)
     preset = make_preset({"model.disc_input": "stages"})
-    network = EuiNet(preset.model, 1, 8, 3).to(memory_format=torch.channels_last)
+    network = EuiNet(preset.model, (1, 8, 8), 3).to(memory_format=torch.channels_last)
     with torch.no_grad():
         network.train()(torch.randn(8, 1, 8, 8))  # BatchNorm's statistics are part of a model
     half = preset.scoring.model_copy(update={"known_rejected": 0.4})
@@ -146,7 +146,7 @@ def test_a_weight_too_large_to_round_stops_and_changes_nothing(model: TrainedMod
 
 def test_the_reports_model_takes_less_than_a_megabyte(model: TrainedModel, tmp_path: Path) -> None:
     preset = get_preset("report")
-    network = EuiNet(preset.model, 1, 28, 10)
+    network = EuiNet(preset.model, (1, 28, 28), 10)
     assert sum(parameter.numel() for parameter in network.parameters()) > 300_000
     round_weights(network)
     save_network(TrainedModel(network, model.card), tmp_path)

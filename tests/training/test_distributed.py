@@ -189,7 +189,7 @@ def test_a_synced_norm_is_batchnorm_of_the_joined_batch(
 
 
 def test_syncing_changes_no_tensor_and_can_be_undone(make_preset: Any) -> None:
-    model = EuiNet(make_preset({"model.embedding": 6}).model, 1, 8, 3)
+    model = EuiNet(make_preset({"model.embedding": 6}).model, (1, 8, 8), 3)
     tensors = model.state_dict(keep_vars=True)
     kinds = [type(module) for module in model.modules()]
     sync_norms(model)

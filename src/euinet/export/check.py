@@ -10,9 +10,10 @@ from torch import Tensor
 
 from euinet.augmentations.outliers import noise
 from euinet.errors import EuiNetError, ExportError
-from euinet.model.decision_file import OUTPUTS
+from euinet.model.decision_file import EMBEDDING, OUTPUTS
 from euinet.model.model import Model
 from euinet.model.sound import unsound
+from euinet.networks.vectors import VectorTrunk
 from euinet.records import Decision
 from euinet.scoring.inference import in_batches, read_perturbed
 from euinet.scoring.joint import apply_temperature
@@ -58,8 +59,18 @@ def check_decision(model: TrainedModel, content: bytes) -> None:
 
 
 def probe_images(model: TrainedModel) -> Tensor:
-    """Return IMAGES uint8 images in the model's size, the same each time: noise, clouds and blobs."""
+    """Return IMAGES uint8 images in the model's size, the same each time: noise, clouds and blobs.
+
+    Of a model that reads embeddings, as many rows of normal numbers, spread as its training rows are and
+    more: some that look known, and some that do not.
+    """
     card = model.card
+    if card.width:
+        drawn = torch.randn(IMAGES, card.width, generator=torch.Generator().manual_seed(0))
+        drawn *= torch.linspace(0.1, 3, IMAGES).unsqueeze(1)
+        trunk = model.network.trunk
+        known = trunk.stem.back(drawn[:, : trunk.width]) if isinstance(trunk, VectorTrunk) else drawn
+        return torch.cat([known, drawn[:, known.shape[1] :]], dim=1)
     size = (IMAGES, card.channels, card.image_size, card.image_size)
     drawn = noise(torch.empty(size), torch.empty(size), torch.Generator().manual_seed(0))
     return ((drawn + 1) * 127.5).round().to(torch.uint8)
@@ -123,3 +134,21 @@ def reads_otherwise(model: TrainedModel, images: Tensor, found: Outputs) -> str 
 def contradicts(model: TrainedModel, found: Outputs) -> str | None:
     """Return where the file's answers are none, or do not follow from its own scores; None: nowhere."""
     return next(filter(None, unsound(found, model.calibration or None, len(model.card.class_names))), None)
+
+
+def check_whole(content: bytes, decision: bytes) -> None:
+    """Raise ExportError unless a file with a backbone decides as the decision on its embeddings does."""
+    try:
+        whole, alone = Model(content, "the exported file"), Model(decision, "the exported decision")
+        images = np.random.default_rng(0).integers(0, 256, (3, *whole.card.input_shape), np.uint8)
+        found = whole.run(images, (EMBEDDING, *OUTPUTS))
+        expected = alone.run(found[EMBEDDING], OUTPUTS)
+    except EuiNetError as error:
+        raise ExportError(f"The exported file cannot be used, so it was not kept: {error}") from error
+    for name in ("scores", "features", "disc_score"):
+        apart = np.abs(found[name] - expected[name]).max()
+        if not apart <= TOLERANCE * (1 + np.abs(expected[name]).max()):
+            raise ExportError(
+                f"The exported file does not decide as its parts do ({name} differs by {apart:.2g}), so it "
+                "was not kept."
+            )

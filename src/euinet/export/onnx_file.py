@@ -20,7 +20,15 @@ from euinet.export.check import check_decision
 from euinet.export.decision import DecisionOutputs, WholeDecision
 from euinet.export.gradient import traced
 from euinet.export.small import halve_constants
-from euinet.model.decision_file import INPUT, KEY, WEIGHT, Description, constants, with_calibration
+from euinet.model.decision_file import (
+    EMBEDDING,
+    IMAGES,
+    KEY,
+    WEIGHT,
+    Description,
+    constants,
+    with_calibration,
+)
 from euinet.networks.folded import fold_batch_norms
 from euinet.system.version import VERSION
 from euinet.system.words import quoted
@@ -31,7 +39,7 @@ if TYPE_CHECKING:
 
 OPSET = 18  # old enough for onnxruntime-web; newer ones add nothing that is used
 _CHATTY = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
-_OPEN = (INPUT, "calibration_scores", "calibration_answers")  # arguments of any length
+_OPEN = (IMAGES, EMBEDDING, "calibration_scores", "calibration_answers")  # arguments of any length
 # settings that say how numbers are found, not what is computed with them
 _NOT_IN_THE_GRAPH = {"alpha", "known_rejected", "known_lead", "logit_range", "disc_known", "distance_scale"}
 MOST_GRAPHS = 16
@@ -40,10 +48,10 @@ MOST_GRAPHS = 16
 def decision_file(model: TrainedModel, network: str) -> bytes:
     """Return `model` as one ONNX file that holds the whole decision, weights and calibration included.
 
-    Its input `images` is uint8 (N, C, H, W) in the model's size, N ≥ 0; its outputs are the fields of
-    `DecisionOutputs`; its metadata is a `Description`, in which `network` is the digest of what makes the
-    scores. The file is compared with the model (check.py). Raises ExportError when the model cannot be
-    exported or its file answers differently.
+    Its input `images` is uint8 (N, C, H, W) in the model's size, N ≥ 0, or `embedding` float32 (N, F) of a
+    model with a width; its outputs are the fields of `DecisionOutputs`; its metadata is a `Description`, in
+    which `network` is the digest of what makes the scores. The file is compared with the model (check.py).
+    Raises ExportError when the model cannot be exported or its file answers differently.
     """
     model = replace(model, network=copy.deepcopy(model.network).cpu().eval().requires_grad_(False))
     decision = WholeDecision(model, fold_batch_norms(model.network, keep_weights=True)).eval()
@@ -88,7 +96,7 @@ def _kind(model: TrainedModel, decision: WholeDecision) -> _Kind:
         str(decision),
         card.preset.model.model_dump_json(),
         card.preset.scoring.model_dump_json(exclude=_NOT_IN_THE_GRAPH),
-        (card.channels, card.image_size, len(card.class_names)),
+        (*card.network_shape, len(card.class_names)),
         tuple((name, tuple(value.shape), value.dtype) for name, value in _weights(decision).items()),
     )
 
@@ -99,7 +107,7 @@ class _Kind(NamedTuple):
     network: str
     model: str
     scoring: str
-    shape: tuple[int, int, int]  # channels, image size, classes
+    shape: tuple[int, ...]  # of what the network reads, and the number of classes
     weights: tuple[tuple[str, tuple[int, ...], torch.dtype], ...]
 
 
@@ -127,11 +135,12 @@ def _graph(model: TrainedModel, decision: WholeDecision) -> bytes:
     """Return a graph without constants. Raises ExportError when an operation has no counterpart in ONNX."""
     card, weights = model.card, _weights(decision)
     # 0 and 1 images, and as many as there are channels, would be taken for a fixed number
-    images = torch.zeros(5, card.channels, card.image_size, card.image_size, dtype=torch.uint8)
+    images = torch.zeros(5, *card.network_shape, dtype=torch.float32 if card.width else torch.uint8)
+    first = EMBEDDING if card.width else IMAGES
     scores = {"calibration_scores": torch.zeros(7), "calibration_answers": torch.zeros(7, dtype=torch.int64)}
     numbers = {name: torch.from_numpy(v) for name, v in constants(None, len(card.class_names)).items()}
-    given = {INPUT: images, **numbers, **scores, **weights}
-    names = [INPUT, *numbers, *weights]
+    given = {first: images, **numbers, **scores, **weights}
+    names = [first, *numbers, *weights]
     arguments = tuple(given[name] for name in names)
     open_lengths = [name in _OPEN for name in names]
     module, anything = _Functional(decision), torch.export.Dim.DYNAMIC

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from euinet.errors import UsageError
 from euinet.images.preprocessing import Preprocessing
 from euinet.presets import Preset
 
@@ -36,8 +37,23 @@ class LogitRange:
 
 
 @dataclass(frozen=True)
+class BackboneCard:
+    """The frozen network that makes embeddings of images, and where it comes from."""
+
+    name: str  # efficientnet-lite0, timm/NAME, …, or what an attached classifier was called
+    weights: str  # where its weights come from, in words
+    digest: str  # SHA-256 of its graph, hexadecimal
+    finetuned_epochs: int = 0
+
+
+@dataclass(frozen=True)
 class ModelCard:
-    """What a model is, where it comes from and how it reads images."""
+    """What a model is, where it comes from and how it reads images, or embeddings in their place.
+
+    Three kinds: `width` 0 reads images and learned from pixels; a `width` with a `backbone` reads images, of
+    which the backbone makes embeddings; a `width` without, and then channels and image_size 0, reads
+    embeddings as they come.
+    """
 
     data: str
     class_names: tuple[str, ...]  # of the K known classes, in label order
@@ -51,11 +67,37 @@ class ModelCard:
     metrics: dict[str, Any]
     command: str | None = None  # that made the model
     data_fingerprint: str | None = None  # of the images that it was parted from (data/split/fingerprint.py)
+    width: int = 0  # numbers of an embedding, which EuiNet reads in an image's place; 0: the image itself
+    backbone: BackboneCard | None = None
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """How an image file becomes what the network reads."""
+        """How an image file becomes what the network reads. Raises UsageError where it reads no images."""
+        if not self.reads_images:
+            raise UsageError(
+                f"This model reads embeddings, rows of {self.width} numbers, and no images: give a table of "
+                "them (.parquet, .npz, .npy or .csv), made by the network that made its training data."
+            )
         return Preprocessing(self.channels, self.image_size)
+
+    @property
+    def reads_images(self) -> bool:
+        """Whether images go in; else embeddings."""
+        return self.channels > 0
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """What goes in: (C, H, W) of an image, or (F,) of an embedding."""
+        return (self.channels, self.image_size, self.image_size) if self.reads_images else (self.width,)
+
+    @property
+    def network_shape(self) -> tuple[int, ...]:
+        """What EuiNet reads: of a model with a backbone the embedding, (F,), else what goes in."""
+        return (self.width,) if self.width else self.input_shape
+
+    def of_embeddings(self) -> "ModelCard":
+        """Return the card of the same model without its backbone, which reads embeddings."""
+        return replace(self, channels=0, image_size=0, backbone=None)
 
     def recalibrated(self) -> "ModelCard":
         """Return the card of the same network at another operating point, without measures of the one."""
@@ -75,5 +117,11 @@ class ModelCard:
         """Return plain values for JSON; model/check.py reads them back."""
         return asdict(self) | {
             "preset": self.preset.model_dump(mode="json"),
-            "preprocessing": self.preprocessing.to_plain(),
+            "preprocessing": self.plain_preprocessing(),
         }
+
+    def plain_preprocessing(self) -> dict[str, Any]:
+        """Return how inputs are read, for people and programs elsewhere."""
+        if self.reads_images:
+            return self.preprocessing.to_plain()
+        return {"embedding": f"float32, {self.width} numbers a row, in the units of the training data"}

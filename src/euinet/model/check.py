@@ -13,13 +13,14 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from euinet.errors import StorageError
-from euinet.images.preprocessing import LARGEST_SIDE, Preprocessing
-from euinet.model.card import LogitRange, ModelCard
+from euinet.images.preprocessing import LARGEST_SIDE
+from euinet.model.card import BackboneCard, LogitRange, ModelCard
 from euinet.presets import Preset, validate_preset
 from euinet.system.class_names import MOST_CLASSES, check_class_names
 
 MAX_CONFIG_BYTES = 16 * 2**20  # a thousand classes with all their metrics stay far below
 MAX_HEADER_BYTES = 16 * 2**20  # of the weights' file: a thousand tensors have a tenth of a megabyte
+MOST_NUMBERS = 2**17  # of an embedding
 _TYPES = frozenset({"F16", "F32", "I32", "I64"})
 
 
@@ -32,6 +33,22 @@ class _Range(BaseModel):
     disc_offset: float = 0.0
 
 
+class _Backbone(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(max_length=200)
+    weights: str = Field(max_length=4096)
+    digest: str = Field(pattern="^[0-9a-f]{64}$")
+    finetuned_epochs: int = Field(0, ge=0)
+
+    @field_validator("name", "weights")
+    @classmethod
+    def _shown(cls, text: str) -> str:
+        if not text.isprintable():  # what is printed on a terminal must not steer it
+            raise ValueError("a backbone's description is no printable text")
+        return text
+
+
 class _Card(BaseModel):
     """A model's card, but for the preset and the preprocessing."""
 
@@ -41,13 +58,15 @@ class _Card(BaseModel):
     class_names: tuple[str, ...] = Field(min_length=2, max_length=MOST_CLASSES)
     known_classes: tuple[int, ...]
     unknown_classes: tuple[int, ...]
-    channels: Literal[1, 3]
-    image_size: int = Field(ge=4, le=LARGEST_SIDE)  # smaller than what is trained
+    channels: Literal[0, 1, 3]
+    image_size: int = Field(ge=0, le=LARGEST_SIDE)
     seed: int = Field(ge=0)
     logit_range: _Range
     metrics: dict[str, Any]
     command: str | None = None
     data_fingerprint: str | None = None
+    width: int = Field(0, ge=0, le=MOST_NUMBERS)
+    backbone: _Backbone | None = None
 
     @field_validator("class_names")
     @classmethod
@@ -62,6 +81,17 @@ class _Card(BaseModel):
             raise ValueError(f"{len(self.known_classes)} class numbers for {classes} classes")
         if len(self.logit_range.gain) != classes:
             raise ValueError(f"logit_range has {len(self.logit_range.gain)} gains for {classes} classes")
+        return self
+
+    @model_validator(mode="after")
+    def _kind(self) -> _Card:
+        smallest = 4  # smaller than what is trained
+        if self.channels and self.image_size < smallest:
+            raise ValueError(f"images of {self.image_size} pixels a side")
+        if not self.channels and (self.image_size or not self.width or self.backbone):
+            raise ValueError("a model of embeddings has a width, and neither an image size nor a backbone")
+        if self.channels and bool(self.width) != bool(self.backbone):
+            raise ValueError("a backbone and the width of its embeddings go together")
         return self
 
 
@@ -92,10 +122,13 @@ def checked_card(values: Mapping[str, Any]) -> ModelCard:
     preset: Preset = validate_preset(values.pop("preset"))
     preprocessing = values.pop("preprocessing")
     card = _Card.model_validate(values)
-    if preprocessing != Preprocessing(card.channels, card.image_size).to_plain():
-        raise ValueError("preprocessing that this version does not know, or that contradicts the model")
     found = {name: getattr(card, name) for name in _Card.model_fields}
-    return ModelCard(**found | {"preset": preset, "logit_range": LogitRange(**card.logit_range.model_dump())})
+    found |= {"preset": preset, "logit_range": LogitRange(**card.logit_range.model_dump())}
+    found["backbone"] = card.backbone and BackboneCard(**card.backbone.model_dump())
+    checked = ModelCard(**found)
+    if preprocessing != checked.plain_preprocessing():
+        raise ValueError("preprocessing that this version does not know, or that contradicts the model")
+    return checked
 
 
 def parse_json(text: str) -> Any:

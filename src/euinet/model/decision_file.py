@@ -1,6 +1,7 @@
 """The decision file, `decision.onnx`: what it says of itself, and the calibration that it holds.
 
-The graph computes all from uint8 pixels to p-value. The calibration's scores are constants of it, so that any
+The graph computes all from uint8 pixels to p-value, or from embeddings. Where a backbone makes these of
+images, it is in the graph, too (backbone_part.py). The calibration's scores are constants of it, so that any
 runtime decides as we do, and the only place where they stand: another operating point is another few
 kilobytes in the same file, written without torch and without exporting anew.
 """
@@ -21,7 +22,7 @@ from euinet.system.version import VERSION
 
 KEY = "euinet"  # of the description, among the file's metadata
 FORMAT_VERSION = 2
-INPUT = "images"
+IMAGES, EMBEDDING = "images", "embedding"  # names of inputs; the second is also what a backbone gives
 WEIGHT = "weight:"  # starts the names of constants that training found
 ANSWERS = ("label", "best_class", "ood_score", "probabilities", "p_value")
 REASONS = ("scores", "disc_score", "disc_added", "perturbed", "features")
@@ -41,6 +42,11 @@ class Description:
     per_class: bool = False  # whether each class keeps the promise by itself
     calibration_images: int = 0  # n; 0: p-values say nothing
     euinet_version: str = VERSION
+
+    @property
+    def input(self) -> str:
+        """The name of the graph's input."""
+        return IMAGES if self.card.reads_images else EMBEDDING
 
     def to_json(self) -> str:
         """Return the document."""

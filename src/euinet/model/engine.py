@@ -10,7 +10,7 @@ import numpy as np
 from euinet.answers import REJECT
 from euinet.errors import StorageError, UsageError
 from euinet.model.conformal import Calibration
-from euinet.model.decision_file import INPUT, KEY, OUTPUTS, Description, read_description
+from euinet.model.decision_file import EMBEDDING, IMAGES, KEY, OUTPUTS, Description, read_description
 from euinet.system.words import quoted
 
 Outputs = dict[str, np.ndarray]
@@ -25,7 +25,7 @@ class Engine(Protocol):
     description: Description
 
     def run(self, pixels: np.ndarray, names: Sequence[str]) -> Outputs:
-        """Return outputs by name for uint8 images (N, C, H, W) in the model's size, in one pass."""
+        """Return outputs by name for uint8 images (N, C, H, W) in the model's size, or embeddings (N, F)."""
 
     def calibrated(self, content: bytes, description: Description, calibration: Calibration) -> Engine:
         """Return the engine of the same network with another calibration; `content` is its file."""
@@ -56,12 +56,12 @@ class OnnxEngine:
         self._classes = len(self.description.card.class_names)
 
     def run(self, pixels: np.ndarray, names: Sequence[str]) -> Outputs:
-        """Return outputs by name for uint8 images (N, C, H, W) in the model's size, in one pass.
+        """Return outputs by name for uint8 images (N, C, H, W) in the model's size, or embeddings (N, F).
 
         Raises StorageError when the file answers what no model can.
         """
         try:
-            values = self._session.run(list(names), {INPUT: np.ascontiguousarray(pixels)})
+            values = self._session.run(list(names), {self.description.input: np.ascontiguousarray(pixels)})
             found = dict(zip(names, values, strict=True))
             _check_answers(found, len(pixels), self._classes)
         except Exception as error:  # a graph may fail in any way at any operation
@@ -100,13 +100,19 @@ def _checked(session: Any, text: str) -> Description:
     """Return a file's description, if its graph is as described. Raises ValueError where it is not."""
     description = read_description(text)
     card, scores = description.card, len(description.card.class_names) + 1
-    shape = [card.channels, card.image_size, card.image_size]
+    kind = "tensor(uint8)" if description.input == IMAGES else _NUMBERS
     inputs = [(given.name, given.type, given.shape[1:]) for given in session.get_inputs()]
-    if inputs != [(INPUT, "tensor(uint8)", shape)]:
+    if inputs != [(description.input, kind, list(card.input_shape))]:
         raise ValueError("its input is not as described")
     wanted: dict[str, Any] = {name: (_NUMBERS, []) for name in OUTPUTS}
-    wanted |= {"label": (_WHOLE, []), "best_class": (_WHOLE, []), "perturbed": (_NUMBERS, shape)}
+    wanted |= {
+        "label": (_WHOLE, []),
+        "best_class": (_WHOLE, []),
+        "perturbed": (_NUMBERS, list(card.network_shape)),
+    }
     wanted |= {name: (_NUMBERS, [scores]) for name in ("probabilities", "scores")}
+    if card.backbone is not None:
+        wanted[EMBEDDING] = (_NUMBERS, [card.width])
     found = {given.name: (given.type, given.shape[1:]) for given in session.get_outputs()}
     kind, features = found.pop("features", ("", []))
     del wanted["features"]
@@ -118,7 +124,7 @@ def _checked(session: Any, text: str) -> Description:
 def _check_answers(found: Outputs, images: int, classes: int) -> None:
     """Raise ValueError where a graph answers otherwise than it declares, or names a class that is none."""
     for name, values in found.items():
-        if name in ("perturbed", "features"):
+        if name in ("perturbed", "features", EMBEDDING):
             fits = len(values) == images
         else:
             fits = values.shape == (

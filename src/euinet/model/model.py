@@ -186,15 +186,18 @@ class Model:
         return found["features"]
 
     def run(self, pixels: Pixels, names: Sequence[str]) -> Outputs:
-        """Return outputs of the decision file (`decision_file.OUTPUTS`) for uint8 images (N, C, H, W)."""
-        plain = self.preprocessing
-        wanted = (plain.channels, plain.image_size, plain.image_size)
+        """Return outputs of the decision file (`decision_file.OUTPUTS`) for uint8 images (N, C, H, W).
+
+        A model of embeddings takes float32 rows (N, F).
+        """
+        wanted, reads = self.card.input_shape, np.uint8 if self.card.reads_images else np.float32
         kind, shape = getattr(pixels, "dtype", type(pixels).__name__), getattr(pixels, "shape", "unknown")
-        if type(pixels) not in (np.ndarray, np.memmap) or kind != np.uint8 or shape[1:] != wanted:
+        if type(pixels) not in (np.ndarray, np.memmap) or kind != reads or shape[1:] != wanted:
+            what = ("images", "uint8 (0 … 255)") if self.card.reads_images else ("embeddings", "float32")
             raise UsageError(
-                f"The images are {str(kind)[:60]} of shape {shape}, but the model reads uint8 "
-                f"(0 … 255) of shape (N, {', '.join(map(str, wanted))}): give arrays of NumPy, or others "
-                "to predict, which converts them."
+                f"The {what[0]} are {str(kind)[:60]} of shape {shape}, but the model reads {what[1]} of "
+                f"shape (N, {', '.join(map(str, wanted))}): give arrays of NumPy, or others to predict, "
+                "which converts them."
             )
         starts = range(0, max(len(pixels), 1), BATCH)
         parts = [self._engine.run(pixels[start : start + BATCH], names) for start in starts]

@@ -1,9 +1,12 @@
 """The few fields of an ONNX file that are read and written here; all others pass through untouched.
 
-Protocol Buffers keep what a reader's schema does not name, so a schema of six fields is enough to put other
-constants into a file of any graph. The package onnx could do the same, at 60 MB; protobuf comes with
-onnxruntime. Field numbers: onnx.proto of https://github.com/onnx/onnx, where they are fixed for ever.
+Protocol Buffers keep what a reader's schema does not name, so a schema of a dozen fields is enough to put
+other constants into a file of any graph, and one graph before another. The package onnx could do the same,
+at 60 MB; protobuf comes with onnxruntime. Field numbers: onnx.proto of https://github.com/onnx/onnx, where
+they are fixed for ever.
 """
+
+from __future__ import annotations
 
 from functools import cache
 from typing import Any
@@ -21,7 +24,19 @@ _SCHEMA = {
         ("name", 8, _ONE, _Field.TYPE_BYTES),
         ("raw_data", 9, _ONE, _Field.TYPE_BYTES),
     ],
-    "Graph": [("initializer", 5, _MANY, "Tensor")],
+    "Node": [
+        ("input", 1, _MANY, _Field.TYPE_BYTES),
+        ("output", 2, _MANY, _Field.TYPE_BYTES),
+        ("name", 3, _ONE, _Field.TYPE_BYTES),
+    ],
+    "Value": [("name", 1, _ONE, _Field.TYPE_BYTES)],
+    "Graph": [
+        ("node", 1, _MANY, "Node"),
+        ("initializer", 5, _MANY, "Tensor"),
+        ("input", 11, _MANY, "Value"),
+        ("output", 12, _MANY, "Value"),
+        ("value_info", 13, _MANY, "Value"),
+    ],
     "Model": [("graph", 7, _ONE, "Graph"), ("metadata_props", 14, _MANY, "Entry")],
 }
 _TYPES: dict[np.dtype[Any], int] = {
@@ -90,6 +105,50 @@ class OnnxPart:
         del self._model.metadata_props[:]
         self._model.metadata_props.extend(entries)
         self._model.metadata_props.add(key=key.encode(), value=value.encode())
+
+    def put_before(self, first: OnnxPart, name: str) -> None:
+        """Let another graph compute this one's input `name`: its output of that name, which stays an output.
+
+        Names of the two graphs must differ but for that one. Raises KeyError where there is no such output.
+        """
+        graph, before = self._model.graph, first._model.graph
+        given = [value for value in before.output if value.name == name.encode()]
+        if not given:
+            raise KeyError(name)
+        for field in ("node", "initializer", "value_info"):
+            ours = list(getattr(graph, field))
+            del getattr(graph, field)[:]
+            getattr(graph, field).extend([*getattr(before, field), *ours])
+        del graph.input[:]
+        graph.input.extend(before.input)
+        graph.output.extend(given)
+
+    def take_apart(self, start: str, name: str) -> tuple[OnnxPart, OnnxPart]:
+        """Return what `put_before` joined: the graph whose nodes' names begin with `start`, and the other.
+
+        Raises KeyError where `name` is no output.
+        """
+        content, key, found = self.to_bytes(), start.encode(), []
+        for is_first in (True, False):
+            part = OnnxPart(content)
+            graph = part._model.graph
+            given = [value for value in graph.output if value.name == name.encode()]
+            if not given:
+                raise KeyError(name)
+            for field in ("node", "initializer", "value_info"):
+                kept = [one for one in getattr(graph, field) if one.name.startswith(key) == is_first]
+                del getattr(graph, field)[:]
+                getattr(graph, field).extend(kept)
+            others = [value for value in graph.output if value.name != name.encode()]
+            del graph.output[:]
+            graph.output.extend(given if is_first else others)
+            if is_first:
+                del part._model.metadata_props[:]
+            else:
+                del graph.input[:]
+                graph.input.extend(given)
+            found.append(part)
+        return found[0], found[1]
 
     def _tensor(self, name: str) -> Any:
         for tensor in self._model.graph.initializer:

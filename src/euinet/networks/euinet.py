@@ -4,26 +4,33 @@ import torch
 from torch import Tensor, nn
 
 from euinet.augmentations.poses import POSES
+from euinet.errors import UsageError
 from euinet.networks.discriminators import EvidenceDiscriminator, FeatureDiscriminator, PixelDiscriminator
 from euinet.networks.memory import KnownMemory
 from euinet.networks.records import Mixing, Outputs
-from euinet.networks.trunks import trunk_maker
+from euinet.networks.trunks import make_trunk
 from euinet.presets import ModelSettings
 
 
 class EuiNet(nn.Module):
     """ResNet classifier plus model discriminator (figure 4 of the report).
 
-    The trunk is that of the backbone `settings.backbone` (trunks.py). Raises UnknownNameError without one.
+    `shape` is that of what is classified: (C, H, W) of images, or (F,) of embeddings. With
+    `settings.logits_given` (K classes, W numbers a row) each row ends with the K logits that another
+    classifier gave: these are the class logits as they are, and features are the W − K numbers before them,
+    or the logits themselves where there are no others. The trunk is that of the backbone
+    `settings.backbone` (trunks.py). Raises UnknownNameError without one.
     What the discriminator reads is `settings.disc_input`: the image itself ("pixels"), the trunk's
     last pooled stage ("features"), the pooled output of every stage ("stages"), or those and the class
     logits in falling order ("evidence").
     """
 
-    def __init__(self, settings: ModelSettings, channels: int, image_size: int, classes: int) -> None:
+    def __init__(self, settings: ModelSettings, shape: tuple[int, ...], classes: int) -> None:
         super().__init__()
         self.disc_input = settings.disc_input
-        self.trunk = trunk_maker(settings)(settings, channels, image_size)
+        self.given = settings.logits_given and len(shape) == 1
+        self.width = shape[0]  # of a row with all that was given
+        self.trunk = make_trunk(settings, (shape[0] - classes or classes,) if self.given else shape)
         sizes = self.trunk.feature_sizes
         self.classifier = nn.Linear(sizes[-1], classes)
         self.pose_head: nn.Linear | None = None  # there while training, where the preset asks for it
@@ -34,7 +41,9 @@ class EuiNet(nn.Module):
         )
         self.discriminator: nn.Module
         if settings.disc_input == "pixels":
-            self.discriminator = PixelDiscriminator(channels, image_size)
+            if len(shape) == 1:
+                raise UsageError("model.disc_input is pixels, but embeddings have none: set it to evidence.")
+            self.discriminator = PixelDiscriminator(shape[0], shape[1])
         elif settings.disc_input == "evidence":
             self.discriminator = EvidenceDiscriminator(sum(sizes) + classes, settings.disc_hidden)
         else:
@@ -59,6 +68,8 @@ class EuiNet(nn.Module):
     ) -> Outputs:
         """Map (B, C, H, W) images in −1 … 1 to class logits (B, K), fake logits (B,), features (B, F).
 
+        Embeddings (B, F) stand in the place of images wherever the network reads such.
+
         With `disc_images` (M, C, H, W) the fake logits (M,) are theirs, from a trunk that is only read; the
         first `reals` of them are real images. `mixing` adds fake logits for mixtures of the rows it names.
         `posed` (P, C, H, W) images share the pass of `images` and get pose logits (P, K·8) instead.
@@ -69,7 +80,7 @@ class EuiNet(nn.Module):
         if posed is not None and self.pose_head is not None:
             pose_logits = self.pose_head(stages[-1][count:])
             stages = [stage[:count] for stage in stages]
-        class_logits = self.classifier(stages[-1])
+        class_logits = self._classify(images, stages)
         if disc_images is None:
             disc_logits = self._discriminate(images, stages, class_logits)
         else:
@@ -100,7 +111,14 @@ class EuiNet(nn.Module):
         self.trunk.eval()
         stages: list[Tensor] = self.trunk(images)
         self.trunk.train(training)
-        return stages, self.classifier(stages[-1])
+        return stages, self._classify(images, stages)
+
+    def _classify(self, images: Tensor, stages: list[Tensor]) -> Tensor:
+        """Return the class logits (B, K): those that came with the rows, where these have them."""
+        if self.given and images.shape[1] == self.width:
+            return images[:, -self.classifier.out_features :]
+        logits: Tensor = self.classifier(stages[-1])
+        return logits
 
     def _discriminate(self, images: Tensor, stages: list[Tensor], class_logits: Tensor) -> Tensor:
         if self.disc_input == "pixels":

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from euinet.networks.resnet import small_resnet
 from euinet.networks.torchvision_resnet import TORCHVISION_RESNETS, torchvision_resnet
 from euinet.networks.trunk import MakeTrunk, Trunk
+from euinet.networks.vectors import VectorTrunk
 from euinet.presets import ModelSettings
 from euinet.system.registry import Registry
 
@@ -35,3 +36,10 @@ for _name in TORCHVISION_RESNETS:
 def trunk_maker(settings: ModelSettings) -> MakeTrunk:
     """Return what makes the trunk that `settings.backbone` names. Raises UnknownNameError."""
     return BACKBONES[settings.backbone or _OWN_SMALL]
+
+
+def make_trunk(settings: ModelSettings, shape: tuple[int, ...]) -> Trunk:
+    """Return the trunk for images of `shape` (C, H, W), or for embeddings (F,). Raises UnknownNameError."""
+    if len(shape) == 1:
+        return VectorTrunk(shape[0], settings.embedding)
+    return trunk_maker(settings)(settings, shape[0], shape[1])

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from euinet.answers import PixelArray
 from euinet.data.split.stratify import turn_by_turn
 from euinet.model.card import LogitRange
-from euinet.networks import as_tensor, to_network_range
+from euinet.networks import as_tensor, channels_last, to_network_range
 from euinet.networks.memory import KnownMemory
 from euinet.networks.records import Outputs
 from euinet.presets import ScoringSettings
@@ -27,11 +27,14 @@ def in_batches(
     images: PixelArray | Tensor,
     device: torch.device,
 ) -> tuple[Tensor, ...]:
-    """Apply `function` to uint8 `images` (N, C, H, W) in network range, BATCH at a time; join on the CPU."""
+    """Apply `function` to stored images (N, C, H, W) or embeddings (N, F) in network range; join on the CPU.
+
+    BATCH of them share a call.
+    """
     parts = []
     for start in range(0, len(images), BATCH):
         inputs = to_network_range(as_tensor(images[start : start + BATCH]).to(device))
-        result = function(inputs.contiguous(memory_format=torch.channels_last))
+        result = function(channels_last(inputs))
         result = result if isinstance(result, tuple) else (result,)
         parts.append([part.detach().float().cpu() for part in result])
     return tuple(torch.cat(column) for column in zip(*parts, strict=True))

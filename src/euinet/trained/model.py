@@ -48,6 +48,9 @@ class TrainedModel:
     card: ModelCard
     calibration: Calibration | None = None
     seen: SeenImages | None = None  # what it has learned from; None: not known
+    # The graph that makes embeddings of images; None: there is none. The network reads what it gives, and so
+    # does all that takes images here.
+    backbone: bytes | None = None
 
     @cached_property
     def folded(self) -> nn.Module:
@@ -138,7 +141,7 @@ def load_trained(folder: Path, device: torch.device | str = "cpu") -> TrainedMod
         )
     try:
         card = checked_card(checked_config(config_path, (FORMAT_VERSION,)))
-        build = (card.preset.model, card.channels, card.image_size, len(card.class_names))
+        build = (card.preset.model, card.network_shape, len(card.class_names))
         trunk_maker(card.preset.model)  # imports a package now: its own tensors must not become "meta"
         with torch.device("meta"):  # shapes alone: nothing is allocated for what the file does not hold
             expected = EuiNet(*build).state_dict()

@@ -16,6 +16,7 @@ from torch import Tensor
 from euinet.augmentations.augment import augment, stitch
 from euinet.augmentations.outliers import partners, pseudo_outliers
 from euinet.augmentations.poses import posed_batch
+from euinet.augmentations.vectors import vector_outliers
 from euinet.networks.records import Mixing
 from euinet.presets import DiscriminatorSettings, GanSettings, Preset
 from euinet.training.records import Batch, DiscriminatorBatch
@@ -34,10 +35,12 @@ def gan_batch(images: Tensor, settings: GanSettings, noise: torch.Generator) -> 
 def augment_alike(
     images: Tensor, fakes: Tensor, strength: float, noise: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Return images (B, C, H, W) and fakes (G, C, H, W) through one augmentation.
+    """Return images (B, C, H, W) and fakes (G, C, H, W) through one augmentation; embeddings as they are.
 
     Were they not varied alike, the augmentation alone would tell them apart.
     """
+    if images.ndim == 2:
+        return images, fakes
     both = augment(torch.cat([images, fakes]), strength, noise)
     return both[: len(images)], both[len(images) :]
 
@@ -66,7 +69,8 @@ def discriminator_batch(
     """
     reals = settings.reals or len(images)
     last = _last(images, settings.outliers)
-    outliers = pseudo_outliers(images[last], labels[last], noise) if settings.outliers else images[:0]
+    make = vector_outliers if images.ndim == 2 else pseudo_outliers
+    outliers = make(images[last], labels[last], noise) if settings.outliers else images[:0]
     return DiscriminatorBatch(
         images[:reals], fakes, outliers, mixing(labels[:reals], settings.mixtures, noise)
     )

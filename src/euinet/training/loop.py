@@ -139,13 +139,14 @@ def train_step(run: TrainingRun, chosen: Tensor) -> dict[str, Tensor]:
     """One GAN step and one joint step on the training images at `chosen` (B,); losses, detached."""
     fabric, players, preset, noise = run.fabric, run.players, run.preset, run.noise
     players.train()
-    images, labels = to_network_range(run.images[chosen]), run.labels[chosen]
+    images, labels = to_network_range(run.batch(chosen)), run.labels[chosen]
 
     # (1) The GAN plays one round, on the images as they are.
     reals, latents = gan_batch(images, preset.gan, noise)
     game = gan_step(fabric, players, reals, latents, preset.gan)
 
     # (2) EuiNet learns from augmented images and the same fakes, augmented alike.
+    # (embeddings are not augmented: what they were made of is no longer there)
     images, fakes = augment_alike(images, game.fakes, preset.data.augmentation, noise)
     batch = classifier_batch(images, labels, run.classes, preset, noise)
     if preset.disc.only_fakes:

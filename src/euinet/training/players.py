@@ -1,5 +1,6 @@
 """The three networks and their optimizers, made from a preset and a seed."""
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from euinet.networks.discriminators import GanDiscriminator
 from euinet.networks.euinet import EuiNet
 from euinet.networks.generators import ConvolutionalGenerator, DenseGenerator
 from euinet.networks.trunks import trunk_maker
+from euinet.networks.vectors import VectorGanDiscriminator, VectorGenerator, VectorTrunk, fit_linear
 from euinet.presets import GanSettings, OptimizerSettings, Preset, TrainingSettings
 from euinet.records import Split
 from euinet.system.files import expanded
@@ -56,15 +58,16 @@ def build_players(split: Split, preset: Preset, seed: int, fabric: Fabric) -> Pl
     The trunk starts from `training.backbone_weights` where the preset names a file. Raises what its
     `load_weights` raises.
     """
-    _, channels, image_size, _ = split.train.images.shape
+    shape = split.train.images.shape[1:]
     trunk_maker(preset.model)  # whatever is drawn while a package is imported, the weights are the seed's
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = EuiNet(preset.model, channels, image_size, len(split.known_classes))
+        model = EuiNet(preset.model, shape, len(split.known_classes))
         if preset.training.poses:
             model.add_pose_head()
-        generator = make_generator(preset.gan, channels, image_size)
-        gan_discriminator = GanDiscriminator(channels, image_size, preset.gan.width)
+        if isinstance(model.trunk, VectorTrunk):
+            measure(model, model.trunk, split)
+        generator, gan_discriminator = make_gan(preset.gan, model, shape)
     if fabric.world_size > 1:
         # The trunk sees a share of each batch. The generator sees all of its own in every process.
         sync_norms(model.trunk)
@@ -75,8 +78,27 @@ def build_players(split: Split, preset: Preset, seed: int, fabric: Fabric) -> Pl
     )
 
 
+def measure(model: EuiNet, trunk: VectorTrunk, split: Split) -> None:
+    """Tell a network that reads embeddings how they spread, and which logits came with them."""
+    trunk.stem.measure(split.train.images)
+    if model.given:
+        fit_linear(split.train.images, trunk.stem, model.classifier)
+        model.classifier.requires_grad_(False)
+
+
+def make_gan(settings: GanSettings, model: EuiNet, shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
+    """Return the generator that `settings` asks for and the discriminator it plays against."""
+    if isinstance(model.trunk, VectorTrunk):
+        hidden, spread = 8 * settings.width, model.trunk.stem
+        made = VectorGenerator(copy.deepcopy(spread), settings.latent_size, hidden, settings.generator_bias)
+        return made, VectorGanDiscriminator(copy.deepcopy(spread), hidden)
+    channels, image_size = shape[:2]
+    generator = make_generator(settings, channels, image_size)  # first: the order decides the weights drawn
+    return generator, GanDiscriminator(channels, image_size, settings.width)
+
+
 def make_generator(settings: GanSettings, channels: int, image_size: int) -> nn.Module:
-    """Return the generator that `settings` asks for."""
+    """Return the generator of images that `settings` asks for."""
     kind = {"convolutional": ConvolutionalGenerator, "dense": DenseGenerator}[settings.generator]
     width = settings.width if settings.generator == "convolutional" else 8 * settings.width
     return kind(channels, image_size, settings.latent_size, width, settings.generator_bias)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from euinet.data.split.fingerprint import fingerprint
 from euinet.networks import as_tensor
 from euinet.networks.euinet import EuiNet
+from euinet.networks.vectors import VectorTrunk
 from euinet.presets import Preset, TrainingSettings
 from euinet.records import Split
 from euinet.training.average import running_average
@@ -41,7 +43,9 @@ class TrainingRun:
     def __init__(self, split: Split, preset: Preset, seed: int, folder: Path, fabric: Fabric) -> None:
         self.preset, self.seed, self.folder, self.fabric = preset, seed, folder, fabric
         device = fabric.device
-        self.images = as_tensor(split.train.images).to(device)
+        stored = split.train.images
+        # embeddings that lie in a file stay there: a batch of them is read when it is asked for
+        self.images: Any = as_tensor(stored).to(device) if isinstance(stored, np.ndarray) else stored
         self.labels = as_tensor(split.train.labels).to(device)
         self.validation = split.validation
         self.classes = len(split.known_classes)
@@ -72,6 +76,19 @@ class TrainingRun:
             "precision": str(fabric.strategy.precision.precision),
         }
         check_same(fabric, self.identity)
+
+    def batch(self, chosen: Tensor) -> Tensor:
+        """Return the training images at `chosen` (B,), as they are stored, on the run's device.
+
+        Of embeddings that end with logits given by another classifier what stands before these: fakes have
+        no such, and the classifier that `measure` fitted gives all the same.
+        """
+        if isinstance(self.images, Tensor):
+            found = self.images[chosen]
+        else:
+            found = as_tensor(self.images[chosen.cpu().numpy()]).to(self.fabric.device)
+        trunk = self.players.plain_model().trunk
+        return found[:, : trunk.width] if isinstance(trunk, VectorTrunk) else found
 
     def epoch_order(self, epoch: int) -> Tensor:
         """Return the order of the training images in `epoch`, from the seed and the epoch alone."""
