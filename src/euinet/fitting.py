@@ -18,9 +18,10 @@ from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.data.split.holdout import split_dataset
 from euinet.export.save import runtime_model, save_model
 from euinet.images.given import Images
-from euinet.images.preprocessing import check_geometry
+from euinet.images.preprocessing import Preprocessing, check_geometry
 from euinet.model.card import ModelCard
 from euinet.model.conformal import check_alpha, fewest_images, smallest_alpha
+from euinet.model.frozen import FrozenBackbone
 from euinet.model.model import Model
 from euinet.model.seen import SeenImages
 from euinet.networks.trunks import trunk_maker
@@ -34,7 +35,7 @@ from euinet.trained.model import TrainedModel
 from euinet.training.devices import DeviceName, make_fabric
 from euinet.training.distributed import leave_others
 from euinet.training.loop import train
-from euinet.training.plan import plan
+from euinet.training.plan import check_for_vectors, plan
 from euinet.training.run import Trained
 
 
@@ -116,39 +117,69 @@ def fit_split(
     fresh: bool = False,
     quiet: bool = False,
     notify: Notify = silent,
+    backbone: FrozenBackbone | None = None,
 ) -> Fitted:
     """Train on `split.train`, set ranges by `split.validation`, promise by `split.calibration`.
 
     Checkpoints and the log go to `folder`; see `train` for `resume` and `fresh`. The promise is the preset's
     alpha, or the least that the calibration images can promise, which `notify` is told. With a Fabric over
-    several processes all but the first end (SystemExit 0) once training is over. Raises as `train` does.
+    several processes all but the first end (SystemExit 0) once training is over. `backbone` made embeddings
+    where the split has such of images. Raises as `train` does, UsageError for settings that embeddings lack.
     """
-    check_geometry(split.train.images)
+    if split.train.are_vectors:
+        check_for_vectors(preset)
+        preset = with_filled_memory(preset, split)
+    else:
+        check_geometry(split.train.images)
     alpha = achievable_alpha(preset.scoring, split, notify)
     trained = train(split, preset, seed, folder, fabric, resume=resume, fresh=fresh, quiet=quiet)
     leave_others(fabric)
-    return Fitted(trained, calibrated_model(trained.model, split, preset, seed, alpha))
+    return Fitted(trained, calibrated_model(trained.model, split, preset, seed, alpha, backbone))
+
+
+def with_filled_memory(preset: Preset, split: Split) -> Preset:
+    """Return the preset with a memory that the training images fill: an empty row would look like a near one.
+
+    (After a ReLU it would not: networks/memory.py.)
+    """
+    each = len(split.train) // len(split.known_classes)
+    if preset.model.memory_per_class <= each:
+        return preset
+    model = {"memory_per_class": each, "memory_neighbours": min(preset.model.memory_neighbours, max(each, 1))}
+    return preset.model_copy(update={"model": preset.model.model_copy(update=model)})
 
 
 def calibrated_model(
-    network: nn.Module, split: Split, preset: Preset, seed: int, alpha: float | None
+    network: nn.Module,
+    split: Split,
+    preset: Preset,
+    seed: int,
+    alpha: float | None,
+    backbone: FrozenBackbone | None = None,
 ) -> TrainedModel:
     """Return a trained network as a model: validation images set ranges, calibration images the threshold."""
     validation = raw_scores(network, split.validation.images, preset.scoring)
-    _, channels, image_size, _ = split.train.images.shape
+    shape = split.train.images.shape[1:]
+    reads = backbone.preprocessing if backbone else None
+    if len(shape) == 3:
+        reads = Preprocessing(shape[0], shape[1])
     card = ModelCard(
         data=split.dataset,
         class_names=split.class_names,
         known_classes=split.known_classes,
         unknown_classes=split.unknown_classes,
-        channels=channels,
-        image_size=image_size,
+        channels=reads.channels if reads else 0,
+        image_size=reads.image_size if reads else 0,
+        width=shape[0] if len(shape) == 1 else 0,
+        backbone=backbone.card if backbone else None,
         seed=seed,
         logit_range=fit_logit_range(validation, preset.scoring),
         preset=preset,
         metrics={},
     )
-    return TrainedModel(network, card, seen=SeenImages.of(split)).calibrate(split.calibration.images, alpha)
+    content = backbone.content if backbone else None
+    model = TrainedModel(network, card, seen=SeenImages.of(split), backbone=content)
+    return model.calibrate(split.calibration, alpha)
 
 
 def achievable_alpha(settings: ScoringSettings, split: Split, notify: Notify) -> float | None:

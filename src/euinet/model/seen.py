@@ -77,7 +77,7 @@ class SeenImages:
         return np.ascontiguousarray(whole[:, 8 - _BYTES :])
 
 
-def calibration_images(images: StoredArray, seen: SeenImages | None) -> StoredArray:
+def calibration_images(images: StoredArray | LabelledImages, seen: SeenImages | None) -> StoredArray:
     """Return images or embeddings (n, …) that may calibrate a model, of those with the same pixels one.
 
     A copy would count double, and the promise is of images drawn one by one. Raises UsageError where the
@@ -85,7 +85,8 @@ def calibration_images(images: StoredArray, seen: SeenImages | None) -> StoredAr
     """
     if seen is not None:
         seen.check_new(images, "calibrate")
-    return images[np.sort(np.unique(image_digests(images), return_index=True)[1])]
+    once = np.sort(np.unique(image_digests(images), return_index=True)[1])
+    return (images.images if isinstance(images, LabelledImages) else images)[once]
 
 
 def save_seen(seen: SeenImages | None, folder: Path) -> None:

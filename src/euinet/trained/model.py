@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from euinet.answers import Answers
+from euinet.answers import Answers, StoredArray
 from euinet.errors import StorageError, TrainingError, UnknownNameError, UsageError
 from euinet.model.card import ModelCard
 from euinet.model.check import check_numbers, check_tensors, checked_card, checked_config
@@ -28,7 +28,7 @@ from euinet.networks.euinet import EuiNet
 from euinet.networks.folded import fold_batch_norms
 from euinet.networks.half import stored
 from euinet.networks.trunks import trunk_maker
-from euinet.records import Decision
+from euinet.records import Decision, LabelledImages
 from euinet.scoring.inference import decide_from_scores, features_of, raw_scores
 from euinet.scoring.threshold import RawScores
 from euinet.system.files import write_bytes, write_text
@@ -90,15 +90,15 @@ class TrainedModel:
         return features_of(self.folded, images).numpy()
 
     def calibrate(
-        self, images: Tensor | np.ndarray, alpha: float | None, *, per_class: bool = False
+        self, images: StoredArray | Tensor | LabelledImages, alpha: float | None, *, per_class: bool = False
     ) -> TrainedModel:
-        """Return the same network with α promised by known uint8 images (n, C, H, W) that it never saw.
+        """Return the same network with α promised by known images (n, C, H, W) that it never saw.
 
         Of images with the same pixels one counts. Nothing else of the model changes. Raises UsageError for
         images that it has learned from and, with the number needed, for too few.
         """
-        images = calibration_images(np.asarray(images), self.seen)
-        decision = replace(self, calibration=None).decide(images)
+        known = images if isinstance(images, LabelledImages) else np.asarray(images)
+        decision = replace(self, calibration=None).decide(calibration_images(known, self.seen))
         return self.calibrated(Calibration(decision.ood_score, decision.classifier_labels, alpha, per_class))
 
     def with_alpha(self, alpha: float | None, *, per_class: bool = False) -> TrainedModel:

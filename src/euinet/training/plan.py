@@ -1,7 +1,9 @@
 """What a training will do that its settings alone do not tell, said before it starts."""
 
 from collections.abc import Callable
+from operator import attrgetter
 
+from euinet.errors import UsageError
 from euinet.presets import Preset, changed_settings
 from euinet.records import Split
 
@@ -43,6 +45,26 @@ def plan(split: Split, preset: Preset) -> list[str]:
     for nothing.
     """
     return [*_division(split, preset), *_length(split, preset), *without_effect(preset)]
+
+
+_OF_IMAGES: tuple[tuple[str, object], ...] = (  # settings that embeddings have no use for, and their "off"
+    ("data.augmentation", 0.0),
+    ("data.stitched", 0.0),
+    ("training.poses", 0),
+    ("training.backbone_weights", ""),
+    ("model.backbone", ""),
+)
+
+
+def check_for_vectors(preset: Preset) -> None:
+    """Raise UsageError, one sentence, for settings that vary or read images, where embeddings are learned."""
+    for name, off in _OF_IMAGES:
+        value = attrgetter(name)(preset)
+        if value != off:
+            raise UsageError(
+                f"The setting {name} is {value}, but embeddings are no images, which it is for: start from "
+                "the preset embeddings, or leave it out."
+            )
 
 
 def without_effect(preset: Preset) -> list[str]:
