@@ -18,7 +18,7 @@ from onnx import numpy_helper
 import euinet
 from euinet.data.sets.datasets import load_dataset
 from euinet.errors import ExportError
-from euinet.export import check, gradient, onnx_file
+from euinet.export import check, gradient, onnx_file, writing
 from euinet.export.decision import DecisionOutputs
 from euinet.export.onnx_file import decision_file
 from euinet.export.save import save_model
@@ -323,7 +323,7 @@ def test_a_model_over_two_gigabytes_is_refused() -> None:
             raise ValueError("exceeds the limit")
 
     with pytest.raises(ExportError, match="too large for one ONNX file"):
-        onnx_file._bytes(TooLarge())  # type: ignore[arg-type]
+        writing.as_bytes(TooLarge())  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import io
-import logging
-import warnings
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +16,7 @@ from euinet.export.check import check_decision
 from euinet.export.decision import DecisionOutputs, WholeDecision
 from euinet.export.gradient import traced
 from euinet.export.small import halve_constants
+from euinet.export.writing import OPSET, as_bytes, label, quiet
 from euinet.model.decision_file import (
     EMBEDDING,
     IMAGES,
@@ -30,15 +27,12 @@ from euinet.model.decision_file import (
     with_calibration,
 )
 from euinet.networks.folded import fold_batch_norms
-from euinet.system.version import VERSION
 from euinet.system.words import quoted
 from euinet.trained.model import TrainedModel
 
 if TYPE_CHECKING:
     import onnx
 
-OPSET = 18  # old enough for onnxruntime-web; newer ones add nothing that is used
-_CHATTY = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
 _OPEN = (IMAGES, EMBEDDING, "calibration_scores", "calibration_answers")  # arguments of any length
 # settings that say how numbers are found, not what is computed with them
 _NOT_IN_THE_GRAPH = {"alpha", "known_rejected", "known_lead", "logit_range", "disc_known", "distance_scale"}
@@ -80,8 +74,8 @@ def _checked_file(model: TrainedModel, network: str, decision: WholeDecision, gr
     )
     halve_constants(proto)
     description = Description(model.card, network)
-    _label(proto, description)
-    content = with_calibration(_bytes(proto), description, model.calibration)
+    _describe(proto, description)
+    content = with_calibration(as_bytes(proto), description, model.calibration)
     check_decision(model, content)
     return content
 
@@ -146,7 +140,7 @@ def _graph(model: TrainedModel, decision: WholeDecision) -> bytes:
     module, anything = _Functional(decision), torch.export.Dim.DYNAMIC
     shapes = tuple({0: anything} if is_open else None for is_open in open_lengths)
     try:
-        with _quiet():
+        with quiet():
             still = card.preset.scoring.epsilon == 0
             program = torch.onnx.export(
                 module if still else traced(module, arguments, open_lengths),
@@ -166,54 +160,11 @@ def _graph(model: TrainedModel, decision: WholeDecision) -> bytes:
             f"This model cannot be written as ONNX ({what}); predict with its network instead."
         ) from error
     del proto.graph.input[1:]
-    return _bytes(proto)
+    return as_bytes(proto)
 
 
-def _label(proto: onnx.ModelProto, description: Description) -> None:
-    """Write who made the file and what it is into it, and take out where its maker's source files lay."""
-    for node in proto.graph.node:
-        del node.metadata_props[:]
-        node.doc_string = ""
-    for value in (*proto.graph.input, *proto.graph.output, *proto.graph.value_info, *proto.graph.initializer):
-        del value.metadata_props[:]
-        value.doc_string = ""
-    for holder in (proto, proto.graph):
-        del holder.metadata_props[:]
-    proto.graph.name, proto.graph.doc_string = "euinet", ""
-    proto.producer_name, proto.producer_version = "euinet", VERSION
-    for value in (*proto.graph.input, *proto.graph.output):
-        value.type.tensor_type.shape.dim[0].dim_param = "N"
+def _describe(proto: onnx.ModelProto, description: Description) -> None:
+    """Write who made the file and what it is into it."""
+    label(proto)
     entry = proto.metadata_props.add()
     entry.key, entry.value = KEY, description.to_json()
-
-
-def _bytes(proto: onnx.ModelProto) -> bytes:
-    try:
-        written: bytes = proto.SerializeToString(deterministic=True)
-    except Exception as error:  # protobuf's kinds differ between its versions
-        raise ExportError(
-            f"This model is too large for one ONNX file, which holds 2 GB at most ({type(error).__name__}); "
-            "predict with its folder instead."
-        ) from error
-    return written
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep what the exporter says of its own progress and future off both output streams."""
-    loggers = [logging.getLogger(name) for name in _CHATTY]
-    levels = [logger.level for logger in loggers]
-    silent: Any = io.StringIO()
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(silent),
-            contextlib.redirect_stderr(silent),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
