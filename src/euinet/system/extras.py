@@ -17,6 +17,7 @@ EXTRAS = {
             "onnx",
             "onnxscript",
             "matplotlib",
+            "timm",
         ),
         "train",
     ),
