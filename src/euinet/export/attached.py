@@ -23,7 +23,17 @@ from euinet.system.words import quoted
 if TYPE_CHECKING:
     import onnx
 
-_CARRIES = {"Add", "Identity", "Flatten", "Reshape", "Squeeze", "Cast", "Dropout", "Unsqueeze"}  # one input on
+# operations between the last linear layer and the logits that change no answer, or add a bias
+_CARRIES = {
+    "Add",
+    "Identity",
+    "Flatten",
+    "Reshape",
+    "Squeeze",
+    "Cast",
+    "Dropout",
+    "Unsqueeze",
+}  # one input on
 _SOFTMAX = {"Softmax", "LogSoftmax"}
 _FLOATS = {1: np.float32, 10: np.float16}  # TensorProto.DataType
 
@@ -48,11 +58,12 @@ def read_classifier(content: bytes, name: str, logits: str = "", features: str =
     sentence, for a file that is no classifier of images.
     """
     import onnx
+    from onnx.inliner import inline_local_functions
 
     try:
         proto = onnx.ModelProto.FromString(content)
         if len(proto.functions):
-            proto = onnx.inliner.inline_local_functions(proto)
+            proto = inline_local_functions(proto)
         proto = onnx.shape_inference.infer_shapes(proto)
         onnx.checker.check_model(proto)
     except Exception as error:  # protobuf's and ONNX's own kinds
@@ -70,8 +81,10 @@ def read_classifier(content: bytes, name: str, logits: str = "", features: str =
 
 def classifier_graph(
     found: ClassifierGraph, mean: Sequence[float], deviation: Sequence[float], size: tuple[int, int, int]
-) -> bytes:
-    """Return the graph from uint8 images (N, C, H, W) to features and logits, all its names under BACKBONE.
+) -> tuple[bytes, int]:
+    """Return the graph from uint8 images (N, C, H, W) to features and logits, and how many logits there are.
+
+    All its names but those of its input and output are under BACKBONE.
 
     `mean` and `deviation` of values from 0 to 1, one for each colour; `size` (C, H, W). Raises ExportError
     where it cannot stand before our decision.
@@ -115,9 +128,9 @@ def classifier_graph(
         numpy_helper.from_array(values, f"{own}{key}") for key, values in (("gain", gain), ("shift", shift))
     )
     graph.input.append(helper.make_tensor_value_info(IMAGES, TensorProto.UINT8, ["N", *size]))
-    width = _row_width(proto, size)
+    width, classes = (_row_width(proto, size, tensor) for tensor in (EMBEDDING, parts[-1]))
     graph.output.append(helper.make_tensor_value_info(EMBEDDING, TensorProto.FLOAT, ["N", width]))
-    return as_bytes(proto)
+    return as_bytes(proto), classes
 
 
 def opset_of(content: bytes) -> int:
@@ -174,29 +187,30 @@ def _logits(proto: onnx.ModelProto, made: Mapping[str, onnx.NodeProto], name: st
         return asked
     if len(outputs) != 1:
         raise UsageError(
-            f"{name} has {len(outputs)} outputs ({', '.join(outputs)}): say by --logits which are the classes'."
+            f"{name} has {len(outputs)} outputs ({', '.join(outputs)}): say by --logits which are the class "
+            "logits."
         )
     found = outputs[0]
     while found in made and made[found].op_type in {"Identity", *_SOFTMAX}:
-        found = made[found].input[0]
+        found = str(made[found].input[0])
     return found
 
 
-def _last_linear_input(
-    proto: onnx.ModelProto, made: Mapping[str, onnx.NodeProto], logits: str
-) -> str | None:
-    """Return what the last Gemm or MatMul before the logits reads, a row for each image; None: there is none."""
+def _last_linear_input(proto: onnx.ModelProto, made: Mapping[str, onnx.NodeProto], logits: str) -> str | None:
+    """Return what the last Gemm or MatMul before the logits reads, a row an image; None: there is none."""
     constants = {tensor.name for tensor in proto.graph.initializer}
     constants |= {node.output[0] for node in proto.graph.node if node.op_type == "Constant"}
     place = logits
     while place in made:
         node = made[place]
-        varying = [one for one in node.input if one and one not in constants and not _is_fixed(one, made, constants)]
+        varying = [
+            one for one in node.input if one and one not in constants and not _is_fixed(one, made, constants)
+        ]
         if node.op_type in ("Gemm", "MatMul") and len(varying) == 1:
-            return varying[0] if _axes(proto, varying[0]) in (2, None) else None
+            return str(varying[0]) if _axes(proto, varying[0]) in (2, None) else None
         if node.op_type not in _CARRIES or len(varying) != 1:
             return None
-        place = varying[0]
+        place = str(varying[0])
     return None
 
 
@@ -229,8 +243,8 @@ def _of_our_opset(proto: onnx.ModelProto) -> onnx.ModelProto:
             return onnx.version_converter.convert_version(proto, OPSET)
     except Exception as error:  # the converter's own kinds
         raise ExportError(
-            f"The classifier's operations, ONNX's of version {versions[0]}, cannot be brought to version {OPSET} "
-            f"({quoted(error)}): export it anew with version {OPSET} or later."
+            f"The classifier's operations, ONNX's of version {versions[0]}, cannot be brought to version "
+            f"{OPSET} ({quoted(error)}): export it anew with version {OPSET} or later."
         ) from error
 
 
@@ -240,20 +254,20 @@ def _normalising(mean: Sequence[float], deviation: Sequence[float]) -> tuple[np.
     return (1 / (255 * spread)).astype(np.float32), (-middle / spread).astype(np.float32)
 
 
-def _row_width(proto: onnx.ModelProto, size: tuple[int, int, int]) -> int:
-    """Return how many numbers the graph gives for an image, by asking it. Raises ExportError."""
+def _row_width(proto: onnx.ModelProto, size: tuple[int, int, int], tensor: str) -> int:
+    """Return how many numbers a tensor of the graph has for an image, by asking it. Raises ExportError."""
     import onnx
     from onnx import TensorProto, helper
     from onnxruntime import InferenceSession, SessionOptions
 
     asked = onnx.ModelProto()
     asked.CopyFrom(proto)
-    asked.graph.output.append(helper.make_tensor_value_info(EMBEDDING, TensorProto.FLOAT, None))
+    asked.graph.output.append(helper.make_tensor_value_info(tensor, TensorProto.FLOAT, None))
     options = SessionOptions()
     options.log_severity_level = 4
     try:
         session = InferenceSession(asked.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        rows = [session.run([EMBEDDING], {IMAGES: np.zeros((n, *size), np.uint8)})[0] for n in (1, 3)]
+        rows = [session.run([tensor], {IMAGES: np.zeros((n, *size), np.uint8)})[0] for n in (1, 3)]
         if [row.shape for row in rows] != [(n, rows[0].shape[1]) for n in (1, 3)]:
             raise ValueError(f"three images give {rows[1].shape}")
     except Exception as error:  # onnxruntime has a kind for each way a graph can be wrong

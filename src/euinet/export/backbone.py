@@ -120,9 +120,7 @@ def _prefixed(proto: onnx.ModelProto) -> onnx.ModelProto:
     label(proto)
     proto.producer_version = ""  # features are cached by the file's digest, from one version to the next
     del proto.graph.value_info[:]  # shapes that a runtime finds by itself
-    add_prefix_graph(
-        proto.graph, PREFIX, rename_inputs=False, rename_outputs=False, inplace=True
-    )
+    add_prefix_graph(proto.graph, PREFIX, rename_inputs=False, rename_outputs=False, inplace=True)
     return proto
 
 
@@ -136,7 +134,9 @@ def _check(module: nn.Module, content: bytes, images: Tensor) -> None:
         session = InferenceSession(content, providers=["CPUExecutionProvider"])
         answers = [session.run([EMBEDDING], {IMAGES: images[:count].numpy()})[0] for count in _BATCHES]
     except Exception as error:  # onnxruntime has a kind for each way a graph can be wrong
-        raise ExportError(f"The backbone's file cannot be used ({quoted(error)}), so it was not kept.") from error
+        raise ExportError(
+            f"The backbone's file cannot be used ({quoted(error)}), so it was not kept."
+        ) from error
     for count, found in zip(_BATCHES, answers, strict=True):
         expected = wanted[:count]
         if found.shape != expected.shape or found.dtype != np.float32:

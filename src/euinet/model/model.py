@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +16,13 @@ from euinet.answers import Answers
 from euinet.errors import StorageError, UsageError
 from euinet.images.given import Images, read_images
 from euinet.images.preprocessing import Preprocessing
+from euinet.model.backbone_part import without_backbone
 from euinet.model.card import ModelCard
 from euinet.model.conformal import Calibration, check_enough
 from euinet.model.copying import copy_network
 from euinet.model.decision_file import ANSWERS, OUTPUTS, Description, read_calibration, with_calibration
 from euinet.model.engine import Engine, OnnxEngine, Outputs, damaged
+from euinet.model.frozen import FrozenBackbone
 from euinet.model.names import CONFIG_FILE, DECISION_FILE, WEIGHTS_FILE
 from euinet.model.onnx_part import OnnxPart
 from euinet.model.seen import KEY as SEEN_KEY
@@ -100,6 +102,31 @@ class Model:
     def device(self) -> str:
         """Where it computes: cpu, cuda or mps."""
         return self._engine.device
+
+    @cached_property
+    def _parts(self) -> tuple[bytes, bytes]:
+        """The graph of the backbone, and the decision on what it gives."""
+        try:
+            return without_backbone(self._content)
+        except Exception as error:  # whatever a hostile graph leads to
+            raise damaged(self.name, error) from error
+
+    @cached_property
+    def backbone(self) -> FrozenBackbone | None:
+        """What makes embeddings of images, alone; None where the model has none."""
+        if self.card.backbone is None:
+            return None
+        return FrozenBackbone(self._parts[0], self.card.backbone, self.preprocessing)
+
+    @cached_property
+    def on_embeddings(self) -> Model:
+        """The same model behind its backbone: it reads what that gives, and decides the same.
+
+        A model without a backbone is itself.
+        """
+        if self.card.backbone is None:
+            return self
+        return Model(self._parts[1], self.name, seen_file=self._seen_file, trained=self._trained)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -190,18 +217,27 @@ class Model:
 
         A model of embeddings takes float32 rows (N, F).
         """
-        wanted, reads = self.card.input_shape, np.uint8 if self.card.reads_images else np.float32
-        kind, shape = getattr(pixels, "dtype", type(pixels).__name__), getattr(pixels, "shape", "unknown")
-        if type(pixels) not in (np.ndarray, np.memmap) or kind != reads or shape[1:] != wanted:
-            what = ("images", "uint8 (0 … 255)") if self.card.reads_images else ("embeddings", "float32")
-            raise UsageError(
-                f"The {what[0]} are {str(kind)[:60]} of shape {shape}, but the model reads {what[1]} of "
-                f"shape (N, {', '.join(map(str, wanted))}): give arrays of NumPy, or others to predict, "
-                "which converts them."
-            )
+        self._check_input(pixels)
+        as_read = np.asarray if self.card.reads_images else partial(np.asarray, dtype=np.float32)
         starts = range(0, max(len(pixels), 1), BATCH)
-        parts = [self._engine.run(pixels[start : start + BATCH], names) for start in starts]
+        parts = [self._engine.run(as_read(pixels[start : start + BATCH]), names) for start in starts]
         return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+    def _check_input(self, pixels: Pixels) -> None:
+        card = self.card
+        kind, shape = getattr(pixels, "dtype", type(pixels).__name__), getattr(pixels, "shape", ())
+        if card.reads_images:
+            fits = type(pixels) in (np.ndarray, np.memmap) and kind == np.uint8
+            what = ("images", "uint8 (0 … 255)")
+        else:  # rows that lie in a file, too
+            fits = kind in (np.float32, np.float16) and hasattr(pixels, "__array__")
+            what = ("embeddings", "float32")
+        if not fits or tuple(shape[1:]) != card.input_shape:
+            raise UsageError(
+                f"The {what[0]} are {str(kind)[:60]} of shape {shape or 'unknown'}, but the model reads "
+                f"{what[1]} of shape (N, {', '.join(map(str, card.input_shape))}): give arrays of NumPy, or "
+                "others to predict, which converts them."
+            )
 
     def calibrate(self, images: Images, alpha: float | None, *, per_class: bool = False) -> Model:
         """Return the same model with α promised by known images that it never saw; see `predict` for them.
@@ -232,6 +268,11 @@ class Model:
         """
         if device in ("auto", "cpu", self.device):
             return self
+        if self.card.backbone is not None:
+            raise UsageError(
+                f"A model with a backbone computes on the processor, by onnxruntime, not on {device}: leave "
+                "the device out."
+            )
         with needed_for(f"device {device}"):
             from euinet.export.engine import torch_engine
 
@@ -245,7 +286,7 @@ class Model:
         """
         if self._trained is not None:
             found = replace(self._trained, network=self._trained.network.to(device))
-            return replace(found, card=self.card, calibration=self.calibration)
+            return replace(found, card=self.card, calibration=self.calibration, backbone=self._graph())
         if self.folder is None:
             raise UsageError(
                 f"{self.name} is an exported file and holds no network of torch: give the model's folder, "
@@ -256,7 +297,10 @@ class Model:
 
         found = load_trained(self.folder, device)
         card = replace(found.card, metrics=self.card.metrics)
-        return replace(found, card=card, calibration=self.calibration)
+        return replace(found, card=card, calibration=self.calibration, backbone=self._graph())
+
+    def _graph(self) -> bytes | None:
+        return None if self.backbone is None else self.backbone.content
 
     def save_onnx(self, path: str | Path) -> None:
         """Write the decision file, and in it what the model has learned from, to `path`, whole or not at all.

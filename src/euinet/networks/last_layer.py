@@ -34,7 +34,9 @@ def _last_run(module: nn.Module, layers: Mapping[str, nn.Linear], probe: Tensor)
     """Return the name of the layer that ran last among those whose output is shaped as the module's."""
     ran: list[tuple[str, torch.Size]] = []
     hooks = [
-        layer.register_forward_hook(lambda _layer, _given, output, name=name: ran.append((name, output.shape)))
+        layer.register_forward_hook(
+            lambda _layer, _given, output, name=name: ran.append((name, output.shape))
+        )
         for name, layer in layers.items()
     ]
     training = {part: part.training for part in module.modules()}

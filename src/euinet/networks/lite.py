@@ -68,7 +68,9 @@ def renamed(given: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         return given
     keys = [key.removeprefix(prefix) for key in given]
     blocks = {int(key.split(".")[1]) for key in keys if key.startswith("_blocks.")}
-    places = [f"blocks.{stage}.{at}" for stage, n in enumerate(_DEPTHS.get(len(blocks), ())) for at in range(n)]
+    places = [
+        f"blocks.{stage}.{at}" for stage, n in enumerate(_DEPTHS.get(len(blocks), ())) for at in range(n)
+    ]
     widening = {key.split(".")[1] for key in keys if "._expand_conv." in key}
 
     def new_name(key: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from euinet.errors import UnknownNameError, UsageError
+from euinet.errors import UnknownNameError
 from euinet.networks.last_layer import last_linear
 from euinet.networks.published import Published
 from euinet.system.close import did_you_mean
