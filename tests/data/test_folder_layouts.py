@@ -89,7 +89,7 @@ def test_without_a_test_folder_a_third_of_the_validation_images_is_it(tmp_path: 
     assert train == set(range(12))
     assert len(test) == 4
     assert validation | calibration | test == set(range(12, 24))
-    assert told == ["There is no folder for the test: a third of the validation images is it, 4."]
+    assert told == ["There is no part for the test: a third of the validation images is it, 4."]
 
 
 def test_the_proof_sees_validation_images_that_are_trained_on(tmp_path: Path) -> None:
