@@ -8,7 +8,6 @@ No torch in this file: an exported model is run without it.
 
 import io
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import numpy.typing as npt
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from euinet.errors import DataError, EuiNetError, UsageError
+from euinet.images.withheld import warnings_noticed, warnings_withheld
 from euinet.system.words import is_shown
 
 # As in torchvision's ImageFolder, GIF, and other endings of the same formats.
@@ -84,8 +84,7 @@ def image_pixels(image: Image.Image, name: str, image_size: int, channels: int) 
     Raises DataError as there.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings_withheld():
             return _read(image.copy(), name, image_size, channels)
     except EuiNetError:
         raise
@@ -123,13 +122,12 @@ def opened_image(file: Path | BinaryIO, most_pixels: int = MOST_PIXELS) -> Itera
     """Yield an image file of an allowed format and size, its header read, its pixels not yet decoded.
 
     Whatever Pillow raises in here, or in the caller's block, becomes a DataError of one line; its warnings
-    are withheld. (Python's warning filters are the process's own: not for several threads at a time.)
+    are withheld. Several threads may do so at a time.
     """
     name = _name(file)
     try:
         with ExitStack() as stack:
-            stack.enter_context(warnings.catch_warnings())
-            warnings.simplefilter("ignore")
+            stack.enter_context(warnings_withheld())
             stream = _seekable(stack.enter_context(file.open("rb")) if isinstance(file, Path) else file, name)
             if stream.seek(0, os.SEEK_END) == 0:
                 raise DataError(f"{name} is empty: replace the file or take it out.")
@@ -223,8 +221,7 @@ def _load_and_orient(opened: Image.Image) -> tuple[int, str | None, str | None]:
 def _orientation(opened: Image.Image) -> tuple[int, bool]:
     """Return the orientation, 0 … 8, and whether the EXIF data are damaged; of damaged data what is left."""
     orientation: Any = 1
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with warnings_noticed() as noticed:
         damaged = False
         try:
             block = opened.info.get("exif")
@@ -235,7 +232,7 @@ def _orientation(opened: Image.Image) -> tuple[int, bool]:
             damaged = True
     if not isinstance(orientation, int) or not 0 <= orientation <= 8:
         return 1, True
-    return orientation, damaged or bool(caught)
+    return orientation, damaged or bool(noticed)
 
 
 def _eight_bit(image: Image.Image, raw_mode: str, name: str) -> tuple[Image.Image, str | None]:
