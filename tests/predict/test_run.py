@@ -49,7 +49,7 @@ def test_nothing_but_broken_images_is_no_share(tmp_path: Path) -> None:
 
 def test_progress_has_an_estimate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "BATCH", 1)
-    monkeypatch.setattr(run, "PLAIN_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "PLAIN_SECONDS", 0.0)
     save(tmp_path, 1, 2, 3)
     said: list[str] = []
     predict_all(Watched(), find_inputs([str(tmp_path)]), (), said.append)

@@ -5,7 +5,7 @@ _MOST_GROUP bytes, or to MOST_TIMES of what the whole file takes: images are pac
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,34 +29,46 @@ class ParquetSource(FileRange):
 
     def intact(self, preprocessing: Preprocessing) -> Iterator[Read]:
         """Read the images, some at a time. Raises DataError where the file is damaged."""
-        for place, (name, content) in enumerate(self._cells(), self.start):
-            shown = f"{as_text(self.path)}[{place}]"
-            if name is not None and len(name) <= _LONGEST_PATH:
-                shown = name.decode("utf-8", "backslashreplace")
+        cells = read_cells(self.path, self.start, self.stop, (PATH, BYTES))
+        for place, (name, content) in enumerate(cells, self.start):
+            shown = shown_row(self.path, place, name)
             if content is None:
                 yield Read(shown, None, error=f"It has no {BYTES}: fill the cell or take the row out.")
             else:
                 yield read_one(shown, io.BytesIO(content), preprocessing)
 
-    def _cells(self) -> Iterator[tuple[bytes | None, bytes | None]]:
-        _, parquet = pyarrow_for(f"Reading {self.path}")
-        columns = [PATH, BYTES]
-        try:
-            with parquet.ParquetFile(
-                self.path, pre_buffer=False, buffer_size=_READ_BYTES, read_dictionary=columns
-            ) as file:
-                groups, before = _groups_of(file.metadata, self.start, self.stop)
-                for group in groups:  # one by one, so that those before a damaged one are read
-                    rows = _rows_at_a_time(file.metadata.row_group(group))
-                    for batch in file.iter_batches(rows, [group], columns, use_threads=False):
-                        first, last = max(self.start - before, 0), min(self.stop - before, len(batch))
-                        before += len(batch)
-                        part = batch.slice(first, max(last - first, 0))
-                        yield from zip(map(_cell, part[PATH]), map(_cell, part[BYTES]), strict=True)
-        except DataError:
-            raise
-        except Exception as error:  # pyarrow has a kind for each way in which a file can lie
-            raise _damaged(self.path, error) from error
+
+def shown_row(path: Path, row: int, name: bytes | None) -> str:
+    """Return what a row is called: the text that it has as its path, else FILE[row]."""
+    if name is not None and len(name) <= _LONGEST_PATH:
+        return name.decode("utf-8", "backslashreplace")
+    return f"{as_text(path)}[{row}]"
+
+
+def read_cells(
+    path: Path, start: int, stop: int, columns: Sequence[str]
+) -> Iterator[tuple[bytes | None, ...]]:
+    """Yield the cells of columns of text or bytes, row by row from `start` up to `stop`; None: empty.
+
+    A column within a column is OUTER.INNER. Raises DataError where the file is damaged.
+    """
+    _, parquet = pyarrow_for(f"Reading {path}")
+    try:
+        with parquet.ParquetFile(
+            path, pre_buffer=False, buffer_size=_READ_BYTES, read_dictionary=list(columns)
+        ) as file:
+            groups, before = _groups_of(file.metadata, start, stop)
+            for group in groups:  # one by one, so that those before a damaged one are read
+                rows = _rows_at_a_time(file.metadata.row_group(group))
+                for batch in file.iter_batches(rows, [group], list(columns), use_threads=False):
+                    first, last = max(start - before, 0), min(stop - before, len(batch))
+                    before += len(batch)
+                    part = batch.slice(first, max(last - first, 0))
+                    yield from zip(*(map(_cell, _column(part, name)) for name in columns), strict=True)
+    except DataError:
+        raise
+    except Exception as error:  # pyarrow has a kind for each way in which a file can lie
+        raise damaged_parquet(path, error) from error
 
 
 def parquet_source(path: Path) -> ParquetSource:
@@ -67,10 +79,10 @@ def parquet_source(path: Path) -> ParquetSource:
     _, parquet = pyarrow_for(f"Reading {path}")
     try:
         with parquet.ParquetFile(path) as file:
-            rows = _checked_rows(file.metadata, path.stat().st_size)
+            rows = checked_rows(file.metadata, path.stat().st_size)
             kinds = [(field.name, str(field.type)) for field in file.schema_arrow]
     except Exception as error:
-        raise _damaged(path, error) from error
+        raise damaged_parquet(path, error) from error
     allowed = {PATH: ("string", "large_string"), BYTES: ("binary", "large_binary")}
     found = [(name, kind) for name, kind in kinds if name in allowed]
     if sorted(name for name, _ in found) != sorted(allowed) or any(k not in allowed[n] for n, k in found):
@@ -82,7 +94,7 @@ def parquet_source(path: Path) -> ParquetSource:
     return ParquetSource(path, 0, rows)
 
 
-def _checked_rows(metadata: Any, file_bytes: int) -> int:
+def checked_rows(metadata: Any, file_bytes: int) -> int:
     """Return how many rows there are. Raises ValueError where a file's description cannot be true."""
     rows: int = metadata.num_rows
     groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
@@ -102,9 +114,24 @@ def _rows_at_a_time(group: Any) -> int:
     return max(1, min(_READ_ROWS, _READ_CELLS // max(each, 1)))
 
 
+def _column(batch: Any, name: str) -> Any:
+    """Return a column, or one within a column, of a batch of rows."""
+    outer, _, inner = name.partition(".")
+    if name in batch.schema.names:
+        return batch[name]
+    import pyarrow.compute  # as in `pyarrow_for`
+
+    return pyarrow.compute.struct_field(batch[outer], inner)
+
+
 def _cell(scalar: Any) -> bytes | None:
     """Return a cell's bytes as they are: what should be text may be none."""
-    buffer = scalar.value.as_buffer() if scalar.is_valid else None  # None: an empty cell of the dictionary
+    within = (
+        getattr(scalar, "value", scalar) if scalar.is_valid else None
+    )  # a dictionary's cell has it inside
+    buffer = (
+        within.as_buffer() if hasattr(within, "as_buffer") else None
+    )  # none: an empty cell of the dictionary
     return None if buffer is None else bytes(buffer)
 
 
@@ -122,6 +149,7 @@ def _groups_of(metadata: Any, start: int, stop: int) -> tuple[list[int], int]:
     return groups, before
 
 
-def _damaged(path: Path, error: Exception) -> DataError:
+def damaged_parquet(path: Path, error: Exception) -> DataError:
+    """Return the error for a file that pyarrow cannot read."""
     what = " ".join(str(error).split())[:120]
     return DataError(f"{path} is damaged or no Parquet file ({what}): write it anew.")

@@ -21,8 +21,9 @@ from euinet.model.model import Model
 from euinet.model.opening import load
 from euinet.predict.blocks import batches
 from euinet.predict.parts import JOB_FILE, Parts
-from euinet.predict.run import Progress, write_part
+from euinet.predict.run import write_part
 from euinet.system.notify import Notify
+from euinet.system.progress import Progress
 
 STORE_BYTES = 2**28  # that Ray keeps for objects on this machine; ours are lists of names
 _QUIET = {

@@ -1,6 +1,5 @@
 """Predicting, every step in order: read the images, answer them in batches, send the rows on."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -14,9 +13,7 @@ from euinet.predict.drift import Drift, measure_drift
 from euinet.predict.parts import Parts
 from euinet.predict.sinks import Sink
 from euinet.system.notify import Notify
-from euinet.system.streams import on_terminal
-
-PLAIN_SECONDS = 10.0  # between lines of progress away from a terminal
+from euinet.system.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -121,22 +118,3 @@ def _stretches(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
         last = number
     if first is not None and last is not None:
         yield first, last
-
-
-class Progress:
-    """Says how far it is and how long it will take: on a terminal in place, elsewhere now and then."""
-
-    def __init__(self, total: int, notify: Notify) -> None:
-        self.total, self.notify = total, notify
-        self.started = self.last = time.monotonic()
-        self.on_terminal = on_terminal()
-
-    def show(self, done: int) -> None:
-        """Show that `done` images are answered, if it is time to."""
-        now = time.monotonic()
-        if now - self.last < (0.5 if self.on_terminal else PLAIN_SECONDS):
-            return
-        self.last = now
-        rate = done / (now - self.started)
-        left = (self.total - done) / rate
-        self.notify(f"{done:,} of {self.total:,} images, {rate:,.0f} a second, {left:,.0f} s left")

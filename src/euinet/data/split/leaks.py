@@ -8,8 +8,8 @@ from itertools import combinations
 
 import numpy as np
 
-from euinet.answers import IntArray
-from euinet.data.split.fingerprint import image_digests
+from euinet.answers import BoolArray, IntArray
+from euinet.data.split.fingerprint import image_digests, pieces
 from euinet.errors import SplitLeakError
 from euinet.records import Dataset, LabelledImages, Split, unknown_label
 
@@ -121,16 +121,27 @@ def _check_content(
         raise SplitLeakError(
             f"{part} has {_count(int(relabelled.sum()))} of {classes} under another label. {_REMEDY}"
         )
-    theirs = source.images[positions]
-    if images.images.shape != theirs.shape:
+    if images.images.shape[1:] != source.images.shape[1:]:
         raise SplitLeakError(f"{part} has images of another shape than the data set. {_REMEDY}")
-    if not np.array_equal(images.images, theirs):
-        swapped = (images.images != theirs).any(axis=(1, 2, 3))
+    swapped = _swapped(images, source, positions)
+    if swapped.any():
         classes = _names(own_labels[swapped], class_names)
         raise SplitLeakError(
             f"{part} has {_count(int(swapped.sum()))} in the place of {classes} that "
             f"the data set does not have there. {_REMEDY}"
         )
+
+
+def _swapped(images: LabelledImages, source: LabelledImages, positions: IntArray) -> BoolArray:
+    """Return which images (N,) are not the source's at these positions; some megabytes are read at a time."""
+    swapped = np.zeros(len(images), np.bool_)
+    for piece in pieces(images.images):
+        ours, theirs = np.asarray(images.images[piece]), np.asarray(source.images[positions[piece]])
+        if not np.array_equal(ours, theirs):
+            swapped[piece] = (ours != theirs).reshape(len(ours), -1).any(axis=1)
+    if images.digests is not None and source.digests is not None:
+        swapped |= images.digests != source.digests[positions]
+    return swapped
 
 
 def _count(images: int) -> str:
