@@ -24,6 +24,8 @@ _HOME = {
     "StorageError": "errors",
     "TrainingError": "errors",
     "UsageError": "errors",
+    "attach": "attached.attach",
+    "classifier_rows": "attached.attach",
     "fit": "fitting",
     "load": "model.opening",
 }
@@ -34,6 +36,8 @@ __all__ = ["__version__", *_HOME]
 if TYPE_CHECKING:
     from euinet.answers import Answer as Answer
     from euinet.answers import Answers as Answers
+    from euinet.attached.attach import attach as attach
+    from euinet.attached.attach import classifier_rows as classifier_rows
     from euinet.errors import DataError as DataError
     from euinet.errors import EuiNetError as EuiNetError
     from euinet.errors import ExportError as ExportError

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from euinet.errors import UsageError
-from euinet.networks.torchvision_resnet import IMAGENET_DEVIATION, IMAGENET_MEAN
+from euinet.networks.normalised import IMAGENET_DEVIATION, IMAGENET_MEAN
 
-Colours = Sequence[float]
-KNOWN: dict[str, tuple[Colours, Colours]] = {
+Colours = tuple[Sequence[float], Sequence[float]]
+"""Mean and deviation, a number for each colour, of values from 0 to 1."""
+
+KNOWN: dict[str, Colours] = {
     "imagenet": (IMAGENET_MEAN, IMAGENET_DEVIATION),
     "0..1": ((0.0,) * 3, (1.0,) * 3),
     "-1..1": ((0.5,) * 3, (0.5,) * 3),
     "0..255": ((0.0,) * 3, (1 / 255,) * 3),
 }
-"""Mean and deviation of values from 0 to 1, by the names that --normalise takes."""
+"""By the names that --normalise takes."""
 
 
-def normalising(asked: str, channels: int) -> tuple[Colours, Colours]:
+def normalising(asked: str, channels: int) -> Colours:
     """Return the mean and deviation that are asked for, one for each colour.
 
     `asked`: a name of `KNOWN`, or "MEAN,…/DEVIATION,…", such as "0.49,0.48,0.45/0.2,0.2,0.2". Raises
@@ -37,19 +39,23 @@ def normalising(asked: str, channels: int) -> tuple[Colours, Colours]:
     return mean, deviation
 
 
-def best_normalising(accuracy: Callable[[str], float], classes: int) -> tuple[str, str]:
+def best_normalising(right: Callable[[str], tuple[float, int]]) -> tuple[str, str]:
     """Return the name under which a classifier is most often right on known images, and what was found.
 
-    Raises UsageError where it is hardly ever right under any: then the images are prepared otherwise, or the
-    classes are in another order.
+    `right`: a name → the share of right answers, and the number of classes. Raises UsageError where it is
+    hardly ever right under any: then images are prepared otherwise, or the classes have another order.
     """
-    found = {name: accuracy(name) for name in KNOWN}
-    listed = ", ".join(f"{name} {share:.1%}" for name, share in found.items())
-    best = max(found, key=lambda name: found[name])
-    if found[best] < min(0.5, 2.5 / classes):
+    found = {name: right(name) for name in KNOWN}
+    listed = ", ".join(f"{name} {share:.1%}" for name, (share, _) in found.items())
+    best = max(found, key=lambda name: found[name][0])
+    share, classes = found[best]
+    if share < min(0.5, 2.5 / classes):
         raise UsageError(
-            f"However the pixels are normalised, the classifier is hardly right on the known images ({listed}): "
-            "name its classes in the order of its logits (--classes), or say how it was trained to read images "
+            f"However pixels are normalised, the classifier is hardly right on the known images ({listed}): "
+            "name its classes in the order of its logits (--classes), or say how it reads images "
             "(--normalise, --image-size)."
         )
-    return best, f"Right on known images by how pixels are normalised: {listed}. Taken: {best} (--normalise)."
+    return (
+        best,
+        f"Right on known images by how pixels are normalised: {listed}. Taken: {best}.",
+    )
