@@ -1,7 +1,7 @@
 """A frozen network as an ONNX file: uint8 images go in, one row of numbers for each comes out.
 
 The decision file of a model that stands on such a network begins with this graph. So that both can lie in
-one file, every name in it but those of its input and output begins with `PREFIX`.
+one file, every name in it but those of its input and output begins with `BACKBONE`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 from euinet.errors import ExportError
 from euinet.export.writing import OPSET, as_bytes, label, quiet
+from euinet.model.backbone_part import BACKBONE
+from euinet.model.decision_file import EMBEDDING, IMAGES
 from euinet.system.words import quoted
 
 if TYPE_CHECKING:
     import onnx
 
-IMAGES, EMBEDDING = "images", "embedding"  # the graph's input and output
-PREFIX = "backbone/"
 TOLERANCE = 1e-4  # of the largest number of an image's row
 _BATCHES = (5, 1)  # the answer must not be made for one number of images
 
@@ -114,13 +114,13 @@ def _exported(module: nn.Module, images: Tensor) -> onnx.ModelProto:
 
 
 def _prefixed(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a graph whose every name but its input's and output's begins with PREFIX, and nothing else."""
+    """Return a graph whose every name but its input's and output's begins with BACKBONE, and nothing else."""
     from onnx.compose import add_prefix_graph
 
     label(proto)
     proto.producer_version = ""  # features are cached by the file's digest, from one version to the next
     del proto.graph.value_info[:]  # shapes that a runtime finds by itself
-    add_prefix_graph(proto.graph, PREFIX, rename_inputs=False, rename_outputs=False, inplace=True)
+    add_prefix_graph(proto.graph, BACKBONE, rename_inputs=False, rename_outputs=False, inplace=True)
     return proto
 
 
@@ -134,9 +134,7 @@ def _check(module: nn.Module, content: bytes, images: Tensor) -> None:
         session = InferenceSession(content, providers=["CPUExecutionProvider"])
         answers = [session.run([EMBEDDING], {IMAGES: images[:count].numpy()})[0] for count in _BATCHES]
     except Exception as error:  # onnxruntime has a kind for each way a graph can be wrong
-        raise ExportError(
-            f"The backbone's file cannot be used ({quoted(error)}), so it was not kept."
-        ) from error
+        raise ExportError(f"The backbone's file cannot be used ({quoted(error)}), so it was not kept.") from error
     for count, found in zip(_BATCHES, answers, strict=True):
         expected = wanted[:count]
         if found.shape != expected.shape or found.dtype != np.float32:
