@@ -10,9 +10,10 @@ from decision_files import SIDE
 from euinet.cli.using import predict
 from euinet.images.inputs import find_inputs
 from euinet.images.sources import Read
-from euinet.predict import blocks, run
+from euinet.predict import blocks
 from euinet.predict.run import predict_all
 from euinet.predict.sinks import RowList
+from euinet.system import progress
 from watched import Watched
 
 

@@ -126,12 +126,10 @@ def _column(batch: Any, name: str) -> Any:
 
 def _cell(scalar: Any) -> bytes | None:
     """Return a cell's bytes as they are: what should be text may be none."""
-    within = (
-        getattr(scalar, "value", scalar) if scalar.is_valid else None
-    )  # a dictionary's cell has it inside
-    buffer = (
-        within.as_buffer() if hasattr(within, "as_buffer") else None
-    )  # none: an empty cell of the dictionary
+    if not scalar.is_valid:
+        return None
+    within = getattr(scalar, "value", scalar)  # a dictionary's cell has it inside, or nothing
+    buffer = None if within is None else within.as_buffer()
     return None if buffer is None else bytes(buffer)
 
 

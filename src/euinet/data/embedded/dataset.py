@@ -1,6 +1,8 @@
 """A folder, Parquet files or shards as a data set of features, by the rules of a folder of images."""
 
 from collections.abc import Sequence
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -12,6 +14,7 @@ from euinet.data.embedded.embed import NOT_THERE, embed_contents
 from euinet.data.embedded.embedder import Embedder
 from euinet.data.embedded.folder_listing import list_unlabelled
 from euinet.data.embedded.listing import PARTS, Listing, list_images
+from euinet.data.embedded.reading import why_broken
 from euinet.data.embedded.rows import FeatureRows
 from euinet.data.sets.folders import WholeFolder, names_after
 from euinet.data.sets.left_out import no_images
@@ -119,14 +122,12 @@ def _embed(
     workers: int | None,
 ) -> tuple[LabelledImages, BoolArray]:
     """Return the features of the listed images that could be used, and which these are, (N,)."""
-    cache, not_used = open_cache(embedder, cache_root), listing.not_used()
-    try:
+    not_used = listing.not_used()
+    with closing(open_cache(embedder, cache_root)) as cache:
         found = embed_contents(listing.contents, len(listing), embedder, cache, not_used, progress, workers)
         there = found.rows != NOT_THERE
         _check_classes(listing, there, embedder.preprocessing, not_used.first)
         rows = cache.rows(found.rows[there])
-    finally:
-        cache.close()
     not_used.tell(notify)
     images = _labelled(rows, listing.labels[there].astype(np.int64), found.digests[there])
     return images, there

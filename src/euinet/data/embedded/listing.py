@@ -57,7 +57,8 @@ class Listing:
 
     def classes_by_part(self) -> dict[str, list[str]]:
         """Return the classes that have images, by each part that has any."""
-        found = {part: np.unique(self.labels[self.of_part(part)]) for part in PARTS}
+        labelled = self.labels != NO_CLASS
+        found = {part: np.unique(self.labels[self.of_part(part) & labelled]) for part in PARTS}
         return {part: [self.class_names[k] for k in labels] for part, labels in found.items() if len(labels)}
 
     def not_used(self) -> NotUsed:

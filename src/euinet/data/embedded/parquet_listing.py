@@ -132,8 +132,8 @@ def _parts_of(file: ParquetFile, values: Sequence[str | None]) -> np.ndarray:
         if part is None:
             found = "an empty cell" if value is None else f"'{printable(value)[:60]}'"
             raise DataError(
-                f"The column '{file.columns.split}' of {file.path} has {found}, but must be train, validation "
-                "or test in each row."
+                f"The column '{file.columns.split}' of {file.path} has {found}, but must be train, "
+                "validation or test in each row."
             )
         place[value] = PARTS.index(part)
     return np.array([place[value] for value in values], np.int8)
