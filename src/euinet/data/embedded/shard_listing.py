@@ -130,6 +130,15 @@ def _samples(tar: tarfile.TarFile, passed: PassedOver) -> Iterator[_Sample]:
         else:
             passed.files[f".{last}" if last else ""] += 1
     yield sample
+    _check_end(tar)
+
+
+def _check_end(tar: tarfile.TarFile) -> None:
+    """Raise ReadError where members end before their shard: at a damaged header tarfile stops in silence."""
+    assert tar.fileobj is not None
+    tar.fileobj.seek(tar.offset)
+    if any(tar.fileobj.read(tarfile.BLOCKSIZE)):
+        raise tarfile.ReadError(f"no header at byte {tar.offset}")
 
 
 def _label(path: Path, sample: _Sample) -> str:
@@ -159,5 +168,5 @@ def _label(path: Path, sample: _Sample) -> str:
 
 def _of_json(text: str) -> str:
     told = json.loads(text)
-    value = next(told[key] for key in _LABEL_KEYS if key in told) if isinstance(told, dict) else told
+    value = next((told[key] for key in _LABEL_KEYS if key in told), "") if isinstance(told, dict) else told
     return str(value).strip() if isinstance(value, str | int) else ""
