@@ -17,20 +17,26 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
+from euinet.data.embedded.dataset import load_embedded
 from euinet.data.far.overlap import get_far_set
-from euinet.data.far.sets import FarSet
+from euinet.data.far.sets import FarSet, far_reader
 from euinet.data.sets.datasets import load_dataset
 from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.data.split.holdout import split_dataset
+from euinet.errors import UsageError
+from euinet.export.published import open_backbone
 from euinet.export.save import save_model
 from euinet.fitting import fit_split
 from euinet.judging.evaluate import decision_metrics, detector_table, far_decision_metrics, near_metrics
 from euinet.judging.near_copies import NEAR_COPIES_FILE, tell_near_copies
 from euinet.judging.verdict import verdict
+from euinet.model.backbone import OnnxEmbedder
+from euinet.model.frozen import FrozenBackbone
 from euinet.model.names import CONFIG_FILE, DECISION_FILE
+from euinet.networks.pretrained import AUTO
 from euinet.networks.trunks import trunk_maker
 from euinet.presets import Preset, changed_settings
-from euinet.records import EvaluationRecord, Split
+from euinet.records import Dataset, EvaluationRecord, Split
 from euinet.report.reported import EUINET_REPORT
 from euinet.report.write import PAGE, write_report
 from euinet.scoring.comparison import compare_detectors
@@ -56,6 +62,8 @@ class Experiment:
     seed: int
     image_size: int | None = None  # of a folder's images
     far: tuple[str, ...] = ()  # sets of unknown images, for the final test alone
+    backbone: str = ""  # a published network, frozen; EuiNet then learns on what it makes of the images
+    weights: str = AUTO  # of the backbone: those it was published with, or a file
 
     @property
     def command(self) -> str:
@@ -70,7 +78,8 @@ class Experiment:
         held_out = ["--hold-out", ",".join(map(str, self.held_out))] if self.held_out else []
         size = [] if self.image_size is None else ["--image-size", str(self.image_size)]
         far = [part for one in self.far for part in ("--ood", one)]
-        start = ["euinet", "train", "--data", self.data, *held_out, *size, *far, "--preset", name]
+        frozen = ["--backbone", self.backbone, "--weights", self.weights] if self.backbone else []
+        start = ["euinet", "train", "--data", self.data, *frozen, *held_out, *size, *far, "--preset", name]
         return printable(shlex.join([*start, *changed, *seed]))
 
 
@@ -108,12 +117,13 @@ def run_experiment(
     preset, seed = experiment.preset, experiment.seed
     trunk_maker(preset.model)  # a wrong name must not cost the time that data take
     with fabric.rank_zero_first(local=True):  # one process a machine fetches what is not there
-        dataset = load_dataset(experiment.data, data_root, image_size=experiment.image_size, notify=notify)
+        dataset, backbone, embedder = load(experiment, data_root, notify)
+    if report and dataset.train.are_vectors:
+        raise UsageError("The report's figures show images, and here are embeddings: leave out --report.")
     split = split_dataset(dataset, experiment.held_out, preset.data, seed)
     # before anything is trained: a wrong path must not cost minutes
-    channels, image_size = split.test.images.shape[1:3]
-    names, geometry = split.class_names, (channels, image_size)
-    far = [get_far_set(name, dataset, names, geometry, data_root, notify) for name in experiment.far if first]
+    reads = far_reader(split.test.images.shape, embedder, data_root)
+    far = [get_far_set(name, dataset, split.class_names, reads, notify) for name in experiment.far if first]
     for sentence in (describe_split(split), *plan(split, preset)):
         notify(sentence)
 
@@ -130,12 +140,14 @@ def run_experiment(
             fresh=fresh,
             quiet=quiet,
             notify=notify,
+            backbone=backbone,
         )
         # All is decided: the test images are counted.
         notify(f"Scoring {len(split.test)} test images with EuiNet and what it is compared with …")
         record, metrics = evaluate(trained, model, split, far, fabric)
 
-        metrics["near_copies"] = tell_near_copies(model.features, split, out, notify)
+        if not split.train.are_vectors:  # which have no pixels to compare
+            metrics["near_copies"] = tell_near_copies(model.features, split, out, notify)
         metrics["command"] = experiment.command
         card = replace(
             model.card,
@@ -151,6 +163,18 @@ def run_experiment(
             notify("Drawing the figures and report.html …")
             write_report(record, out, reported=EUINET_REPORT)
     return Result(model, split, metrics, record)
+
+
+def load(
+    experiment: Experiment, data_root: Path | None, notify: Notify
+) -> tuple[Dataset, FrozenBackbone | None, OnnxEmbedder | None]:
+    """Return the data set, images or embeddings; with a backbone what it makes of them, and the backbone."""
+    if not experiment.backbone:
+        dataset = load_dataset(experiment.data, data_root, image_size=experiment.image_size, notify=notify)
+        return dataset, None, None
+    backbone = open_backbone(experiment.backbone, experiment.weights, data_root, notify)
+    embedder = OnnxEmbedder(backbone.content, backbone.preprocessing, name=experiment.backbone)
+    return load_embedded(experiment.data, embedder, data_root, notify), backbone, embedder
 
 
 def remove_results(out: Path) -> None:
@@ -208,6 +232,8 @@ def evaluate(
     )
     metrics["detectors"] = detector_table(detectors)
     metrics["evaluate_seconds"] = round(time.monotonic() - started, 1)
+    if split.test.are_vectors:
+        return None, metrics
     record = EvaluationRecord(
         dataset=split.dataset,
         class_names=split.class_names,

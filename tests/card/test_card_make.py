@@ -24,7 +24,7 @@ from euinet.trained.model import TrainedModel
 @pytest.fixture(autouse=True)
 def quadrants(monkeypatch: pytest.MonkeyPatch, dataset: Dataset) -> None:
     """Every name of data is the quadrants."""
-    monkeypatch.setattr("euinet.judging.material.load_dataset", lambda *_, **__: dataset)
+    monkeypatch.setattr("euinet.judging.reading.load_for_model", lambda *_, **__: dataset)
     monkeypatch.setattr("euinet.judging.material.DATASETS", ("quadrants",))
 
 

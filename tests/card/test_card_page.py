@@ -30,7 +30,7 @@ HOSTILE = ("</title><script>alert('x')</script>", "$x^{2", "名前", "W" * 60)
 @pytest.fixture(autouse=True)
 def quadrants(monkeypatch: pytest.MonkeyPatch, dataset: Dataset) -> None:
     """Every name of data is the quadrants."""
-    monkeypatch.setattr("euinet.judging.material.load_dataset", lambda *_, **__: dataset)
+    monkeypatch.setattr("euinet.judging.reading.load_for_model", lambda *_, **__: dataset)
     monkeypatch.setattr("euinet.judging.material.DATASETS", ("quadrants",))
 
 
@@ -48,7 +48,7 @@ def card(
 ) -> tuple[Page, dict[str, Any]]:
     """The card of a model with α 0.2, and its numbers."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("euinet.judging.material.load_dataset", lambda *_, **__: dataset)
+        patched.setattr("euinet.judging.reading.load_for_model", lambda *_, **__: dataset)
         patched.setattr("euinet.judging.material.DATASETS", ("quadrants",))
         out = tmp_path_factory.mktemp("card") / "new" / "card.html"
         return made(tiny_model.with_alpha(0.2), out, far, "noise-uniform")
@@ -113,7 +113,7 @@ def test_hostile_class_names_stay_text(
     dataset: Dataset, make_model: Callable[..., TrainedModel], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     hostile = replace(dataset, name="mine & <b>yours</b>", class_names=HOSTILE)
-    monkeypatch.setattr("euinet.judging.material.load_dataset", lambda *_, **__: hostile)
+    monkeypatch.setattr("euinet.judging.reading.load_for_model", lambda *_, **__: hostile)
     monkeypatch.setattr("euinet.judging.material.DATASETS", ("quadrants",))
     model = make_model(hold_out_classes(hostile, [3], validation_fraction=0.3))
     page, _ = made(model, tmp_path / "card.html")

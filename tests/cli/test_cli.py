@@ -19,7 +19,7 @@ import euinet
 from commands import Ended
 from euinet.data.sets import datasets
 from euinet.errors import DataError
-from euinet.judging import material
+from euinet.judging import reading
 from euinet.records import Dataset, LabelledImages
 
 SMALL = [
@@ -178,7 +178,7 @@ def test_evaluate_goes_by_the_classes_names_not_their_places(
         return Dataset("digits", tuple(reversed(given.class_names)), *parts)
 
     plain = json.loads(run("evaluate", trained[0] / "model", "--data", "digits", "--json").out)
-    monkeypatch.setattr(material, "load_dataset", backwards)
+    monkeypatch.setattr(reading, "load_for_model", backwards)
     turned = json.loads(run("evaluate", trained[0] / "model", "--data", "digits", "--json").out)
     assert turned["closed_set_accuracy"] == pytest.approx(plain["closed_set_accuracy"])
 

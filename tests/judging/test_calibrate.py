@@ -16,7 +16,7 @@ from euinet.data.split.holdout import split_dataset
 from euinet.errors import UsageError
 from euinet.export.save import save_model
 from euinet.fitting import calibrated_model
-from euinet.judging import calibrate, material
+from euinet.judging import calibrate, reading
 from euinet.judging.calibrate import calibrate_saved, known_images
 from euinet.model.opening import load
 from euinet.networks.euinet import EuiNet
@@ -49,7 +49,7 @@ def model(parted: Split, preset: Preset) -> TrainedModel:
 def found_dataset(monkeypatch: pytest.MonkeyPatch, dataset: Dataset) -> None:
     monkeypatch.setattr(calibrate, "DATASETS", ("quadrants",))
     monkeypatch.setattr(material, "DATASETS", ("quadrants",))
-    monkeypatch.setattr(material, "load_dataset", lambda *_, **__: dataset)
+    monkeypatch.setattr(reading, "load_for_model", lambda *_, **__: dataset)
 
 
 def images_of(model: TrainedModel, data: str) -> PixelArray:
@@ -64,7 +64,7 @@ def test_of_other_data_all_known_images_are_used_and_no_unknown_one(
     model: TrainedModel, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = Dataset("others", dataset.class_names, dataset.train, dataset.test)
-    monkeypatch.setattr(material, "load_dataset", lambda *_, **__: other)
+    monkeypatch.setattr(reading, "load_for_model", lambda *_, **__: other)
     found = known_images(model, "quadrants", None, lambda _: None)
     assert len(found.images) == 3 * (10 + 6)
     assert found.source == "all images of others, without north-west, which the model does not know"

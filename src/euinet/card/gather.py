@@ -14,10 +14,11 @@ from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.data.split.stratify import stratified_choice
 from euinet.errors import DataError
 from euinet.judging.material import judging_material
+from euinet.judging.reading import reading_of
 from euinet.model.card import ModelCard
-from euinet.model.seen import SeenImages
 from euinet.records import Dataset, unknown_label
 from euinet.system.notify import Notify
+from euinet.trained.model import TrainedModel
 
 NOISE = ("noise-uniform", "noise-gaussian")
 KNOWN_FACTOR = 5
@@ -35,8 +36,7 @@ class Gathered:
 
 
 def gather(
-    card: ModelCard,
-    seen: SeenImages | None,
+    model: TrainedModel,
     data: str,
     far: tuple[str, ...],
     data_root: Path | None,
@@ -49,8 +49,10 @@ def gather(
     Classes of `data` that the model does not know are held out. Raises UsageError when `data` does not fit
     the model or a far set is nothing or holds only known images, DataError when data cannot be had.
     """
+    card = model.card
+    reading = reading_of(card, model.backbone, data_root, notify)
     names = tuple(name for name in dict.fromkeys(far) if name not in NOISE)  # noise is there anyway
-    dataset, labels, unknown, far_sets = judging_material(card, seen, data, names, data_root, notify)
+    dataset, labels, unknown, far_sets = judging_material(reading, model.seen, data, names)
     everything = _test_images(dataset, labels, unknown, card)
     geometry = (card.channels, card.image_size)
     if not (everything.labels >= 0).any():

@@ -46,7 +46,7 @@ def make_card(
         raise UsageError(f"limit is {limit}, but must be at least 1: it is how many images are judged.")
     if out.is_dir():  # before minutes are spent
         raise UsageError(f"{out} is a folder: give the name of a file, such as {out / 'card.html'}.")
-    gathered = gather(model.card, model.seen, data, far, data_root, notify, limit, seed)
+    gathered = gather(model, data, far, data_root, notify, limit, seed)
 
     known = _judged(model, gathered.known, notify)
     unknown = [_judged(model, group, notify) for group in gathered.unknown]

@@ -69,7 +69,24 @@ def train(
         int | None,
         typer.Option(min=16, help="Of a folder's images, in pixels a side; a multiple of 4. [default: 32]"),
     ] = None,
-    preset: Annotated[str, typer.Option(help="Settings to start from.")] = "default",
+    backbone: Annotated[
+        str,
+        typer.Option(
+            help="A published network, kept as it is: efficientnet-lite0, timm/NAME or torchvision/NAME. "
+            "EuiNet learns on what it makes of the images, in minutes."
+        ),
+    ] = "",
+    weights: Annotated[
+        str,
+        typer.Option(
+            help="Of the backbone: auto (as published), a .safetensors or .pth file, or none: then the whole "
+            "network is trained, from random numbers."
+        ),
+    ] = "auto",
+    preset: Annotated[
+        str,
+        typer.Option(help="Settings to start from. [default: default; embeddings with a backbone]"),
+    ] = "",
     out: Annotated[Path, typer.Option(help="Folder for model, metrics and log.")] = Path("runs/train"),
     resume: ResumeOption = False,
     fresh: FreshOption = False,
@@ -90,9 +107,11 @@ def train(
     from euinet.experiment import Experiment
     from euinet.presets import get_preset
 
-    held_out = (hold_out,) if hold_out else ()
-    chosen = get_preset(preset, overrides(set_))
-    experiment = Experiment(data, held_out, chosen, seed, image_size, tuple(ood or ()))
+    held_out, changed = (hold_out,) if hold_out else (), overrides(set_)
+    if weights == "none" and backbone:
+        changed["model.backbone"], backbone = backbone, ""
+    chosen = get_preset(preset or ("embeddings" if backbone else "default"), changed)
+    experiment = Experiment(data, held_out, chosen, seed, image_size, tuple(ood or ()), backbone, weights)
     _run(experiment, out, resume, fresh, device, precision, data_root, json_, report=report)
 
 

@@ -193,7 +193,7 @@ def _logits(proto: onnx.ModelProto, made: Mapping[str, onnx.NodeProto], name: st
     found = outputs[0]
     while found in made and made[found].op_type in {"Identity", *_SOFTMAX}:
         found = str(made[found].input[0])
-    return found
+    return str(found)
 
 
 def _last_linear_input(proto: onnx.ModelProto, made: Mapping[str, onnx.NodeProto], logits: str) -> str | None:

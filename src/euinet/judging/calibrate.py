@@ -4,21 +4,19 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from euinet.data.sets.datasets import DATASETS
 from euinet.data.split.holdout import split_dataset
-from euinet.errors import DataError, UsageError
-from euinet.images.given import read_images
+from euinet.errors import UsageError
 from euinet.judging.material import find_data, tell_without_digests, unknown_names
+from euinet.judging.reading import reading_of
 from euinet.judging.record_store import copy_record, record_path
 from euinet.model.bundled import MODELS_FOLDER
-from euinet.model.card import ModelCard
 from euinet.model.conformal import Calibration, check_alpha
 from euinet.model.model import Model
 from euinet.model.names import ONNX_SUFFIX
 from euinet.model.opening import find_model, load
-from euinet.records import Dataset
+from euinet.records import Dataset, LabelledImages, joined
 from euinet.system.files import expanded, is_folder
 from euinet.system.notify import Notify
 
@@ -26,7 +24,7 @@ from euinet.system.notify import Notify
 class KnownImages(NamedTuple):
     """Known images that a model never saw."""
 
-    images: npt.NDArray[np.uint8]  # (n, C, H, W)
+    images: LabelledImages  # n, as the model reads them; of one with a backbone, what that makes of them
     source: str  # in words
 
 
@@ -56,7 +54,7 @@ def calibrate_saved(
         tell_without_digests(model.seen, notify)
         known = known_images(model, data, data_root, notify)
         notify(f"Scoring {len(known.images)} known images …")
-        calibrated, source = model.calibrate(known.images, alpha, per_class=per_class), known.source
+        calibrated, source = model.calibrated_by(known.images, alpha, per_class=per_class), known.source
         if copies := len(known.images) - calibrated.calibration_images:
             source += f", {copies} copies not counted"
     if target.suffix.lower() == ONNX_SUFFIX:
@@ -97,14 +95,14 @@ def known_images(model: Model, data: str, data_root: Path | None, notify: Notify
     Of the data that it was trained on that is the calibration part; of other data all images; a folder
     without class folders is taken to hold known images alone. Raises UsageError when there are none.
     """
-    card = model.card
+    card, reading = model.card, reading_of(model.card, model.backbone_graph, data_root, notify)
     if data not in DATASETS and _is_plain_folder(expanded(data)):
-        return _plain_folder(card, data, notify)
-    dataset, training_data = find_data(card, model.seen, data, data_root, notify)
+        return KnownImages(reading.unlabelled(data), f"the images of {data}")
+    dataset, training_data = find_data(reading, model.seen, data)
     unknown = unknown_names(dataset, card)
     if training_data:
         split = split_dataset(dataset, unknown, card.preset.data, card.seed)
-        return KnownImages(split.calibration.images, f"the calibration part of {dataset.name}")
+        return KnownImages(split.calibration, f"the calibration part of {dataset.name}")
     if model.seen is None and card.data == dataset.name:
         raise UsageError(
             f"{data} has the name of the data that the model was trained on, but other images, and the model "
@@ -119,21 +117,10 @@ def known_images(model: Model, data: str, data_root: Path | None, notify: Notify
 def _of_known_classes(dataset: Dataset, known: tuple[str, ...], unknown: list[str]) -> KnownImages:
     numbers = [dataset.class_names.index(name) for name in known if name in dataset.class_names]
     parts = (dataset.train, dataset.test)
-    images = np.concatenate([part.images[np.isin(part.labels, numbers)] for part in parts])
+    images = joined(*(part.where(np.isin(part.labels, numbers)) for part in parts))
     left = f", without {', '.join(unknown)}, which the model does not know" if unknown else ""
     return KnownImages(images, f"all images of {dataset.name}{left}")
 
 
 def _is_plain_folder(folder: Path) -> bool:
     return is_folder(folder) and not any(p.is_dir() and not p.name.startswith(".") for p in folder.iterdir())
-
-
-def _plain_folder(card: ModelCard, data: str, notify: Notify) -> KnownImages:
-    reads = list(read_images(data, card.preprocessing, keep_going=True))
-    good = [read.pixels for read in reads if read.pixels is not None]
-    broken = [read.error for read in reads if read.error]
-    if not good:
-        raise DataError(f"No image of {data} can be read; the first: {broken[0]}")
-    if broken:
-        notify(f"{len(broken)} of {len(reads)} files were left out, the first because {broken[0]}")
-    return KnownImages(np.stack(good), f"the images of {data}")

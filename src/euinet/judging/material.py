@@ -1,7 +1,6 @@
 """A model meets data: images it did not learn from, labelled in its order, and far sets in its geometry."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -9,14 +8,14 @@ import numpy as np
 from euinet.answers import IntArray
 from euinet.data.far.overlap import get_far_set
 from euinet.data.far.sets import FarSet
-from euinet.data.sets.datasets import DATASETS, load_dataset, load_for_model
-from euinet.data.sets.folders import load_whole_folder
+from euinet.data.sets.datasets import DATASETS, load_dataset
 from euinet.data.split.copies import usable_images
 from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.errors import UsageError
+from euinet.judging.reading import NO_CLASS, Reading, check_shape
 from euinet.model.card import ModelCard
 from euinet.model.seen import SeenImages
-from euinet.records import Dataset, unknown_label
+from euinet.records import Dataset, LabelledImages, unknown_label
 from euinet.system.files import expanded, is_folder
 from euinet.system.notify import Notify
 from euinet.system.words import printable
@@ -31,15 +30,10 @@ class Material(NamedTuple):
     far: tuple[FarSet, ...]
 
 
-def judging_material(
-    card: ModelCard,
-    seen: SeenImages | None,
-    data: str,
-    far: tuple[str, ...],
-    data_root: Path | None,
-    notify: Notify,
-) -> Material:
-    """Return what a model is judged on: images of `data` and the far sets, in its geometry.
+def judging_material(reading: Reading, seen: SeenImages | None, data: str, far: tuple[str, ...]) -> Material:
+    """Return what a model is judged on: images of `data` and the far sets, as it reads them.
+
+    Of a model with a backbone that is what the backbone makes of them, for `Model.on_embeddings`.
 
     Of the data that it was trained on and of a named data set that is the test part, of another folder all
     images; of those with the same pixels one counts. All of a far set are unknown; those that are not are
@@ -47,8 +41,9 @@ def judging_material(
     when the model has learned from some of the images, or when nothing is left of a far set; DataError for
     an image that is both known and unknown.
     """
+    card, notify = reading.card, reading.notify
     tell_without_digests(seen, notify)
-    dataset, _ = find_data(card, seen, data, data_root, notify)
+    dataset, _ = find_data(reading, seen, data)
     check_fits(dataset, card)
     unknown = {
         number: name for number, name in enumerate(dataset.class_names) if name not in card.class_names
@@ -63,33 +58,28 @@ def judging_material(
         raise UsageError(
             f"{data} has no images of the model's classes, {', '.join(card.class_names)}: add some."
         )
-    geometry = (card.channels, card.image_size)
-    sets = [get_far_set(name, dataset, card.class_names, geometry, data_root, notify) for name in far]
+    sets = [get_far_set(name, dataset, card.class_names, reading.far, notify) for name in far]
     if seen is not None:
-        for images in (dataset.test.images, *(one.images for one in sets)):
-            seen.check_new(images, "judge")
+        seen.check_new(dataset.test, "judge")
+        for one in sets:
+            unlabelled = np.full(len(one.images), NO_CLASS)
+            seen.check_new(LabelledImages(one.images, unlabelled, one.digests), "judge")
     return Material(dataset, labels, unknown, tuple(sets))
 
 
-def find_data(
-    card: ModelCard, seen: SeenImages | None, data: str, data_root: Path | None, notify: Notify
-) -> tuple[Dataset, bool]:
+def find_data(reading: Reading, seen: SeenImages | None, data: str) -> tuple[Dataset, bool]:
     """Return the data set `data` as a model reads it, and whether it is what the model was trained on.
 
     A folder is known by its images and not by its name: it is the training data if it holds all that the
     model has learned from. Another folder's images are all in the test part. Raises UsageError for images of
     another shape than the model's.
     """
+    card = reading.card
     if data not in DATASETS:
-        dataset, trained_on = _find_folder(card, seen, data, data_root, notify)
+        dataset, trained_on = _find_folder(reading, seen, data)
         return in_model_names(card, dataset), trained_on
-    dataset = load_dataset(data, data_root, notify=notify)
-    shape = tuple(dataset.test.images.shape[1:])
-    if shape != (card.channels, card.image_size, card.image_size):
-        raise UsageError(
-            f"The images of {dataset.name} are {shape[0]} × {shape[1]} × {shape[2]}, the model reads "
-            f"{card.channels} × {card.image_size} × {card.image_size} (channels, height, width)."
-        )
+    dataset = reading.load(data)
+    check_shape(dataset, card)
     return in_model_names(card, dataset), _has_its_fingerprint(card, dataset)
 
 
@@ -138,24 +128,21 @@ def check_fits(dataset: Dataset, card: ModelCard) -> None:
         )
 
 
-def _find_folder(
-    card: ModelCard, seen: SeenImages | None, data: str, data_root: Path | None, notify: Notify
-) -> tuple[Dataset, bool]:
-    folder = expanded(data)
+def _find_folder(reading: Reading, seen: SeenImages | None, data: str) -> tuple[Dataset, bool]:
+    folder, card = expanded(data), reading.card
     if not is_folder(folder):
-        load_dataset(data, data_root)  # raises: it is no data set either
+        load_dataset(data, reading.data_root)  # raises: it is no data set either
     folder = folder.resolve()
-    geometry = card.channels, card.image_size
     if seen is None:
-        dataset = load_for_model(data, *geometry, data_root, notify)
+        dataset = reading.load(data)
         if _has_its_fingerprint(card, dataset):
             return dataset, True
     told: list[str] = []  # said once, of what is used
-    whole = load_whole_folder(folder, card.image_size, card.class_names, card.channels, told.append)
-    if seen is not None and seen.all_among(whole.images.images):
-        return load_for_model(data, *geometry, data_root, notify), True
+    whole = reading.whole(folder, told.append)
+    if seen is not None and seen.all_among(whole.images):
+        return reading.load(data), True
     for sentence in told:
-        notify(sentence)
+        reading.notify(sentence)
     nothing = whole.images.where(np.empty(0, np.int64))
     return Dataset(printable(folder.name), whole.class_names, nothing, whole.images), False
 

@@ -9,6 +9,7 @@ from euinet.answers import FloatArray
 from euinet.errors import UsageError
 from euinet.judging.evaluate import decision_metrics, far_decision_metrics, near_metrics
 from euinet.judging.material import judging_material
+from euinet.judging.reading import reading_of
 from euinet.judging.record_make import FarScores, make_record
 from euinet.judging.record_store import record_path, save_record
 from euinet.judging.verdict import verdict
@@ -33,10 +34,12 @@ def evaluate_saved(
     (judging/record.py). Raises as `judging_material` does.
     """
     card = model.card
+    reading = reading_of(card, model.backbone_graph, data_root, notify)
     # before anything is scored: a wrong path must not cost minutes
-    dataset, labels, unknown, far = judging_material(card, model.seen, data, far_sets, data_root, notify)
+    dataset, labels, unknown, far = judging_material(reading, model.seen, data, far_sets)
     notify(f"Scoring {len(labels)} test images of {dataset.name} …")
-    decision = model.decide(dataset.test.images)
+    judged = model.on_embeddings  # a backbone has done its part, in the material
+    decision = judged.decide(dataset.test.images)
     metrics: dict[str, Any] = {
         "data": dataset.name,
         "held_out": list(unknown),
@@ -54,7 +57,7 @@ def evaluate_saved(
     far_scores = []
     for far_set in far:
         notify(f"Scoring {len(far_set.images)} images of {far_set.name} …")
-        far_scores.append(FarScores(far_set.name, model.decide(far_set.images)))
+        far_scores.append(FarScores(far_set.name, judged.decide(far_set.images)))
         metrics["far"][far_set.name] = far_decision_metrics(far_scores[-1].decision, known_scores, far_set)
     tell_if_calibrated_with(known_scores, model.calibration, notify)
     metrics["verdict"] = verdict(metrics, len(card.class_names), model.calibration)

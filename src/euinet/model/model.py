@@ -28,7 +28,7 @@ from euinet.model.onnx_part import OnnxPart
 from euinet.model.seen import KEY as SEEN_KEY
 from euinet.model.seen import SeenImages, calibration_images, from_text, load_seen, save_seen
 from euinet.model.sound import check_sound, sound_answers
-from euinet.records import Decision
+from euinet.records import Decision, LabelledImages
 from euinet.system.extras import needed_for
 from euinet.system.files import write_bytes
 
@@ -247,8 +247,17 @@ class Model:
         """
         reads = read_images(images, self.preprocessing)
         pixels = self._stack([read.pixels for read in reads if read.pixels is not None])
-        pixels = calibration_images(pixels, self.seen)
-        found = self.run(pixels, ("ood_score", "best_class"))
+        known = LabelledImages(pixels, np.zeros(len(pixels), np.int64))
+        return self.calibrated_by(known, alpha, per_class=per_class)
+
+    def calibrated_by(self, known: LabelledImages, alpha: float | None, *, per_class: bool = False) -> Model:
+        """Return what `calibrate` does, for images in the model's size or for embeddings.
+
+        A model with a backbone takes either: embeddings are what its backbone made of images.
+        """
+        images = calibration_images(known, self.seen)
+        reader = self.on_embeddings if known.are_vectors else self
+        found = reader.run(images, ("ood_score", "best_class"))
         check_sound(found, None, len(self.class_names))
         return self._calibrated(Calibration(found["ood_score"], found["best_class"], alpha, per_class))
 
@@ -286,7 +295,7 @@ class Model:
         """
         if self._trained is not None:
             found = replace(self._trained, network=self._trained.network.to(device))
-            return replace(found, card=self.card, calibration=self.calibration, backbone=self._graph())
+            return replace(found, card=self.card, calibration=self.calibration, backbone=self.backbone_graph)
         if self.folder is None:
             raise UsageError(
                 f"{self.name} is an exported file and holds no network of torch: give the model's folder, "
@@ -297,9 +306,11 @@ class Model:
 
         found = load_trained(self.folder, device)
         card = replace(found.card, metrics=self.card.metrics)
-        return replace(found, card=card, calibration=self.calibration, backbone=self._graph())
+        return replace(found, card=card, calibration=self.calibration, backbone=self.backbone_graph)
 
-    def _graph(self) -> bytes | None:
+    @property
+    def backbone_graph(self) -> bytes | None:
+        """The graph that makes embeddings of images; None where there is none."""
         return None if self.backbone is None else self.backbone.content
 
     def save_onnx(self, path: str | Path) -> None:

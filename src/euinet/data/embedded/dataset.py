@@ -9,6 +9,7 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from euinet.answers import BoolArray, Digests, StoredArray
+from euinet.data.embedded.arrays import embed_loaded
 from euinet.data.embedded.cache import open_cache
 from euinet.data.embedded.embed import NOT_THERE, embed_contents
 from euinet.data.embedded.embedder import Embedder
@@ -16,6 +17,7 @@ from euinet.data.embedded.folder_listing import list_unlabelled
 from euinet.data.embedded.listing import PARTS, Listing, list_images
 from euinet.data.embedded.reading import why_broken
 from euinet.data.embedded.rows import FeatureRows
+from euinet.data.sets.datasets import DATASETS, load_dataset
 from euinet.data.sets.folders import WholeFolder, names_after
 from euinet.data.sets.left_out import no_images
 from euinet.data.sets.parting import check_parts, parted_dataset
@@ -66,6 +68,14 @@ def embed_dataset(
         part: images.where(listing.of_part(part)[there]) for part in PARTS if listing.of_part(part).any()
     }
     return parted_dataset(printable(listing.place.name), names, parts, notify)
+
+
+def load_embedded(data: str, embedder: Embedder, data_root: Path | None, notify: Notify) -> Dataset:
+    """Return the features of a named data set, or of what `list_images` takes, in its parts."""
+    if data in DATASETS:
+        dataset = load_dataset(data, data_root, notify=notify)
+        return embed_loaded(dataset, embedder, cache_root=data_root, progress=notify)
+    return embed_dataset(data, embedder, cache_root=data_root, notify=notify, progress=notify)
 
 
 def embed_whole(

@@ -6,12 +6,11 @@ by letter; images by their bytes, so that a recompressed copy of a known image i
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from euinet.answers import Digests
-from euinet.data.far.sets import FarSet, load_far
+from euinet.data.far.sets import FarReader, FarSet, read_far
 from euinet.data.split.fingerprint import image_digests
 from euinet.errors import UsageError
 from euinet.records import Dataset
@@ -22,15 +21,14 @@ def get_far_set(
     name: str,
     dataset: Dataset,
     known_names: Sequence[str],
-    geometry: tuple[int, int],
-    data_root: Path | None,
+    reader: FarReader,
     notify: Notify,
 ) -> FarSet:
-    """Return the far set `name` in a model's (channels, image_size), without what is known; remarks are told.
+    """Return the far set `name` as a model reads it, without what is known; remarks are told.
 
-    Raises as `load_far` and `leave_out_known` do.
+    Raises as `read_far` and `leave_out_known` do.
     """
-    far = load_far(name, *geometry, data_root, notify=notify)
+    far = read_far(name, reader, notify=notify)
     far = leave_out_known(far, dataset, known_names)
     if far.remark:
         notify(f"{name}: {far.remark}.")
@@ -47,7 +45,7 @@ def leave_out_known(far: FarSet, dataset: Dataset, known_names: Sequence[str]) -
     labels = far.labels or ("",) * len(far.images)
     classes = [_known_class(label, known_names) for label in labels]
     of_known_class = np.array([name is not None for name in classes])
-    copies = np.isin(image_digests(far.images), known_digests(dataset, known_names)) & ~of_known_class
+    copies = np.isin(far.content_digests, known_digests(dataset, known_names)) & ~of_known_class
     reasons = []
     if of_known_class.any():
         counted = Counter(name for name in classes if name is not None)

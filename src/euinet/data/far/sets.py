@@ -12,16 +12,21 @@ from typing import Literal, cast
 
 import numpy as np
 
-from euinet.answers import BoolArray, PixelArray
+from euinet.answers import BoolArray, Digests, PixelArray, StoredArray
+from euinet.data.embedded.arrays import embed_array
+from euinet.data.embedded.dataset import embed_unlabelled
+from euinet.data.embedded.embedder import Embedder
 from euinet.data.far.files import FoundImages, read_far_path
+from euinet.data.far.idx import choose_test_images
 from euinet.data.far.letters import letter_images
 from euinet.data.far.noise import noise_images
 from euinet.data.sets.datasets import DATASETS, load_dataset
+from euinet.data.split.fingerprint import image_digests
 from euinet.errors import DataError, UsageError
 from euinet.images.preprocessing import Preprocessing
 from euinet.system.close import did_you_mean
 from euinet.system.files import expanded, is_file, is_folder
-from euinet.system.notify import Notify
+from euinet.system.notify import Notify, silent
 
 TRANSPOSE = ":transpose"
 _NOISE = "noise-"
@@ -38,16 +43,44 @@ class FarSet:
     """Images that a model was not taught, in its geometry."""
 
     name: str  # as it was asked for
-    images: PixelArray  # (M, channels, image_size, image_size)
+    images: StoredArray  # (M, channels, image_size, image_size), or (M, F) of a model that reads embeddings
     labels: tuple[str, ...] | None  # class names (of a folder's images: the folder below it); None: unknown
     remark: str | None = None  # what was done to the images, in words
+    digests: Digests | None = None  # (M,) of the pixels that embeddings were made of
+
+    @property
+    def content_digests(self) -> Digests:
+        """A number (M,) for each image: equal ones have the same."""
+        return image_digests(self.images) if self.digests is None else self.digests
 
     def where(self, keep: BoolArray, remark: str) -> FarSet:
         """Return the images at a boolean mask (M,), with `remark` added to the set's own."""
         labels = self.labels and tuple(
             label for label, kept in zip(self.labels, keep.tolist(), strict=True) if kept
         )
-        return FarSet(self.name, self.images[keep], labels, _joined(self.remark, remark))
+        digests = None if self.digests is None else self.digests[keep]
+        return FarSet(self.name, self.images[keep], labels, _joined(self.remark, remark), digests)
+
+
+@dataclass(frozen=True)
+class FarReader:
+    """How far sets become what a model reads."""
+
+    channels: int
+    image_size: int
+    embedder: Embedder | None = None  # makes embeddings of the images
+    data_root: Path | None = None
+
+
+def far_reader(shape: tuple[int, ...], embedder: Embedder | None, data_root: Path | None) -> FarReader:
+    """Return the reader for a model of data of `shape` (N, …): images (N, C, H, W), or what `embedder` makes.
+
+    Embeddings of a table have none: far sets are images, and `load_far` says so.
+    """
+    if embedder is not None:
+        reads = embedder.preprocessing
+        return FarReader(reads.channels, reads.image_size, embedder, data_root)
+    return FarReader(shape[1] if len(shape) == 4 else 0, shape[-1], None, data_root)
 
 
 def load_far(
@@ -61,7 +94,29 @@ def load_far(
     `data_root` and `notify` are `load_dataset`'s. Raises UsageError for a name or path that does not exist,
     DataError for images that cannot be used.
     """
+    return read_far(name, FarReader(channels, image_size, None, data_root), notify=notify)
+
+
+def read_far(name: str, reader: FarReader, *, notify: Notify | None = None) -> FarSet:
+    """Return the far set `name` as `load_far` does, or its embeddings.
+
+    Raises UsageError for a model that reads tables.
+    """
+    channels, image_size, data_root = reader.channels, reader.image_size, reader.data_root
+    if not channels:
+        raise UsageError(
+            f"The far set {name} is of images, but the model reads embeddings: have the network that made "
+            "its training data make rows of them, and evaluate on a table with those."
+        )
+    place = expanded(name)
+    folder = reader.embedder is not None and name not in DATASETS and is_folder(place)
+    if reader.embedder is not None and folder and choose_test_images(place) is None:
+        made = embed_unlabelled(place, reader.embedder, cache_root=data_root, notify=notify or silent)
+        return FarSet(name, made.features, made.folders, None, made.digests)
     found = _find(name, channels, image_size, data_root, notify)
+    if reader.embedder is not None and len(found.images):
+        rows = embed_array(found.images, reader.embedder, name=name, cache_root=data_root)
+        return FarSet(name, rows.images, found.labels, found.remark, rows.digests)
     if 0 in found.images.shape:
         raise DataError(f"The far set {name} has no images: its shape is {tuple(found.images.shape)}.")
     images, remark = fit(found.images, channels, image_size)
