@@ -178,7 +178,7 @@ def calibrated_model(
         metrics={},
     )
     content = backbone.content if backbone else None
-    model = TrainedModel(network, card, seen=SeenImages.of(split), backbone=content)
+    model = TrainedModel(network, card, seen=SeenImages.of(split), backbone_graph=content)
     return model.calibrate(split.calibration, alpha)
 
 

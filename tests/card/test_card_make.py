@@ -67,7 +67,7 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(
 def test_facts_tell_whether_the_data_are_those_of_training(
     tiny_model: TrainedModel, make_judged: Callable[..., AnsweredGroup]
 ) -> None:
-    gathered = gather(tiny_model.card, None, "quadrants", (), None, lambda _: None, 5, 0)
+    gathered = gather(replace(tiny_model, seen=None), "quadrants", (), None, lambda _: None, 5, 0)
     known = make_judged([0], [0], [-1.0])
     stress = measure_stress(lambda _: known.answers, known.group, 0, lambda _: None)
     measured = measure(None, known, [], stress)

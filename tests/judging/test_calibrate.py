@@ -16,7 +16,7 @@ from euinet.data.split.holdout import split_dataset
 from euinet.errors import UsageError
 from euinet.export.save import save_model
 from euinet.fitting import calibrated_model
-from euinet.judging import calibrate, reading
+from euinet.judging import calibrate, material, reading
 from euinet.judging.calibrate import calibrate_saved, known_images
 from euinet.model.opening import load
 from euinet.networks.euinet import EuiNet
@@ -53,7 +53,7 @@ def found_dataset(monkeypatch: pytest.MonkeyPatch, dataset: Dataset) -> None:
 
 
 def images_of(model: TrainedModel, data: str) -> PixelArray:
-    return known_images(model, data, None, lambda _: None).images
+    return known_images(model, data, None, lambda _: None).images.images
 
 
 def test_of_the_training_data_the_calibration_part_is_used(model: TrainedModel, parted: Split) -> None:

@@ -50,7 +50,7 @@ def gather(
     the model or a far set is nothing or holds only known images, DataError when data cannot be had.
     """
     card = model.card
-    reading = reading_of(card, model.backbone, data_root, notify)
+    reading = reading_of(card, model.backbone_graph, data_root, notify)
     names = tuple(name for name in dict.fromkeys(far) if name not in NOISE)  # noise is there anyway
     dataset, labels, unknown, far_sets = judging_material(reading, model.seen, data, names)
     everything = _test_images(dataset, labels, unknown, card)

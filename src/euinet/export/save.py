@@ -41,10 +41,10 @@ def runtime_model(model: TrainedModel, name: str) -> Model:
 def whole_file(model: TrainedModel) -> bytes:
     """Return the decision file of a model, its backbone in it where it has one. Raises ExportError."""
     digest = network_digest(model.card, weights_of(model))
-    if model.backbone is None:
+    if model.backbone_graph is None:
         return decision_file(model, digest)
-    decision = decision_file(replace(model, card=model.card.of_embeddings(), backbone=None), digest)
-    content = with_backbone(decision, model.backbone, model.card)
+    decision = decision_file(replace(model, card=model.card.of_embeddings(), backbone_graph=None), digest)
+    content = with_backbone(decision, model.backbone_graph, model.card)
     check_whole(content, decision)
     return content
 

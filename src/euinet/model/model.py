@@ -295,7 +295,7 @@ class Model:
         """
         if self._trained is not None:
             found = replace(self._trained, network=self._trained.network.to(device))
-            return replace(found, card=self.card, calibration=self.calibration, backbone=self.backbone_graph)
+            return replace(found, card=self.card, calibration=self.calibration, backbone_graph=self.backbone_graph)
         if self.folder is None:
             raise UsageError(
                 f"{self.name} is an exported file and holds no network of torch: give the model's folder, "
@@ -306,7 +306,7 @@ class Model:
 
         found = load_trained(self.folder, device)
         card = replace(found.card, metrics=self.card.metrics)
-        return replace(found, card=card, calibration=self.calibration, backbone=self.backbone_graph)
+        return replace(found, card=card, calibration=self.calibration, backbone_graph=self.backbone_graph)
 
     @property
     def backbone_graph(self) -> bytes | None:

@@ -50,7 +50,7 @@ class TrainedModel:
     seen: SeenImages | None = None  # what it has learned from; None: not known
     # The graph that makes embeddings of images; None: there is none. The network reads what it gives, and so
     # does all that takes images here.
-    backbone: bytes | None = None
+    backbone_graph: bytes | None = None
 
     @cached_property
     def folded(self) -> nn.Module:
