@@ -32,6 +32,7 @@ from euinet.judging.near_copies import NEAR_COPIES_FILE, tell_near_copies
 from euinet.judging.verdict import verdict
 from euinet.model.backbone import OnnxEmbedder
 from euinet.model.frozen import FrozenBackbone
+from euinet.model.known import save_known
 from euinet.model.names import CONFIG_FILE, DECISION_FILE
 from euinet.networks.pretrained import AUTO
 from euinet.networks.trunks import trunk_maker
@@ -158,6 +159,8 @@ def run_experiment(
         model = replace(model, card=card)
         notify("Writing the model and its decision file …")
         save_model(model, out / MODEL_FOLDER)
+        if split.train.are_vectors:
+            save_known(split, out / MODEL_FOLDER)
         write_text(out / METRICS_FILE, json.dumps(metrics, indent=2, allow_nan=False) + "\n")
         if report and record is not None:
             notify("Drawing the figures and report.html …")

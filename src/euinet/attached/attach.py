@@ -121,8 +121,9 @@ def attach(
     with own_randomness(fabric), tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "training"
         fitted = fit_split(split, preset, seed, folder, fabric, quiet=True, notify=notify, backbone=frozen)
-    model = fitted.model
-    return runtime_model(model, "attached") if out is None else save_model(model, Path(out) / "model")
+    if out is None:
+        return runtime_model(fitted.model, "attached")
+    return save_model(fitted.model, Path(out) / "model")
 
 
 def classifier_rows(classifier: nn.Module, inputs: Tensor, layer: str | None = None) -> Float32Array:
