@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from euinet.errors import ExportError
-from euinet.export.writing import OPSET, as_bytes, label, quiet
+from euinet.export.writing import OPSET, as_bytes, label, quiet, reason
 from euinet.model.backbone_part import BACKBONE
 from euinet.model.decision_file import EMBEDDING, IMAGES
 from euinet.system.words import quoted
@@ -83,7 +83,7 @@ def _file(
             proto = _exported(module, images)
     except Exception as error:  # torch.export, the exporter and ONNX each have their own kinds
         raise ExportError(
-            f"This network cannot be written as ONNX ({quoted(error)}); choose another backbone."
+            f"This network cannot be written as ONNX ({reason(error)}); choose another backbone."
         ) from error
     content = as_bytes(_prefixed(proto))
     _check(module, content, images)

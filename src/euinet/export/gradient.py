@@ -4,7 +4,7 @@ Neither knows `torch.autograd.grad`. Traced once with the number of images left 
 graph in which the backward pass is written out; that pass's own operations are replaced by ordinary ones.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +13,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
 
 from euinet.networks.strided import strided_input_gradient
 
@@ -34,10 +37,27 @@ def traced(module: nn.Module, arguments: Sequence[Tensor], open_lengths: Sequenc
         return fake.from_tensor(argument, symbolic_context=StatelessSymbolicContext(dynamic_sizes=sizes))
 
     trace = make_fx(module, _replacements(), tracing_mode="symbolic")
-    graph = trace(*map(opened, arguments, open_lengths))
+    # attention as matrix products: torch's own operations for it have no counterpart
+    with sdpa_kernel(SDPBackend.MATH), _PoolingAsMean():
+        graph = trace(*map(opened, arguments, open_lengths))
     graph.graph.eliminate_dead_code()
     graph.recompile()
     return graph.eval()
+
+
+class _PoolingAsMean(TorchFunctionMode):
+    """Write an average pooling to one place as a mean.
+
+    torch's own then sets strides by hand, in the channels-last layout, and their gradient has no counterpart.
+    """
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        given = dict(zip(("input", "output_size"), args, strict=False), **(kwargs or {}))
+        if function is F.adaptive_avg_pool2d and given["output_size"] in (1, (1, 1), [1, 1]):
+            return given["input"].mean(dim=(-2, -1), keepdim=True)
+        return function(*args, **(kwargs or {}))
 
 
 def _replacements() -> dict[Any, Callable[..., Any]]:

@@ -16,7 +16,7 @@ from euinet.export.check import check_decision
 from euinet.export.decision import DecisionOutputs, WholeDecision
 from euinet.export.gradient import traced
 from euinet.export.small import halve_constants
-from euinet.export.writing import OPSET, as_bytes, label, quiet
+from euinet.export.writing import OPSET, as_bytes, label, quiet, reason
 from euinet.model.decision_file import (
     EMBEDDING,
     IMAGES,
@@ -27,7 +27,6 @@ from euinet.model.decision_file import (
     with_calibration,
 )
 from euinet.networks.folded import fold_batch_norms
-from euinet.system.words import quoted
 from euinet.trained.model import TrainedModel
 
 if TYPE_CHECKING:
@@ -155,9 +154,8 @@ def _graph(model: TrainedModel, decision: WholeDecision) -> bytes:
             )
             proto: onnx.ModelProto = program.model_proto  # type: ignore[union-attr]
     except Exception as error:  # torch.export, the exporter and ONNX each have their own kinds
-        what = quoted(error)
         raise ExportError(
-            f"This model cannot be written as ONNX ({what}); predict with its network instead."
+            f"This model cannot be written as ONNX ({reason(error)}); predict with its network instead."
         ) from error
     del proto.graph.input[1:]
     return as_bytes(proto)

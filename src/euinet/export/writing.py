@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from euinet.errors import ExportError
 from euinet.system.version import VERSION
+from euinet.system.words import quoted
 
 if TYPE_CHECKING:
     import onnx
@@ -47,6 +48,11 @@ def as_bytes(proto: onnx.ModelProto) -> bytes:
             "predict with its folder instead."
         ) from error
     return written
+
+
+def reason(error: Exception) -> str:
+    """Return why an export failed, on one line: the exporter says what it was doing, its cause what is wrong."""
+    return quoted(error.__cause__ if isinstance(error.__cause__, Exception) else error)
 
 
 @contextlib.contextmanager
