@@ -134,7 +134,9 @@ def _check(module: nn.Module, content: bytes, images: Tensor) -> None:
         session = InferenceSession(content, providers=["CPUExecutionProvider"])
         answers = [session.run([EMBEDDING], {IMAGES: images[:count].numpy()})[0] for count in _BATCHES]
     except Exception as error:  # onnxruntime has a kind for each way a graph can be wrong
-        raise ExportError(f"The backbone's file cannot be used ({quoted(error)}), so it was not kept.") from error
+        raise ExportError(
+            f"The backbone's file cannot be used ({quoted(error)}), so it was not kept."
+        ) from error
     for count, found in zip(_BATCHES, answers, strict=True):
         expected = wanted[:count]
         if found.shape != expected.shape or found.dtype != np.float32:

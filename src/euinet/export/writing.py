@@ -51,7 +51,7 @@ def as_bytes(proto: onnx.ModelProto) -> bytes:
 
 
 def reason(error: Exception) -> str:
-    """Return why an export failed, on one line: the exporter says what it was doing, its cause what is wrong."""
+    """Return why an export failed, on one line: what the exporter raises says the step, its cause why."""
     return quoted(error.__cause__ if isinstance(error.__cause__, Exception) else error)
 
 

@@ -18,10 +18,9 @@ def last_linear(module: nn.Module, probe: Tensor | None = None) -> tuple[str, nn
     where there is no such layer.
     """
     layers = {name: part for name, part in module.named_modules() if isinstance(part, nn.Linear)}
-    if probe is not None and layers:
+    found = next(reversed(layers), None)
+    if found is not None and probe is not None:
         found = _last_run(module, layers, probe)
-    else:
-        found = next(reversed(layers), None)
     if found is None:
         raise UsageError(
             f"The classifier {type(module).__name__} does not end in a linear layer (torch.nn.Linear), whose "
@@ -32,13 +31,13 @@ def last_linear(module: nn.Module, probe: Tensor | None = None) -> tuple[str, nn
 
 def _last_run(module: nn.Module, layers: Mapping[str, nn.Linear], probe: Tensor) -> str | None:
     """Return the name of the layer that ran last among those whose output is shaped as the module's."""
+    names: dict[nn.Module, str] = {layer: name for name, layer in layers.items()}
     ran: list[tuple[str, torch.Size]] = []
-    hooks = [
-        layer.register_forward_hook(
-            lambda _layer, _given, output, name=name: ran.append((name, output.shape))
-        )
-        for name, layer in layers.items()
-    ]
+
+    def note(layer: nn.Module, _given: object, output: Tensor) -> None:
+        ran.append((names[layer], output.shape))
+
+    hooks = [layer.register_forward_hook(note) for layer in names]
     training = {part: part.training for part in module.modules()}
     try:
         with torch.no_grad():

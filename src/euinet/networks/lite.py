@@ -68,9 +68,8 @@ def renamed(given: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         return given
     keys = [key.removeprefix(prefix) for key in given]
     blocks = {int(key.split(".")[1]) for key in keys if key.startswith("_blocks.")}
-    places = [
-        f"blocks.{stage}.{at}" for stage, n in enumerate(_DEPTHS.get(len(blocks), ())) for at in range(n)
-    ]
+    depths = _DEPTHS.get(len(blocks), ())
+    places = [f"blocks.{stage}.{at}" for stage, depth in enumerate(depths) for at in range(depth)]
     widening = {key.split(".")[1] for key in keys if "._expand_conv." in key}
 
     def new_name(key: str) -> str:

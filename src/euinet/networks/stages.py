@@ -22,7 +22,7 @@ def last_stages(network: nn.Module, count: int) -> list[nn.Module]:
     places = [place for place, part in enumerate(parts) if not _is_layer(part)]
     if count > len(places):
         raise UsageError(
-            f"The network {type(network).__name__} has {counted(len(places), 'stage')}, and the last {count} of them "
+            f"The network {type(network).__name__} has {counted(len(places), 'stage')}, and the last {count} "
             "were asked for: ask for fewer."
         )
     return parts[places[-count] :] if count > 0 else []
@@ -45,7 +45,7 @@ def _parts(network: nn.Module) -> Iterator[nn.Module]:
 
 
 def _is_list(module: nn.Module) -> bool:
-    """Return whether a module is a list of stages: one that runs its entries, at least two of them no layer."""
+    """Return whether a module is a list of stages: of entries of which two or more are no single layer."""
     listed = isinstance(module, nn.Sequential | nn.ModuleList)
     return listed and sum(not _is_layer(child) for child in module.children()) >= 2
 

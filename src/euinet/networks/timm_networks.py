@@ -44,6 +44,12 @@ def timm_network(name: str) -> Published:
         # networks of a fixed size are told it, others have no such argument
         fixed = {"img_size": image_size} if config.fixed_input_size and image_size != size else {}
         made: nn.Module = timm.create_model(model, pretrained=False, num_classes=0, **fixed)
+        patch = getattr(getattr(made, "patch_embed", None), "patch_size", None)
+        if patch and image_size % patch[0]:  # the rest would not be looked at
+            raise UsageError(
+                f"The backbone {name} reads images whose side is a multiple of {patch[0]} pixels, not "
+                f"{image_size}: change the images' size or choose another backbone."
+            )
         return made
 
     def fetch() -> tuple[Mapping[str, Tensor], str]:
@@ -73,7 +79,7 @@ def _config(timm: Any, name: str, model: str) -> Any:
         known = timm.list_models()
         raise UnknownNameError(
             f"There is no backbone '{name}': timm has no network of this name."
-            f"{did_you_mean(name, [TIMM + one for one in known])} timm.list_models() names its {len(known):,}."
+            f"{did_you_mean(name, [TIMM + one for one in known])} timm.list_models() names all."
         )
     tags = timm.models.list_pretrained(f"{base}.*") if dot else []
     if dot and model not in tags:

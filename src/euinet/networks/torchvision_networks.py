@@ -39,11 +39,11 @@ def torchvision_network(name: str) -> Published:
     size, options = wanted.crop_size[0], dict(_OPTIONS.get(model, {}))
 
     def build(image_size: int) -> nn.Module:
-        fixed = {"image_size": image_size} if model.startswith("vit_") else {}
+        fixed: dict[str, Any] = {"image_size": image_size} if model.startswith("vit_") else {}
         if model.startswith("maxvit"):
             fixed = {"input_size": (image_size, image_size)}
         network: nn.Module = models.get_model(model, weights=None, **options, **fixed)
-        place, layer = last_linear(network)
+        place, _ = last_linear(network)
         network.set_submodule(place, nn.Identity())
         return network
 

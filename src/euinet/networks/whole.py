@@ -1,6 +1,5 @@
 """A whole network of others as a trunk: all of it is one stage, which gives its features."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -41,7 +40,7 @@ class WholeNetwork(Trunk):
                 "leave model.backbone out."
             )
         width = features_of(found, image_size)
-        network = found.build(image_size)
+        network = _built(found, image_size)
         stem = Normalised(found.mean, found.deviation)
         super().__init__(stem, [AsMap(network)], [width], side=1, embedding=embedding)
         self.found, self.network = found.name, [network]  # in a list: its weights are the stage's
@@ -68,15 +67,10 @@ def features_of(found: Published, image_size: int) -> int:
 
     Shapes alone are computed. Raises UsageError where the network cannot read this size.
     """
-
-    def answer(device: str) -> Tensor:
-        with torch.device(device), torch.random.fork_rng(devices=[]), torch.no_grad():
-            network = found.build(image_size).eval()
-            features: Tensor = network(torch.zeros(2, 3, image_size, image_size))
-            return features
-
     try:
-        features = _first(answer, "meta", "cpu")
+        with torch.device("meta"), torch.no_grad():
+            network = _built(found, image_size).eval()
+            features: Tensor = network(torch.zeros(2, 3, image_size, image_size))
     except UsageError:
         raise
     except Exception as error:  # each library, and each network in it, has its own kinds
@@ -93,12 +87,12 @@ def features_of(found: Published, image_size: int) -> int:
     return features.shape[1]
 
 
-def _first(answer: Callable[[str], Tensor], *devices: str) -> Tensor:
-    """Return what is answered on the first device where that can be: shapes alone do not do for all."""
-    *tried, last = devices
-    for device in tried:
-        try:
-            return answer(device)
-        except Exception:  # what is wrong with the network itself, the last one says
-            continue
-    return answer(last)
+def _built(found: Published, image_size: int) -> nn.Module:
+    """Return the network, also on the device "meta" where its library cannot make it there (RegNet's)."""
+    if torch.get_default_device().type != "meta":
+        return found.build(image_size)
+    try:
+        return found.build(image_size)
+    except NotImplementedError:
+        with torch.device("cpu"):
+            return found.build(image_size).to("meta")
