@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from euinet.errors import ExportError
-from euinet.export.writing import OPSET, as_bytes, label, quiet
+from euinet.export.writing import OPSET, as_bytes, label, quiet, reason
 from euinet.model.backbone_part import BACKBONE
 from euinet.model.decision_file import EMBEDDING, IMAGES
 from euinet.system.words import quoted
@@ -83,7 +83,7 @@ def _file(
             proto = _exported(module, images)
     except Exception as error:  # torch.export, the exporter and ONNX each have their own kinds
         raise ExportError(
-            f"This network cannot be written as ONNX ({quoted(error)}); choose another backbone."
+            f"This network cannot be written as ONNX ({reason(error)}); choose another backbone."
         ) from error
     content = as_bytes(_prefixed(proto))
     _check(module, content, images)
@@ -134,7 +134,9 @@ def _check(module: nn.Module, content: bytes, images: Tensor) -> None:
         session = InferenceSession(content, providers=["CPUExecutionProvider"])
         answers = [session.run([EMBEDDING], {IMAGES: images[:count].numpy()})[0] for count in _BATCHES]
     except Exception as error:  # onnxruntime has a kind for each way a graph can be wrong
-        raise ExportError(f"The backbone's file cannot be used ({quoted(error)}), so it was not kept.") from error
+        raise ExportError(
+            f"The backbone's file cannot be used ({quoted(error)}), so it was not kept."
+        ) from error
     for count, found in zip(_BATCHES, answers, strict=True):
         expected = wanted[:count]
         if found.shape != expected.shape or found.dtype != np.float32:
