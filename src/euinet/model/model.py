@@ -295,7 +295,8 @@ class Model:
         """
         if self._trained is not None:
             found = replace(self._trained, network=self._trained.network.to(device))
-            return replace(found, card=self.card, calibration=self.calibration, backbone_graph=self.backbone_graph)
+            found = replace(found, backbone_graph=self.backbone_graph)
+            return replace(found, card=self.card, calibration=self.calibration)
         if self.folder is None:
             raise UsageError(
                 f"{self.name} is an exported file and holds no network of torch: give the model's folder, "
