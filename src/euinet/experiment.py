@@ -26,6 +26,7 @@ from euinet.data.split.holdout import split_dataset
 from euinet.errors import UsageError
 from euinet.export.published import open_backbone
 from euinet.export.save import save_model
+from euinet.finetuning import finetuned
 from euinet.fitting import fit_split
 from euinet.judging.evaluate import decision_metrics, detector_table, far_decision_metrics, near_metrics
 from euinet.judging.near_copies import NEAR_COPIES_FILE, tell_near_copies
@@ -51,6 +52,7 @@ from euinet.training.run import Trained
 
 FAKES_SHOWN = 64
 METRICS_FILE, MODEL_FOLDER, TRAINING_FOLDER = "metrics.json", "model", "training"
+FINETUNING_FOLDER = "finetuning"
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Experiment:
     far: tuple[str, ...] = ()  # sets of unknown images, for the final test alone
     backbone: str = ""  # a published network, frozen; EuiNet then learns on what it makes of the images
     weights: str = AUTO  # of the backbone: those it was published with, or a file
+    finetune: int = 0  # epochs in which the backbone's last stages learn on the known training images
 
     @property
     def command(self) -> str:
@@ -80,6 +83,7 @@ class Experiment:
         size = [] if self.image_size is None else ["--image-size", str(self.image_size)]
         far = [part for one in self.far for part in ("--ood", one)]
         frozen = ["--backbone", self.backbone, "--weights", self.weights] if self.backbone else []
+        frozen += ["--finetune", str(self.finetune)] if self.finetune else []
         start = ["euinet", "train", "--data", self.data, *frozen, *held_out, *size, *far, "--preset", name]
         return printable(shlex.join([*start, *changed, *seed]))
 
@@ -122,6 +126,23 @@ def run_experiment(
     if report and dataset.train.are_vectors:
         raise UsageError("The report's figures show images, and here are embeddings: leave out --report.")
     split = split_dataset(dataset, experiment.held_out, preset.data, seed)
+    if experiment.finetune and embedder is not None:
+        backbone = finetuned(
+            experiment.data,
+            split,
+            embedder,
+            experiment.backbone,
+            experiment.weights,
+            epochs=experiment.finetune,
+            seed=seed,
+            folder=out / FINETUNING_FOLDER,
+            fabric=fabric,
+            data_root=data_root,
+            notify=notify,
+        )
+        embedder = OnnxEmbedder(backbone.content, backbone.preprocessing, name=experiment.backbone)
+        dataset = load_embedded(experiment.data, embedder, data_root, notify)
+        split = split_dataset(dataset, experiment.held_out, preset.data, seed)  # the same images in each part
     # before anything is trained: a wrong path must not cost minutes
     reads = far_reader(split.test.images.shape, embedder, data_root)
     far = [get_far_set(name, dataset, split.class_names, reads, notify) for name in experiment.far if first]

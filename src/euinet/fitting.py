@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,7 +32,7 @@ from euinet.scoring.threshold import fit_logit_range
 from euinet.system.notify import Notify, silent
 from euinet.system.words import printable
 from euinet.trained.model import TrainedModel
-from euinet.training.devices import DeviceName, make_fabric
+from euinet.training.devices import DeviceName, make_fabric, one_thread
 from euinet.training.distributed import leave_others
 from euinet.training.loop import train
 from euinet.training.plan import check_for_vectors, plan
@@ -132,7 +132,8 @@ def fit_split(
     else:
         check_geometry(split.train.images)
     alpha = achievable_alpha(preset.scoring, split, notify)
-    trained = train(split, preset, seed, folder, fabric, resume=resume, fresh=fresh, quiet=quiet)
+    with one_thread() if split.train.are_vectors else nullcontext():
+        trained = train(split, preset, seed, folder, fabric, resume=resume, fresh=fresh, quiet=quiet)
     leave_others(fabric)
     return Fitted(trained, calibrated_model(trained.model, split, preset, seed, alpha, backbone))
 

@@ -83,6 +83,12 @@ def train(
             "network is trained, from random numbers."
         ),
     ] = "auto",
+    finetune: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Epochs in which the backbone's last stages learn on the known images, too."
+        ),
+    ] = 0,
     preset: Annotated[
         str,
         typer.Option(help="Settings to start from. [default: default; embeddings with a backbone]"),
@@ -104,14 +110,19 @@ def train(
 
     The same command again goes on where it was interrupted; what is trained already is not trained again.
     """
+    from euinet.errors import UsageError
     from euinet.experiment import Experiment
     from euinet.presets import get_preset
 
     held_out, changed = (hold_out,) if hold_out else (), overrides(set_)
+    if finetune and (not backbone or weights == "none"):
+        raise UsageError("--finetune opens the last stages of a --backbone with weights: give that, too.")
     if weights == "none" and backbone:
         changed["model.backbone"], backbone = backbone, ""
     chosen = get_preset(preset or ("embeddings" if backbone else "default"), changed)
-    experiment = Experiment(data, held_out, chosen, seed, image_size, tuple(ood or ()), backbone, weights)
+    experiment = Experiment(
+        data, held_out, chosen, seed, image_size, tuple(ood or ()), backbone, weights, finetune
+    )
     _run(experiment, out, resume, fresh, device, precision, data_root, json_, report=report)
 
 

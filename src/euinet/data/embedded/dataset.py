@@ -8,9 +8,10 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from euinet.answers import BoolArray, Digests, StoredArray
+from euinet.answers import BoolArray, Digests, IntArray, StoredArray
 from euinet.data.embedded.arrays import embed_loaded
 from euinet.data.embedded.cache import open_cache
+from euinet.data.embedded.contents import Content
 from euinet.data.embedded.embed import NOT_THERE, embed_contents
 from euinet.data.embedded.embedder import Embedder
 from euinet.data.embedded.folder_listing import list_unlabelled
@@ -68,6 +69,23 @@ def embed_dataset(
         part: images.where(listing.of_part(part)[there]) for part in PARTS if listing.of_part(part).any()
     }
     return parted_dataset(printable(listing.place.name), names, parts, notify)
+
+
+def content_of(
+    place: str | Path, embedder: Embedder, digests: Digests, cache_root: Path | None, notify: Notify
+) -> tuple[list[Content], IntArray, tuple[str, ...]]:
+    """Return the contents of the images with these pixels' digests, each once, their labels and all classes.
+
+    Labels are places in the classes' names. Features that are not in the cache are computed first.
+    """
+    listing = list_images(place)
+    images, there = _embed(listing, embedder, cache_root, silent, notify, None)
+    assert images.digests is not None
+    _, first = np.unique(images.digests, return_index=True)
+    chosen = np.sort(first[np.isin(images.digests[first], digests)])
+    wanted = set(np.flatnonzero(there)[chosen].tolist())
+    contents = [content for place, content in enumerate(listing.contents) if place in wanted]
+    return contents, images.labels[chosen], listing.class_names
 
 
 def load_embedded(data: str, embedder: Embedder, data_root: Path | None, notify: Notify) -> Dataset:
