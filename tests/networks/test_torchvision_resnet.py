@@ -196,8 +196,8 @@ CHANGES: dict[str, tuple[Callable[[State], Any], type[Exception], str]] = {
         UsageError,
         r"it has another shape for bn1\.bias; set",
     ),
-    "wrapped": (
-        lambda state: {"model": state, "epoch": 90},
+    "a whole run": (
+        lambda state: state | {"epoch": 90},
         UsageError,
         "save that of torchvision's resnet18 alone",
     ),
