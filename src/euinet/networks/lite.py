@@ -14,7 +14,7 @@ from pathlib import Path
 from torch import Tensor
 
 from euinet.errors import UsageError
-from euinet.networks.published import Published
+from euinet.networks.publication import Published
 from euinet.networks.timm_networks import TIMM, timm_network
 from euinet.networks.weights import Asked, read_weights
 

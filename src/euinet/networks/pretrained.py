@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from euinet.errors import EuiNetError, UsageError
 from euinet.networks.lite import LITE
-from euinet.networks.published import Colours, Published, published
+from euinet.networks.publication import Colours, Published
+from euinet.networks.published import published
 from euinet.networks.stages import last_stages
 from euinet.networks.torchvision_networks import TORCHVISION
 from euinet.networks.torchvision_resnet import TORCHVISION_RESNETS

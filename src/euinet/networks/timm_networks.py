@@ -14,7 +14,7 @@ from urllib.request import getproxies
 from torch import Tensor, nn
 
 from euinet.errors import UnknownNameError, UsageError
-from euinet.networks.published import Published
+from euinet.networks.publication import Published
 from euinet.system.close import did_you_mean
 from euinet.system.extras import needed_for
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from euinet.errors import UnknownNameError
 from euinet.networks.last_layer import last_linear
-from euinet.networks.published import Published
+from euinet.networks.publication import Published
 from euinet.system.close import did_you_mean
 from euinet.system.extras import needed_for
 

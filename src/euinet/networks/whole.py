@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from euinet.errors import UsageError
 from euinet.networks.normalised import Normalised
-from euinet.networks.published import Published, published
+from euinet.networks.publication import Published
+from euinet.networks.published import published
 from euinet.networks.trunk import Trunk
 from euinet.networks.weights import Asked, fit_weights, read_weights
 from euinet.presets import ModelSettings
