@@ -93,6 +93,9 @@ def test_a_later_format_is_named(tmp_path: Path) -> None:
         load(file)
 
 
+READING = ("resize", "interpolation", "draft")
+
+
 def card(**changes: Any) -> dict[str, Any]:
     return DOCUMENT | {"card": DOCUMENT["card"] | changes}
 
@@ -108,7 +111,7 @@ def card(**changes: Any) -> dict[str, Any]:
         *(
             DOCUMENT | {"card": {key: value for key, value in DOCUMENT["card"].items() if key != missing}}
             for missing in DOCUMENT["card"]
-            if missing not in ("command", "data_fingerprint", "width", "backbone")  # which older files lack
+            if missing not in ("command", "data_fingerprint", "width", "backbone", *READING)  # older files lack them
         ),
         DOCUMENT | {"format_version": 0},
         DOCUMENT | {"format_version": True},

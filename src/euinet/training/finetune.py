@@ -127,7 +127,7 @@ def _epoch(
         optimizer.step()
         schedule.step()
         done += len(images)
-        losses += float(loss) * len(images)
+        losses += float(loss.detach()) * len(images)
         if stop.is_set():
             notify(f"Interrupted in epoch {epoch + 1}; the same command goes on from the epoch before.")
             raise stop.error
@@ -147,13 +147,15 @@ def _batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield normalised images (B, 3, S, S), cut out and mirrored at random, and their labels (B,)."""
     draw = np.random.default_rng((*seed, 1))
-    reads = Preprocessing(3, max(network.resize, network.image_size))
+    side = max(network.resize, network.image_size)
+    reads = Preprocessing(3, side, draft=True)
     mean, deviation = (torch.tensor(v).view(3, 1, 1) for v in (network.mean, network.deviation))
     blocks = read_blocks(iter(contents), reads, _nothing_known)
     images = (one for block in blocks for one in zip(block.pixels, block.positions.tolist(), strict=True))
-    side = network.image_size
     while batch := list(islice(images, BATCH)):
-        cut = torch.stack([_cut_out(torch.from_numpy(pixels), side, draw) for pixels, _ in batch])
+        cut = torch.stack(
+            [_cut_out(torch.from_numpy(pixels), network.image_size, draw) for pixels, _ in batch]
+        )
         yield (cut / 255 - mean) / deviation, torch.from_numpy(labels[[at for _, at in batch]])
 
 
