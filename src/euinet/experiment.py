@@ -23,6 +23,8 @@ from euinet.data.far.sets import FarSet, far_reader
 from euinet.data.sets.datasets import load_dataset
 from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.data.split.holdout import split_dataset
+from euinet.data.tables.dataset import load_table
+from euinet.data.tables.reading import is_table
 from euinet.errors import UsageError
 from euinet.export.published import open_backbone
 from euinet.export.save import save_model
@@ -67,6 +69,7 @@ class Experiment:
     far: tuple[str, ...] = ()  # sets of unknown images, for the final test alone
     backbone: str = ""  # a published network, frozen; EuiNet then learns on what it makes of the images
     weights: str = AUTO  # of the backbone: those it was published with, or a file
+    labels: str = ""  # a file of labels, one for each row of a table that has none
     finetune: int = 0  # epochs in which the backbone's last stages learn on the known training images
 
     @property
@@ -83,6 +86,7 @@ class Experiment:
         size = [] if self.image_size is None else ["--image-size", str(self.image_size)]
         far = [part for one in self.far for part in ("--ood", one)]
         frozen = ["--backbone", self.backbone, "--weights", self.weights] if self.backbone else []
+        frozen += ["--labels", self.labels] if self.labels else []
         frozen += ["--finetune", str(self.finetune)] if self.finetune else []
         start = ["euinet", "train", "--data", self.data, *frozen, *held_out, *size, *far, "--preset", name]
         return printable(shlex.join([*start, *changed, *seed]))
@@ -193,6 +197,13 @@ def load(
     experiment: Experiment, data_root: Path | None, notify: Notify
 ) -> tuple[Dataset, FrozenBackbone | None, OnnxEmbedder | None]:
     """Return the data set, images or embeddings; with a backbone what it makes of them, and the backbone."""
+    if not experiment.backbone and is_table(experiment.data):
+        return load_table(experiment.data, experiment.labels or None, notify), None, None
+    if experiment.labels:
+        raise UsageError(
+            "--labels is for a table of embeddings (.parquet, .npz, .npy, .csv), and "
+            f"{experiment.data} is none."
+        )
     if not experiment.backbone:
         dataset = load_dataset(experiment.data, data_root, image_size=experiment.image_size, notify=notify)
         return dataset, None, None

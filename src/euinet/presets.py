@@ -300,7 +300,9 @@ _DIFFERENCES: dict[str, dict[str, object]] = {
         "data": {"validation_fraction": 0.1, "calibration_fraction": 0.1},
         "model": {"disc_input": "evidence", "memory_per_class": 120, "memory_neighbours": 3},
         "training": {
-            "epochs": 20,
+            "epochs": 3,
+            "min_steps": 300,
+            "batch_size": 256,
             "optimizer": {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.99},
             "schedule": "one_cycle",
             "average_decay": 0.99,

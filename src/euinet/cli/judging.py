@@ -9,10 +9,13 @@ from euinet.cli.options import (
     DataRootOption,
     Device,
     FarOption,
+    FeaturesOption,
     JsonOption,
+    LabelsOption,
     ModelArgument,
     metrics_table,
     notify,
+    one_source,
     print_result,
 )
 from euinet.cli.program import app, data_app
@@ -21,7 +24,9 @@ from euinet.cli.program import app, data_app
 @app.command()
 def evaluate(
     model: ModelArgument,
-    data: Annotated[str, typer.Option(help="The data set whose test images are judged.")],
+    data: Annotated[str, typer.Option(help="The data set whose test images are judged, or a table.")] = "",
+    features: FeaturesOption = None,
+    labels: LabelsOption = None,
     ood: FarOption = None,
     record: Annotated[
         bool,
@@ -41,7 +46,8 @@ def evaluate(
 
     kept = own_record(model, find_model(model)) if record else None
     opened, far = load(model, device.value), tuple(ood or ())
-    metrics = evaluate_saved(opened, data, far, data_root, notify, record=kept)
+    source = one_source(data, features)
+    metrics = evaluate_saved(opened, source, far, data_root, notify, record=kept, labels_file=labels)
     print_result(metrics, json_, metrics_table)
 
 

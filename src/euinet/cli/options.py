@@ -78,6 +78,21 @@ FreshOption = Annotated[
 DataOption = Annotated[
     str, typer.Option("--data", help="A data set's name, or a folder with one subfolder a class.")
 ]
+DataOrFeaturesOption = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        help="A data set's name, a folder with one subfolder a class, or a table of embeddings (.parquet, "
+        ".npz, .npy, .csv); with a backbone, a Parquet file or shards of images, too.",
+    ),
+]
+FeaturesOption = Annotated[
+    Path | None, typer.Option("--features", help="A table of embeddings, in the place of --data.")
+]
+LabelsOption = Annotated[
+    Path | None,
+    typer.Option("--labels", help="Labels of a table that has none: .csv, .txt or .npy, one for each row."),
+]
 FarOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -87,6 +102,18 @@ FarOption = Annotated[
         "(PATH:transpose turns rows into columns); may be repeated.",
     ),
 ]
+
+
+def one_source(data: str, features: Path | None) -> str:
+    """Return what --data or --features names. Raises UsageError for both and for none."""
+    from euinet.errors import UsageError
+
+    if bool(data) == (features is not None):
+        raise UsageError(
+            "Give --data DATA, or --features TABLE for embeddings"
+            + (", and not both." if data else ": one of them is needed.")
+        )
+    return data or str(features)
 
 
 def overrides(pairs: list[str] | None) -> dict[str, str]:

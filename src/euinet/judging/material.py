@@ -16,7 +16,7 @@ from euinet.judging.reading import NO_CLASS, Reading, check_shape
 from euinet.model.card import ModelCard
 from euinet.model.seen import SeenImages
 from euinet.records import Dataset, LabelledImages, unknown_label
-from euinet.system.files import expanded, is_folder
+from euinet.system.files import expanded
 from euinet.system.notify import Notify
 from euinet.system.words import printable
 
@@ -130,7 +130,7 @@ def check_fits(dataset: Dataset, card: ModelCard) -> None:
 
 def _find_folder(reading: Reading, seen: SeenImages | None, data: str) -> tuple[Dataset, bool]:
     folder, card = expanded(data), reading.card
-    if not is_folder(folder):
+    if not reading.is_given(data):
         load_dataset(data, reading.data_root)  # raises: it is no data set either
     folder = folder.resolve()
     if seen is None:

@@ -10,11 +10,13 @@ from euinet.data.embedded.embedder import Embedder
 from euinet.data.far.sets import FarReader
 from euinet.data.sets.datasets import load_for_model
 from euinet.data.sets.folders import WholeFolder, load_whole_folder
+from euinet.data.tables.dataset import load_table, unlabelled_table, whole_table
 from euinet.errors import DataError, UsageError
 from euinet.images.given import read_images
 from euinet.model.backbone import OnnxEmbedder
 from euinet.model.card import ModelCard
 from euinet.records import Dataset, LabelledImages
+from euinet.system.files import expanded, is_file, is_folder
 from euinet.system.notify import Notify
 
 NO_CLASS = -1
@@ -28,9 +30,19 @@ class Reading:
     embedder: Embedder | None
     data_root: Path | None
     notify: Notify
+    labels: Path | None = None  # of a table's rows, one a line
+
+    def is_given(self, data: str) -> bool:
+        """Return whether `data` is the user's own: a folder of images, or what else is read as such."""
+        place = expanded(data)
+        if not self.card.reads_images:
+            return is_file(place)
+        return is_folder(place) or (self.embedder is not None and is_file(place))
 
     def load(self, data: str) -> Dataset:
         """Return a named data set or a folder in its parts. Raises as `load_dataset` does."""
+        if not self.card.reads_images:
+            return load_table(data, self.labels, self.notify)
         if self.embedder is None:
             return load_for_model(data, self.card.channels, self.card.image_size, self.data_root, self.notify)
         return load_embedded(data, self.embedder, self.data_root, self.notify)
@@ -38,6 +50,8 @@ class Reading:
     def whole(self, folder: Path, notify: Notify) -> WholeFolder:
         """Return all labelled images of a folder, whatever part they are in, in the model's classes."""
         card = self.card
+        if not card.reads_images:
+            return whole_table(folder, card.class_names, self.labels)
         if self.embedder is None:
             return load_whole_folder(folder, card.image_size, card.class_names, card.channels, notify)
         return embed_whole(
@@ -51,6 +65,8 @@ class Reading:
 
     def unlabelled(self, folder: str) -> LabelledImages:
         """Return all images of a folder that has no classes; what cannot be read is told."""
+        if not self.card.reads_images:
+            return unlabelled_table(folder)
         if self.embedder is not None:
             place, told = Path(folder), self.notify
             found = embed_unlabelled(
@@ -72,13 +88,21 @@ class Reading:
         return FarReader(self.card.channels, self.card.image_size, self.embedder, self.data_root)
 
 
-def reading_of(card: ModelCard, backbone: bytes | None, data_root: Path | None, notify: Notify) -> Reading:
+def reading_of(
+    card: ModelCard,
+    backbone: bytes | None,
+    data_root: Path | None,
+    notify: Notify,
+    labels: Path | None = None,
+) -> Reading:
     """Return how a model's data are read; `backbone` is the graph of one that has it.
 
-    Raises UsageError for a model that reads embeddings as they come.
+    `labels`: a file of labels for a table that has none. Raises UsageError for labels beside images.
     """
+    if labels is not None and card.reads_images:
+        raise UsageError("Labels in a file are for a table of embeddings, but the model reads images.")
     embedder = None if backbone is None else OnnxEmbedder(backbone, card.preprocessing)
-    return Reading(card, embedder, data_root, notify)
+    return Reading(card, embedder, data_root, notify, labels)
 
 
 def check_shape(dataset: Dataset, card: ModelCard) -> None:

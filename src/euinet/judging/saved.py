@@ -27,6 +27,7 @@ def evaluate_saved(
     notify: Notify,
     *,
     record: Path | None = None,
+    labels_file: Path | None = None,
 ) -> dict[str, Any]:
     """Return the metrics of a model on images of `data` and on each far set; see `judging_material`.
 
@@ -34,7 +35,7 @@ def evaluate_saved(
     (judging/record.py). Raises as `judging_material` does.
     """
     card = model.card
-    reading = reading_of(card, model.backbone_graph, data_root, notify)
+    reading = reading_of(card, model.backbone_graph, data_root, notify, labels_file)
     # before anything is scored: a wrong path must not cost minutes
     dataset, labels, unknown, far = judging_material(reading, model.seen, data, far_sets)
     notify(f"Scoring {len(labels)} test images of {dataset.name} …")

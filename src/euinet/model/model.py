@@ -15,7 +15,7 @@ import numpy.typing as npt
 from euinet.answers import Answers
 from euinet.errors import StorageError, UsageError
 from euinet.images.given import Images, read_images
-from euinet.images.preprocessing import Preprocessing
+from euinet.images.preprocessing import SMALLEST_SIDE, Preprocessing
 from euinet.model.backbone_part import without_backbone
 from euinet.model.card import ModelCard
 from euinet.model.conformal import Calibration, check_enough
@@ -87,6 +87,11 @@ class Model:
     def preprocessing(self) -> Preprocessing:
         """How an image file becomes what the model reads."""
         return self.card.preprocessing
+
+    @property
+    def reads(self) -> Preprocessing:
+        """How sources are read for it. (Rows of embeddings come as they are: then it is not looked at.)"""
+        return self.preprocessing if self.card.reads_images else Preprocessing(1, SMALLEST_SIDE)
 
     @property
     def alpha(self) -> float | None:

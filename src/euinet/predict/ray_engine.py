@@ -95,7 +95,7 @@ class PartWriter:
             raise StorageError(
                 f"{machine} does not see {parts.folder}: write to a folder that all machines share."
             )
-        reads = found.read(self.model.preprocessing)
+        reads = found.read(self.model.reads)
         write_part(self.model, batches(reads, parts.job.part_images), parts, number)
 
 

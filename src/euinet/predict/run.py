@@ -47,7 +47,7 @@ def predict_all(
     """
     tally = Tally()
     progress = Progress(found.images, notify)
-    for reads in batches(found.read(model.preprocessing), part_images):
+    for reads in batches(found.read(model.reads), part_images):
         block = answer(model, reads)
         for sink in sinks:
             sink.write(block)
@@ -75,7 +75,7 @@ def write_parts(
 
     for first, last in _stretches(numbers):
         stretch = found.part(job.bounds(first)[0], job.bounds(last)[1])
-        coming = batches(stretch.read(model.preprocessing), job.part_images)
+        coming = batches(stretch.read(model.reads), job.part_images)
         for number in range(first, last + 1):
             write_part(model, islice(coming, job.batches_in(number)), parts, number, seen)
 
