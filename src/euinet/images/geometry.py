@@ -9,14 +9,15 @@ from typing import BinaryIO
 from euinet.answers import PixelArray
 from euinet.images.pixels import GREY_MODES, opened_image, read_pixels
 from euinet.images.pixels import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+from euinet.images.square import Square
 
 
-def read_image(file: Path | BinaryIO, image_size: int, channels: int | None = None) -> PixelArray:
+def read_image(file: Path | BinaryIO, square: int | Square, channels: int | None = None) -> PixelArray:
     """Return an image file as uint8, (channels, image_size, image_size): the pixels of `read_pixels`.
 
     Raises DataError naming the file when it is missing, broken, or not an image of an allowed format.
     """
-    return read_pixels(file, image_size, channels).pixels
+    return read_pixels(file, square, channels).pixels
 
 
 def stored_shape(path: Path) -> tuple[int, int, int]:

@@ -53,7 +53,7 @@ def _reads(images: Images, preprocessing: Preprocessing, name: str, *, keep_goin
             yield Read(path, None, error=str(error))
     elif isinstance(images, Image.Image):
         try:
-            read = image_pixels(images, name, preprocessing.image_size, preprocessing.channels)
+            read = image_pixels(images, name, preprocessing.square, preprocessing.channels)
             yield Read(name, read.pixels, read.remark)
         except DataError as error:
             yield Read(name, None, error=str(error))

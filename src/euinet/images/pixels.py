@@ -16,9 +16,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from euinet.errors import DataError, EuiNetError, UsageError
+from euinet.images.square import Square
 from euinet.images.withheld import warnings_noticed, warnings_withheld
 from euinet.system.words import is_shown
 
@@ -62,39 +63,45 @@ class ReadImage:
 
 
 def read_pixels(
-    file: Path | BinaryIO, image_size: int, channels: int | None = None, most_pixels: int = MOST_PIXELS
+    file: Path | BinaryIO,
+    square: int | Square,
+    channels: int | None = None,
+    most_pixels: int = MOST_PIXELS,
 ) -> ReadImage:
     """Return an image file's pixels as uint8, (channels, image_size, image_size).
 
-    Turned upright as its EXIF data say, transparency laid on white, shorter side resized to `image_size`,
-    centre cropped. `channels` is 1 (grey) or 3 (RGB); without it a grey file gives 1 and any other 3.
-    Raises DataError, one line that names the file, when it is missing, empty, broken, not one of the allowed
-    formats, or without a known range of values; TooManyPixelsError when it is larger than `most_pixels`,
-    which can only lower `MOST_PIXELS`. Standard input may be a pipe.
+    Turned upright as its EXIF data say, transparency laid on white, made a `square`; a number stands for its
+    size: shorter side resized to it, bilinear, and centre cropped. `channels` is 1 (grey) or 3 (RGB); without
+    it a grey file gives 1 and any other 3. Raises DataError, one line that names the file, when it is
+    missing, empty, broken, not one of the allowed formats, or without a known range of values;
+    TooManyPixelsError when it is larger than `most_pixels`, which can only lower `MOST_PIXELS`. Standard
+    input may be a pipe.
     """
-    if channels not in (None, 1, 3) or image_size < 1:
-        raise UsageError(f"An image has 1 or 3 channels and a size from 1, not {channels} and {image_size}.")
+    if channels not in (None, 1, 3):
+        raise UsageError(f"An image has 1 or 3 channels, not {channels}: give one of these.")
+    square = Square(square) if isinstance(square, int) else square
     with opened_image(file, most_pixels) as opened:
-        return _read(opened, _name(file), image_size, channels)
+        return _read(opened, _name(file), square, channels)
 
 
-def image_pixels(image: Image.Image, name: str, image_size: int, channels: int) -> ReadImage:
+def image_pixels(image: Image.Image, name: str, square: Square, channels: int) -> ReadImage:
     """Return a Pillow image's pixels as `read_pixels` does a file's; the image stays as it is.
 
-    Raises DataError as there.
+    It is decoded whole, whatever the square says of drafts. Raises DataError as there.
     """
     try:
         with warnings_withheld():
-            return _read(image.copy(), name, image_size, channels)
+            return _read(image.copy(), name, square, channels)
     except EuiNetError:
         raise
     except Exception as error:  # it may not be decoded yet
         raise DataError(_what_is_wrong(name, error)) from error
 
 
-def _read(opened: Image.Image, name: str, image_size: int, channels: int | None) -> ReadImage:
+def _read(opened: Image.Image, name: str, square: Square, channels: int | None) -> ReadImage:
     if 0 in opened.size:  # Pillow makes a black image of nothing
         raise DataError(f"{name} has no pixels: its size is {opened.width} × {opened.height}; take it out.")
+    square.hint(opened)
     stored_grey = opened.mode in GREY_MODES
     count = getattr(opened, "n_frames", 1)
     frames = f"first of {count} frames" if count > 1 else None
@@ -112,7 +119,7 @@ def _read(opened: Image.Image, name: str, image_size: int, channels: int | None)
         recoloured = "grey repeated into colour"
     elif channels == 1 and not stored_grey and _is_coloured(image):
         recoloured = "colour weighed into grey"
-    pixels = square(image, "L" if grey else "RGB", image_size)
+    pixels = square.of(image, "L" if grey else "RGB")
     done = (frames, turned, damaged, depth, layered, recoloured)
     return ReadImage(pixels, "; ".join(remark for remark in done if remark) or None)
 
@@ -273,15 +280,3 @@ def _is_coloured(image: Image.Image) -> bool:
         if not (np.array_equal(red, green) and np.array_equal(green, blue)):
             return True
     return False
-
-
-def square(image: Image.Image, mode: str, image_size: int) -> npt.NDArray[np.uint8]:
-    """Return an upright, opaque image as (1 or 3, image_size, image_size) in mode "L" or "RGB"."""
-    if image.mode == "LAB":  # Pillow brings it to RGB only
-        image = image.convert("RGB")
-    if image.mode != mode:  # else a copy, of 400 MB for 100 megapixels
-        image = image.convert(mode)
-    if image.size != (image_size, image_size):  # else a copy
-        image = ImageOps.fit(image, (image_size, image_size), Image.Resampling.BILINEAR)
-    pixels = np.array(image, dtype=np.uint8)  # (H, W) or (H, W, 3)
-    return np.ascontiguousarray(pixels[None] if mode == "L" else pixels.transpose(2, 0, 1))
