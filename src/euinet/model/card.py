@@ -7,6 +7,7 @@ import numpy as np
 
 from euinet.errors import UsageError
 from euinet.images.preprocessing import Preprocessing
+from euinet.images.square import Interpolation
 from euinet.presets import Preset
 
 AT_A_POINT = frozenset({"alpha", "id_accuracy", "known_rejected", "ood_accuracy", "threshold", "verdict"})
@@ -69,6 +70,9 @@ class ModelCard:
     data_fingerprint: str | None = None  # of the images that it was parted from (data/split/fingerprint.py)
     width: int = 0  # numbers of an embedding, which EuiNet reads in an image's place; 0: the image itself
     backbone: BackboneCard | None = None
+    resize: int = 0  # this and the next two as in images/square.py; the defaults of all models of pixels
+    interpolation: Interpolation = "bilinear"
+    draft: bool = False
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -78,7 +82,8 @@ class ModelCard:
                 f"This model reads embeddings, rows of {self.width} numbers, and no images: give a table of "
                 "them (.parquet, .npz, .npy or .csv), made by the network that made its training data."
             )
-        return Preprocessing(self.channels, self.image_size)
+        geometry = (self.channels, self.image_size, self.resize)
+        return Preprocessing(*geometry, self.interpolation, self.draft)
 
     @property
     def reads_images(self) -> bool:
@@ -97,7 +102,8 @@ class ModelCard:
 
     def of_embeddings(self) -> "ModelCard":
         """Return the card of the same model without its backbone, which reads embeddings."""
-        return replace(self, channels=0, image_size=0, backbone=None)
+        plain = replace(self, resize=0, interpolation="bilinear", draft=False)
+        return replace(plain, channels=0, image_size=0, backbone=None)
 
     def recalibrated(self) -> "ModelCard":
         """Return the card of the same network at another operating point, without measures of the one."""

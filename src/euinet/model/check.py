@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from euinet.errors import StorageError
 from euinet.images.preprocessing import LARGEST_SIDE
+from euinet.images.square import LARGEST_RESIZE, Interpolation
 from euinet.model.card import BackboneCard, LogitRange, ModelCard
 from euinet.presets import Preset, validate_preset
 from euinet.system.class_names import MOST_CLASSES, check_class_names
@@ -67,6 +68,9 @@ class _Card(BaseModel):
     data_fingerprint: str | None = None
     width: int = Field(0, ge=0, le=MOST_NUMBERS)
     backbone: _Backbone | None = None
+    resize: int = Field(0, ge=0, le=LARGEST_RESIZE)
+    interpolation: Interpolation = "bilinear"
+    draft: bool = False
 
     @field_validator("class_names")
     @classmethod
@@ -90,6 +94,8 @@ class _Card(BaseModel):
             raise ValueError(f"images of {self.image_size} pixels a side")
         if not self.channels and (self.image_size or not self.width or self.backbone):
             raise ValueError("a model of embeddings has a width, and neither an image size nor a backbone")
+        if not self.channels and (self.resize or self.draft or self.interpolation != "bilinear"):
+            raise ValueError("a model of embeddings resizes no images")
         if self.channels and bool(self.width) != bool(self.backbone):
             raise ValueError("a backbone and the width of its embeddings go together")
         return self
