@@ -32,14 +32,16 @@ class Reading:
     def load(self, data: str) -> Dataset:
         """Return a named data set or a folder in its parts. Raises as `load_dataset` does."""
         if self.embedder is None:
-            return load_for_model(data, self.card.channels, self.card.image_size, self.data_root, self.notify)
+            square = self.card.preprocessing.square
+            return load_for_model(data, self.card.channels, square, self.data_root, self.notify)
         return load_embedded(data, self.embedder, self.data_root, self.notify)
 
     def whole(self, folder: Path, notify: Notify) -> WholeFolder:
         """Return all labelled images of a folder, whatever part they are in, in the model's classes."""
         card = self.card
         if self.embedder is None:
-            return load_whole_folder(folder, card.image_size, card.class_names, card.channels, notify)
+            square = card.preprocessing.square
+            return load_whole_folder(folder, square, card.class_names, card.channels, notify)
         return embed_whole(
             folder,
             self.embedder,
