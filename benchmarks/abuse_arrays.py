@@ -34,6 +34,7 @@ import euinet
 from euinet.data.far.files import read_far_path
 from euinet.errors import EuiNetError
 from euinet.images.inputs import find_inputs
+from euinet.images.preprocessing import Preprocessing
 from euinet.predict.rows import as_csv, as_table
 from euinet.predict.run import predict_all
 from euinet.predict.sinks import RowList
@@ -185,7 +186,7 @@ def outcome(model: euinet.Model, folder: Path, kind: str, content: Any, way: int
             rows = model.predict(content).rows
         elif way == 2 and kind != "parquet":
             (folder / f"far.{kind}").write_bytes(content)
-            read_far_path(folder / f"far.{kind}", 1, 28)
+            read_far_path(folder / f"far.{kind}", Preprocessing(1, 28))
             return "answered"
         else:
             (folder / f"input.{kind}").write_bytes(content)

@@ -10,10 +10,12 @@ import pytest
 from PIL import Image
 from torchvision.datasets import EMNIST, ImageFolder
 
+from embedders import MeanEmbedder
 from euinet.data.far.idx import EMNIST_CLASSES
 from euinet.data.far.letters import LETTERS, text_fonts
-from euinet.data.far.sets import GENERATED_NAMES, FarSet, far_names, fit, load_far
+from euinet.data.far.sets import GENERATED_NAMES, FarReader, FarSet, far_names, fit, load_far, read_far
 from euinet.data.sets.datasets import load_dataset
+from euinet.data.split.fingerprint import image_digests
 from euinet.errors import DataError, UsageError
 from euinet.images.geometry import read_image
 from euinet.images.preprocessing import Preprocessing
@@ -333,11 +335,11 @@ def test_another_size_and_other_channels_are_read_as_a_file_with_a_remark() -> N
 def test_the_middle_square_of_an_oblong_image_is_kept() -> None:
     image = np.zeros((1, 1, 8, 14), np.uint8)
     image[..., 3:11] = np.arange(64).reshape(8, 8)
-    fitted, remark = fit(image, 1, 8)
+    fitted, remark = fit(image, Preprocessing(1, 8))
     assert fitted[0, 0].tolist() == np.arange(64).reshape(8, 8).tolist()
     assert remark is not None
     assert remark.endswith("after cropping the middle square")
-    upright, _ = fit(image.swapaxes(2, 3), 1, 8)
+    upright, _ = fit(image.swapaxes(2, 3), Preprocessing(1, 8))
     assert upright[0, 0].tolist() == np.arange(64).reshape(8, 8).T.tolist()
 
 
@@ -357,3 +359,19 @@ def test_a_part_of_a_set_keeps_its_labels_beside_its_images() -> None:
 def test_every_generated_name_is_listed() -> None:
     assert set(GENERATED_NAMES) <= set(far_names())
     assert {"mnist", "kmnist", "digits"} <= set(far_names())
+
+
+def test_a_backbones_far_images_are_read_as_it_wants_them(tmp_path: Path) -> None:
+    """One file, a folder and an array of the same image have the features of the same pixels."""
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    (tmp_path / "far").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "far" / "x.png")
+    np.save(tmp_path / "x.npy", pixels.transpose(2, 0, 1)[None])
+    embedder = MeanEmbedder()
+    embedder.preprocessing = Preprocessing(3, 16, 20, "bicubic", draft=True)
+    reader = FarReader(3, 16, embedder, tmp_path / "cache")
+    wanted = image_digests(embedder.preprocessing.read(tmp_path / "far" / "x.png").pixels[None])
+    assert wanted.tolist() != image_digests(read_image(tmp_path / "far" / "x.png", 16)[None]).tolist()
+    for name in ("far/x.png", "far", "x.npy"):
+        far = read_far(str(tmp_path / name), reader)
+        assert far.content_digests.tolist() == wanted.tolist(), name

@@ -74,7 +74,7 @@ def test_ordinary_images_are_read_as_they_are_and_as_tensors() -> None:
     assert read_pixels(grey, 8).pixels.tolist() == [values[..., 0].tolist()]
     assert read_pixels(colour, 8).remark is read_pixels(grey, 8).remark is None
     assert read_image(colour, 8).tolist() == values.transpose(2, 0, 1).tolist()
-    with pytest.raises(UsageError, match="1 or 3 channels, not 4"):
+    with pytest.raises(UsageError, match="1 or 3 channels, not 4: give one"):
         read_pixels(grey, 8, 4)
 
 

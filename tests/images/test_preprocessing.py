@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 from euinet.errors import UsageError
 from euinet.images.geometry import read_image
 from euinet.images.preprocessing import Preprocessing, check_geometry
-from euinet.model.card import LogitRange, ModelCard
+from euinet.model.card import BackboneCard, LogitRange, ModelCard
 from euinet.model.check import checked_card
 from euinet.presets import get_preset
 
@@ -63,3 +64,67 @@ def test_every_size_that_is_trained_is_read_back(side: int, channels: int) -> No
         {},
     )
     assert checked_card(json.loads(json.dumps(card.to_plain()))) == card
+
+
+def test_what_the_first_models_say_of_themselves_is_still_said_to_the_letter() -> None:
+    assert Preprocessing(1, 28).to_plain() == {
+        "channels": 1,
+        "image_size": 28,
+        "orientation": "upright as EXIF says",
+        "transparency": "laid on white",
+        "grey": "ITU-R 601 luma",
+        "resize": "shorter side to image_size, bilinear with antialiasing, then the centre square",
+        "pixels": "uint8, 0 … 255, channels first; the network reads x · 2/255 − 1",
+    }
+
+
+def test_each_geometry_is_said_otherwise() -> None:
+    """Caches of features are told apart by it, and a description that contradicts a model is refused."""
+    all_of_them = [
+        Preprocessing(3, 224),
+        Preprocessing(3, 224, 256),
+        Preprocessing(3, 224, 248),
+        Preprocessing(3, 224, 256, "bicubic"),
+        Preprocessing(3, 224, 256, "lanczos"),
+        Preprocessing(3, 224, 0, "bicubic"),
+        Preprocessing(3, 224, 256, "bicubic", draft=True),
+        Preprocessing(3, 224, 224, draft=True),
+    ]
+    said = {json.dumps(one.to_plain()) for one in all_of_them}
+    assert len(said) == len(all_of_them)
+    plain = all_of_them[-2].to_plain()
+    assert plain["resize"].startswith("shorter side to 256 pixels, bicubic with antialiasing")
+    assert plain["draft"].endswith("at least 512 pixels")
+    assert Preprocessing(3, 224, 224).to_plain() == Preprocessing(3, 224).to_plain()
+
+
+def card_of(**more: Any) -> ModelCard:
+    values = {"channels": 3, "image_size": 224, "width": 5, "backbone": BackboneCard("n", "w", "0" * 64)}
+    return ModelCard(
+        **{"data": "x", "class_names": ("a", "b"), "known_classes": (0, 1), "unknown_classes": ()},
+        **{"seed": 0, "logit_range": LogitRange((1.0, 1.0), (0.0, 0.0)), "preset": get_preset("default")},
+        **{"metrics": {}} | values | more,
+    )
+
+
+def test_a_card_keeps_how_its_model_reads() -> None:
+    card = card_of(resize=256, interpolation="bicubic", draft=True)
+    assert card.preprocessing == Preprocessing(3, 224, 256, "bicubic", draft=True)
+    assert checked_card(json.loads(json.dumps(card.to_plain()))) == card
+    bare = card.of_embeddings()
+    assert checked_card(json.loads(json.dumps(bare.to_plain()))) == bare
+
+
+def test_a_card_from_before_reads_as_before() -> None:
+    plain = card_of().to_plain()
+    for newer in ("resize", "interpolation", "draft"):
+        del plain[newer]
+    card = checked_card(json.loads(json.dumps(plain)))
+    assert card.preprocessing == Preprocessing(3, 224)
+
+
+@pytest.mark.parametrize("more", [{"resize": 8}, {"interpolation": "bicubic"}, {"draft": True}])
+def test_a_model_of_embeddings_resizes_nothing(more: dict[str, Any]) -> None:
+    card = card_of(channels=0, image_size=0, backbone=None, **more)
+    with pytest.raises(ValueError, match="resizes no images"):
+        checked_card(json.loads(json.dumps(card.to_plain())))

@@ -93,7 +93,8 @@ def test_a_later_format_is_named(tmp_path: Path) -> None:
         load(file)
 
 
-READING = ("resize", "interpolation", "draft")
+# which older files lack
+MAY_LACK = frozenset({"command", "data_fingerprint", "width", "backbone", "resize", "interpolation", "draft"})
 
 
 def card(**changes: Any) -> dict[str, Any]:
@@ -111,7 +112,7 @@ def card(**changes: Any) -> dict[str, Any]:
         *(
             DOCUMENT | {"card": {key: value for key, value in DOCUMENT["card"].items() if key != missing}}
             for missing in DOCUMENT["card"]
-            if missing not in ("command", "data_fingerprint", "width", "backbone", *READING)  # older files lack them
+            if missing not in MAY_LACK
         ),
         DOCUMENT | {"format_version": 0},
         DOCUMENT | {"format_version": True},
@@ -141,6 +142,12 @@ def card(**changes: Any) -> dict[str, Any]:
         card(preprocessing=None),
         card(preprocessing={}),
         card(preprocessing=CARD.preprocessing.to_plain() | {"resize": "nearest"}),
+        card(resize=8),  # the preprocessing says otherwise
+        card(interpolation="bicubic"),
+        card(interpolation="nearest"),
+        card(resize=2),  # of which no 4 pixels can be kept
+        card(resize=4097),
+        card(draft=True),
         card(channels=3),
         card(image_size=8, preprocessing=Preprocessing(1, 8).to_plain()),  # the graph reads 4 × 4
         card(logit_range={"gain": [1.0], "shift": [0.0]}),

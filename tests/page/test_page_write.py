@@ -63,6 +63,13 @@ def test_the_folder_is_whole(model: Model, tmp_path: Path) -> None:
     assert result["bytes"] == sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
 
 
+def test_the_page_is_told_how_images_are_read() -> None:
+    plain = model_facts(digits_model(), "m")["preprocessing"]
+    assert plain == {"shorter_side": 28, "interpolation": "bilinear", "draft": False}
+    other = model_facts(digits_model(resize=32, interpolation="bicubic", draft=True), "m")
+    assert other["preprocessing"] == {"shorter_side": 32, "interpolation": "bicubic", "draft": True}
+
+
 def test_the_bank_in_the_folder_is_the_bank(model: Model, tmp_path: Path) -> None:
     write_page(model, "m", tmp_path / "page", most_neighbours=40)
     bank = load_bank(model, most=40)

@@ -292,6 +292,20 @@ def test_a_polyglot_is_what_its_image_says(client: AppClient, form: Form, pictur
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+def test_a_decoder_reads_as_its_model_does() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+    large = io.BytesIO()
+    Image.fromarray(pixels).resize((480, 360)).save(large, "jpeg")
+    preprocessing = Preprocessing(3, 20, 24, "bicubic", draft=True)
+    pool = DecoderPool(preprocessing, 10**8, 20.0, processes=1)
+    found = asyncio.run(pool.run(Task("file", large.getvalue(), "large.jpg")))
+    pool.close()
+    assert found.error is None
+    wanted = preprocessing.read(large).pixels
+    assert found.pixels.tolist() == [wanted.tolist()]
+    assert (Preprocessing(3, 20).read(large).pixels != wanted).any()
+
+
 def test_a_decoder_that_takes_too_long_is_ended_and_replaced() -> None:
     large = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300), np.uint8)).save(large, "png")

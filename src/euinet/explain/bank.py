@@ -94,7 +94,7 @@ def load_bank(
     if not is_at_hand(name, data_root):
         notify(f"The training data {name} are not at hand, so no nearest training images are shown.")
         return None
-    dataset = load_for_model(name, card.channels, card.image_size, data_root)
+    dataset = load_for_model(name, card.channels, card.preprocessing.square, data_root)
     if card.data_fingerprint not in (None, dataset_fingerprint(dataset)):
         notify(f"{name} holds other images than the model was trained on, so none of them are shown.")
         return None

@@ -9,13 +9,13 @@ import json
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any
 
 from euinet.data.embedded.cache import features_folder
-from euinet.errors import ExportError
+from euinet.errors import UsageError
 from euinet.export.backbone import backbone_file
 from euinet.images.preprocessing import Preprocessing
-from euinet.images.square import Interpolation
+from euinet.images.square import checked_interpolation
 from euinet.model.card import BackboneCard
 from euinet.model.frozen import FrozenBackbone
 from euinet.networks.pretrained import AUTO, Pretrained, pretrained
@@ -56,14 +56,11 @@ def freeze(network: Pretrained, finetuned_epochs: int = 0) -> FrozenBackbone:
 
 
 def reads_as(network: Pretrained) -> Preprocessing:
-    """Return how image files become what a network was trained to read."""
-    known = get_args(Interpolation)
-    if network.interpolation not in known:
-        raise ExportError(
-            f"{network.name} wants images resized by {network.interpolation}, but {', '.join(known)} are all "
-            "that is known: choose another backbone."
-        )
-    interpolation = cast(Interpolation, network.interpolation)
+    """Return how image files become what a network was trained to read.
+
+    Raises UsageError for an interpolation that euinet lacks.
+    """
+    interpolation = checked_interpolation(network.interpolation)
     return Preprocessing(3, network.image_size, network.resize, interpolation, draft=True)
 
 
@@ -87,7 +84,7 @@ def _kept(folder: Path, key: str) -> FrozenBackbone | None:
         content = (folder / f"{key}.onnx").read_bytes()
         about = json.loads((folder / f"{key}.json").read_text(encoding="utf-8"))
         card, preprocessing = BackboneCard(**about["card"]), Preprocessing(**about["preprocessing"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, UsageError):
         return None
     whole = hashlib.sha256(content).hexdigest() == card.digest
     return FrozenBackbone(content, card, preprocessing) if whole else None

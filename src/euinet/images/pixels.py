@@ -70,11 +70,12 @@ def read_pixels(
 ) -> ReadImage:
     """Return an image file's pixels as uint8, (channels, image_size, image_size).
 
-    Turned upright as its EXIF data say, transparency laid on white, made a `square`: of a size alone, shorter
-    side resized to it, bilinear, and centre cropped. `channels` is 1 (grey) or 3 (RGB); without it a grey
-    file gives 1 and any other 3. Raises DataError, one line that names the file, when it is missing, empty,
-    broken, not one of the allowed formats, or without a known range of values; TooManyPixelsError when it is
-    larger than `most_pixels`, which can only lower `MOST_PIXELS`. Standard input may be a pipe.
+    Turned upright as its EXIF data say, transparency laid on white, made a `square`; a number stands for its
+    size: shorter side resized to it, bilinear, and centre cropped. `channels` is 1 (grey) or 3 (RGB); without
+    it a grey file gives 1 and any other 3. Raises DataError, one line that names the file, when it is
+    missing, empty, broken, not one of the allowed formats, or without a known range of values;
+    TooManyPixelsError when it is larger than `most_pixels`, which can only lower `MOST_PIXELS`. Standard
+    input may be a pipe.
     """
     if channels not in (None, 1, 3):
         raise UsageError(f"An image has 1 or 3 channels, not {channels}: give one of these.")

@@ -40,7 +40,8 @@ def checked_backbone_size(size: int) -> int:
     """
     if not SMALLEST_SIDE <= size <= LARGEST_SIDE:
         raise UsageError(
-            f"The image size is {size}, but a backbone's is {SMALLEST_SIDE} … {LARGEST_SIDE}: give another."
+            f"The image size is {size}, but must be {SMALLEST_SIDE} … {LARGEST_SIDE} for a backbone: "
+            "give one of these."
         )
     return size
 
@@ -88,7 +89,7 @@ class Preprocessing:
         return read_pixels(file, self.square, self.channels, most_pixels)
 
     def fit(self, pixels: np.ndarray) -> ReadImage:
-        """Return a uint8 image (1 or 3, H, W) as the model reads it, as if it came from a file."""
+        """Return a uint8 image (1 or 3, H, W) as the model reads it, as if from a file, decoded whole."""
         if pixels.shape == (self.channels, self.image_size, self.image_size):
             return ReadImage(pixels, None)
         image = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))

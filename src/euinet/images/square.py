@@ -1,7 +1,7 @@
 """How an upright image becomes the square that a model reads: what is cut out of it, by which filter."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,14 @@ Interpolation = Literal["bilinear", "bicubic", "lanczos"]
 
 LARGEST_RESIZE = 4096  # pixels: twice the largest image that a model reads
 DRAFT_TIMES = 2  # as large as needed, at least: so the filter, and not the decoder, does the smoothing
+
+
+def checked_interpolation(name: str) -> Interpolation:
+    """Return a filter's name. Raises UsageError where there is none of it."""
+    if name not in get_args(Interpolation):
+        allowed = ", ".join(get_args(Interpolation))
+        raise UsageError(f"The interpolation is {name}, but must be one of {allowed}: give one of these.")
+    return cast(Interpolation, name)
 
 
 @dataclass(frozen=True)
@@ -38,9 +46,7 @@ class Square:
                 f"The shorter side is to become {self.resize} pixels, but must be 0 (as the image size) or "
                 f"{self.image_size} … {LARGEST_RESIZE}, since {self.image_size} are kept: give another."
             )
-        if self.interpolation not in get_args(Interpolation):
-            allowed = ", ".join(get_args(Interpolation))
-            raise UsageError(f"The interpolation is {self.interpolation}, but must be one of {allowed}.")
+        checked_interpolation(self.interpolation)
 
     @property
     def shorter_side(self) -> int:

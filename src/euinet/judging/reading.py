@@ -44,7 +44,8 @@ class Reading:
         if not self.card.reads_images:
             return load_table(data, self.labels, self.notify)
         if self.embedder is None:
-            return load_for_model(data, self.card.channels, self.card.image_size, self.data_root, self.notify)
+            square = self.card.preprocessing.square
+            return load_for_model(data, self.card.channels, square, self.data_root, self.notify)
         return load_embedded(data, self.embedder, self.data_root, self.notify)
 
     def whole(self, folder: Path, notify: Notify) -> WholeFolder:
@@ -53,7 +54,8 @@ class Reading:
         if not card.reads_images:
             return whole_table(folder, card.class_names, self.labels)
         if self.embedder is None:
-            return load_whole_folder(folder, card.image_size, card.class_names, card.channels, notify)
+            square = card.preprocessing.square
+            return load_whole_folder(folder, square, card.class_names, card.channels, notify)
         return embed_whole(
             folder,
             self.embedder,

@@ -70,7 +70,7 @@ class ModelCard:
     data_fingerprint: str | None = None  # of the images that it was parted from (data/split/fingerprint.py)
     width: int = 0  # numbers of an embedding, which EuiNet reads in an image's place; 0: the image itself
     backbone: BackboneCard | None = None
-    resize: int = 0  # as in Preprocessing, like the two that follow
+    resize: int = 0  # this and the next two as in images/square.py; the defaults of all models of pixels
     interpolation: Interpolation = "bilinear"
     draft: bool = False
 
@@ -82,7 +82,8 @@ class ModelCard:
                 f"This model reads embeddings, rows of {self.width} numbers, and no images: give a table of "
                 "them (.parquet, .npz, .npy or .csv), made by the network that made its training data."
             )
-        return Preprocessing(self.channels, self.image_size, self.resize, self.interpolation, self.draft)
+        geometry = (self.channels, self.image_size, self.resize)
+        return Preprocessing(*geometry, self.interpolation, self.draft)
 
     @property
     def reads_images(self) -> bool:
@@ -101,9 +102,8 @@ class ModelCard:
 
     def of_embeddings(self) -> "ModelCard":
         """Return the card of the same model without its backbone, which reads embeddings."""
-        return replace(
-            self, channels=0, image_size=0, backbone=None, resize=0, interpolation="bilinear", draft=False
-        )
+        plain = replace(self, resize=0, interpolation="bilinear", draft=False)
+        return replace(plain, channels=0, image_size=0, backbone=None)
 
     def recalibrated(self) -> "ModelCard":
         """Return the card of the same network at another operating point, without measures of the one."""

@@ -94,6 +94,8 @@ class _Card(BaseModel):
             raise ValueError(f"images of {self.image_size} pixels a side")
         if not self.channels and (self.image_size or not self.width or self.backbone):
             raise ValueError("a model of embeddings has a width, and neither an image size nor a backbone")
+        if not self.channels and (self.resize or self.draft or self.interpolation != "bilinear"):
+            raise ValueError("a model of embeddings resizes no images")
         if self.channels and bool(self.width) != bool(self.backbone):
             raise ValueError("a backbone and the width of its embeddings go together")
         return self

@@ -13,7 +13,8 @@ def model_facts(
     """Return plain values for JSON about `model`, called `name`, and which features there are of it.
 
     `threshold` is of `ood_score`; one a class, in the order of `class_names`, where `per_class`. `settings`
-    are those of temperature, perturbation and eq. 4: α is `disc_scale`, γ `disc_shift`.
+    are those of temperature, perturbation and eq. 4: α is `disc_scale`, γ `disc_shift`. `preprocessing` is
+    how an image file becomes pixels (images/square.py); None where the model reads no images.
     """
     card, calibration = model.card, model.calibration
     thresholds = [0.0] if calibration is None else calibration.thresholds(len(card.class_names)).tolist()
@@ -25,6 +26,7 @@ def model_facts(
         "held_out": held_out_names(card),
         "channels": card.channels,
         "image_size": card.image_size,
+        "preprocessing": _preprocessing(card),
         "alpha": None if calibration is None else calibration.alpha,
         "per_class": per_class,
         "calibration_images": 0 if calibration is None else len(calibration),
@@ -34,6 +36,18 @@ def model_facts(
         "metrics": card.metrics,
         "euinet_version": VERSION,
         "features": {"record": record, "inbox": inbox, "neighbours": neighbours},
+    }
+
+
+def _preprocessing(card: ModelCard) -> dict[str, Any] | None:
+    """Return what lib/resample.js needs, and whether JPEG files are decoded smaller, as no page can."""
+    if not card.reads_images:
+        return None
+    square = card.preprocessing.square
+    return {
+        "shorter_side": square.shorter_side,
+        "interpolation": square.interpolation,
+        "draft": square.draft,
     }
 
 

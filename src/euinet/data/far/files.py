@@ -13,8 +13,9 @@ from euinet.answers import PixelArray
 from euinet.data.far.idx import choose_test_images, read_far_idx
 from euinet.errors import DataError
 from euinet.images.arrays import looks_like_idx, looks_like_numpy, read_numpy_images
-from euinet.images.geometry import IMAGE_SUFFIXES, read_image, stored_shape
+from euinet.images.geometry import IMAGE_SUFFIXES, stored_shape
 from euinet.images.names import PassedOver, image_files
+from euinet.images.preprocessing import Preprocessing
 
 
 class FoundImages(NamedTuple):
@@ -25,15 +26,15 @@ class FoundImages(NamedTuple):
     remark: str | None = None
 
 
-def read_far_path(path: Path, channels: int, image_size: int) -> FoundImages:
+def read_far_path(path: Path, preprocessing: Preprocessing) -> FoundImages:
     """Return the images of an existing file or folder.
 
-    Image files come out as (channels, image_size, image_size), everything else as it is stored.
+    Image files come out as `preprocessing` reads them, everything else as it is stored.
     Raises DataError naming what cannot be used, UsageError where a choice is the user's.
     """
     try:
         if path.is_dir():
-            return _read_folder(path, channels, image_size)
+            return _read_folder(path, preprocessing)
         with path.open("rb") as file:
             start = file.read(8)
     except OSError as error:
@@ -43,14 +44,14 @@ def read_far_path(path: Path, channels: int, image_size: int) -> FoundImages:
     if looks_like_numpy(start):
         return FoundImages(np.array(read_numpy_images(path)))
     if path.suffix.lower() in IMAGE_SUFFIXES:
-        return _read_image_files([path], path.parent, channels, image_size)
+        return _read_image_files([path], path.parent, preprocessing)
     raise DataError(
         f"{path} {'is empty' if not start else 'is none of the files that can be a far set'}: give an idx "
         "file of images (plain or gzipped), a .npy array, an image, or a folder of images."
     )
 
 
-def _read_folder(folder: Path, channels: int, image_size: int) -> FoundImages:
+def _read_folder(folder: Path, preprocessing: Preprocessing) -> FoundImages:
     idx_file = choose_test_images(folder)
     if idx_file is not None:
         return FoundImages(*read_far_idx(idx_file))
@@ -60,18 +61,19 @@ def _read_folder(folder: Path, channels: int, image_size: int) -> FoundImages:
             f"{folder} has no images ({', '.join(sorted(IMAGE_SUFFIXES))}), nor idx files of test images: "
             "give a folder that has."
         )
-    return _read_image_files(files, folder, channels, image_size)
+    return _read_image_files(files, folder, preprocessing)
 
 
-def _read_image_files(files: Sequence[Path], folder: Path, channels: int, image_size: int) -> FoundImages:
+def _read_image_files(files: Sequence[Path], folder: Path, preprocessing: Preprocessing) -> FoundImages:
     """Read what can be read; broken files are counted, since public sets come with some (notMNIST has)."""
     images: list[PixelArray] = []
     labels: list[str] = []
+    channels, image_size = preprocessing.channels, preprocessing.image_size
     broken: list[DataError] = []
     fitted = 0
     for path in files:
         try:
-            images.append(read_image(path, image_size, channels))
+            images.append(preprocessing.read(path).pixels)
         except DataError as error:
             broken.append(error)
             continue

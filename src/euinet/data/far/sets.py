@@ -71,6 +71,11 @@ class FarReader:
     embedder: Embedder | None = None  # makes embeddings of the images
     data_root: Path | None = None
 
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How image files become pixels. Raises UsageError where no images are read."""
+        return self.embedder.preprocessing if self.embedder else Preprocessing(self.channels, self.image_size)
+
 
 def far_reader(shape: tuple[int, ...], embedder: Embedder | None, data_root: Path | None) -> FarReader:
     """Return the reader for a model of data of `shape` (N, …): images (N, C, H, W), or what `embedder` makes.
@@ -102,8 +107,8 @@ def read_far(name: str, reader: FarReader, *, notify: Notify | None = None) -> F
 
     Raises UsageError for a model that reads tables.
     """
-    channels, image_size, data_root = reader.channels, reader.image_size, reader.data_root
-    if not channels:
+    data_root = reader.data_root
+    if not reader.channels:
         raise UsageError(
             f"The far set {name} is of images, but the model reads embeddings: have the network that made "
             "its training data make rows of them, and evaluate on a table with those."
@@ -113,31 +118,32 @@ def read_far(name: str, reader: FarReader, *, notify: Notify | None = None) -> F
     if reader.embedder is not None and folder and choose_test_images(place) is None:
         made = embed_unlabelled(place, reader.embedder, cache_root=data_root, notify=notify or silent)
         return FarSet(name, made.features, made.folders, None, made.digests)
-    found = _find(name, channels, image_size, data_root, notify)
+    preprocessing = reader.preprocessing
+    found = _find(name, preprocessing, data_root, notify)
     if reader.embedder is not None and len(found.images):
         rows = embed_array(found.images, reader.embedder, name=name, cache_root=data_root)
         return FarSet(name, rows.images, found.labels, found.remark, rows.digests)
     if 0 in found.images.shape:
         raise DataError(f"The far set {name} has no images: its shape is {tuple(found.images.shape)}.")
-    images, remark = fit(found.images, channels, image_size)
+    images, remark = fit(found.images, preprocessing)
     return FarSet(name, images, found.labels, _joined(found.remark, remark))
 
 
-def fit(images: PixelArray, channels: int, image_size: int) -> tuple[PixelArray, str | None]:
+def fit(images: PixelArray, preprocessing: Preprocessing) -> tuple[PixelArray, str | None]:
     """Return (M, 1 or 3, H, W) uint8 images as (M, channels, image_size, image_size), and what was done."""
-    before, wanted = tuple(images.shape[1:]), (channels, image_size, image_size)
+    side = preprocessing.image_size
+    before, wanted = tuple(images.shape[1:]), (preprocessing.channels, side, side)
     if before == wanted:
         return images, None
     done = f"brought from {_times(before)} to {_times(wanted)} (channels, height, width)"
     _, height, width = before
     if height != width:
         done += ", after cropping the middle square"
-    preprocessing = Preprocessing(channels, image_size)
     return np.stack([preprocessing.fit(image).pixels for image in images]), done
 
 
 def _find(
-    name: str, channels: int, image_size: int, data_root: Path | None, notify: Notify | None
+    name: str, preprocessing: Preprocessing, data_root: Path | None, notify: Notify | None
 ) -> FoundImages:
     if name in DATASETS:
         dataset = load_dataset(name, data_root, notify=notify)
@@ -147,13 +153,13 @@ def _find(
         return FoundImages(*letter_images())
     if name in GENERATED_NAMES:
         kind = cast(Literal["uniform", "gaussian"], name.removeprefix(_NOISE))
-        return FoundImages(noise_images(kind, channels, image_size))
+        return FoundImages(noise_images(kind, preprocessing.channels, preprocessing.image_size))
     path = expanded(name)
     if name and (is_file(path) or is_folder(path)):
-        return _hint_at_emnist(read_far_path(path, channels, image_size), path)
+        return _hint_at_emnist(read_far_path(path, preprocessing), path)
     turned = expanded(name.removesuffix(TRANSPOSE))
     if name.endswith(TRANSPOSE) and (is_file(turned) or is_folder(turned)):
-        images, labels, remark = read_far_path(turned, channels, image_size)
+        images, labels, remark = read_far_path(turned, preprocessing)
         remark = _joined("every image transposed", remark)
         return FoundImages(np.ascontiguousarray(images.swapaxes(2, 3)), labels, remark)
     raise UsageError(_unknown_name(name))

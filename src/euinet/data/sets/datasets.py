@@ -16,6 +16,7 @@ from euinet.data.sets.folders import load_folder
 from euinet.data.sets.idx import read_labelled_images
 from euinet.data.sets.sources import IdxSet, ensure_idx_files, has_idx_files
 from euinet.errors import DataError, UnknownNameError, UsageError
+from euinet.images.square import Square
 from euinet.records import Dataset, LabelledImages
 from euinet.system.close import did_you_mean
 from euinet.system.files import expanded, is_folder
@@ -112,14 +113,14 @@ def load_dataset(
     name_or_folder: str,
     data_root: Path | None = None,
     *,
-    image_size: int | None = None,
+    image_size: int | Square | None = None,
     channels: int | None = None,
     notify: Notify | None = None,
 ) -> Dataset:
     """Return a data set by name (of `DATASETS`), or a folder of images (see `folders`).
 
-    Images are uint8, (N, C, H, W). `image_size` (pixels; default 32) and `channels` (1 or 3; default 1 if all
-    images are grey) are for folders only. `data_root` is where named sets lie (see
+    Images are uint8, (N, C, H, W). `image_size` (pixels, or the whole way there; default 32) and `channels`
+    (1 or 3; default 1 if all images are grey) are for folders only. `data_root` is where named sets lie (see
     `sources.data_root`); what is missing there is fetched, and `notify` told so. Raises UsageError for an
     unknown name or a bad size, DataError when the data cannot be had or trusted, StorageError when they
     cannot be written.
@@ -146,12 +147,16 @@ def load_dataset(
 
 
 def load_for_model(
-    name_or_folder: str, channels: int, image_size: int, data_root: Path | None, notify: Notify | None = None
+    name_or_folder: str,
+    channels: int,
+    square: int | Square,
+    data_root: Path | None,
+    notify: Notify | None = None,
 ) -> Dataset:
     """Return `load_dataset`'s, a folder's images as a model reads them; named sets keep what they have."""
     if name_or_folder in DATASETS:
         return load_dataset(name_or_folder, data_root, notify=notify)
-    return load_dataset(name_or_folder, data_root, image_size=image_size, channels=channels, notify=notify)
+    return load_dataset(name_or_folder, data_root, image_size=square, channels=channels, notify=notify)
 
 
 def is_at_hand(name_or_folder: str, data_root: Path | None = None) -> bool:

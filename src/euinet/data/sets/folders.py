@@ -14,6 +14,7 @@ from euinet.errors import DataError
 from euinet.images.geometry import read_image
 from euinet.images.names import image_files
 from euinet.images.preprocessing import checked_size
+from euinet.images.square import Square
 from euinet.records import Dataset, LabelledImages, joined
 from euinet.system.class_names import check_new_classes
 from euinet.system.notify import Notify, silent
@@ -30,7 +31,7 @@ class WholeFolder(NamedTuple):
 
 
 def load_folder(
-    folder: Path, image_size: int | None = None, notify: Notify = silent, channels: int | None = None
+    folder: Path, image_size: int | Square | None = None, notify: Notify = silent, channels: int | None = None
 ) -> Dataset:
     """Return the images of a folder, square with sides of `image_size` (default 32) pixels.
 
@@ -47,7 +48,7 @@ def load_folder(
 
 def load_whole_folder(
     folder: Path,
-    image_size: int | None = None,
+    image_size: int | Square | None = None,
     class_names: Sequence[str] = (),
     channels: int | None = None,
     notify: Notify = silent,
@@ -88,13 +89,20 @@ def names_after(first: Sequence[str], found: Sequence[str]) -> tuple[str, ...]:
     return (*first, *(name for name in found if name not in first))
 
 
-def _checked_size(image_size: int | None) -> int:
+def _checked_size(image_size: int | Square | None) -> int | Square:
+    if isinstance(image_size, Square):  # a model's own
+        return image_size
     size = DEFAULT_IMAGE_SIZE if image_size is None else image_size
     return checked_size(size, SMALLEST_ASKED)
 
 
 def _read(
-    folder: Path, layout: Layout, names: Sequence[str], size: int, channels: int | None, notify: Notify
+    folder: Path,
+    layout: Layout,
+    names: Sequence[str],
+    size: int | Square,
+    channels: int | None,
+    notify: Notify,
 ) -> dict[str, LabelledImages]:
     """Return the images of each part, all with the same channels, and tell what was left out."""
     not_used = NotUsed(beside=images_beside(folder, layout))

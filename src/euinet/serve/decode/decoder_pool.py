@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from dataclasses import asdict
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 
@@ -90,7 +91,7 @@ class _Worker:
     def start(self) -> None:
         """Start the process: a new Python that knows nothing of this one, and no Ctrl-C of its terminal."""
         self._line, theirs = multiprocessing.Pipe()
-        plain = (self._preprocessing.channels, self._preprocessing.image_size, self._most_pixels)
+        plain = (json.dumps(asdict(self._preprocessing)), self._most_pixels)
         self._process = subprocess.Popen(
             [sys.executable, "-m", MODULE, *map(str, (theirs.fileno(), *plain))],
             pass_fds=(theirs.fileno(),),

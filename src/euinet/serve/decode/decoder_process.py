@@ -43,9 +43,12 @@ class Decoded(NamedTuple):
 
 
 def main(arguments: list[str]) -> None:
-    """Answer tasks until the other end of the line, whose descriptor is the first argument, is closed."""
-    line, channels, image_size, most_pixels = map(int, arguments)
-    connection, preprocessing = Connection(line), Preprocessing(channels, image_size)
+    """Answer tasks until the other end of the line is closed.
+
+    Arguments: the line's descriptor, the preprocessing as JSON, and how many pixels an image may have.
+    """
+    line, plain, most_pixels = int(arguments[0]), json.loads(arguments[1]), int(arguments[2])
+    connection, preprocessing = Connection(line), Preprocessing(**plain)
     for number in (signal.SIGINT, signal.SIGTERM):  # to a group of processes: the parent decides
         signal.signal(number, signal.SIG_IGN)
     _limit_memory()

@@ -1,7 +1,10 @@
 // An image file in the browser becomes what the model reads, by the same steps as images/pixels.py:
-// upright, transparency on white, grey by ITU-R 601, shorter side resized (antialiased), centre square.
+// upright, transparency on white, grey by ITU-R 601, the square of lib/resample.js. Two things differ: the
+// browser's own decoder (its inverse cosine transform, its enlargement of a JPEG file's colours), and that it
+// decodes a JPEG file whole, where a model with `draft` reads half of its cosines or less.
 
 import { Refusal } from "./refusal.js";
+import { square } from "./resample.js";
 
 const MOST_PIXELS = 50e6;
 
@@ -10,7 +13,8 @@ export async function readImage(file, model) {
   const size = model.image_size;
   const planes = model.channels === 1 ? [grey(data)] : [0, 1, 2].map((channel) => plane(data, channel));
   const pixels = new Uint8Array(model.channels * size * size);
-  planes.forEach((each, at) => pixels.set(fit(each, width, height, size), at * size * size));
+  const geometry = { size, ...model.preprocessing };
+  planes.forEach((each, at) => pixels.set(square(each, width, height, geometry), at * size * size));
   return { pixels, remark: transparent ? "transparency laid on white" : null };
 }
 
@@ -64,42 +68,7 @@ function grey(data) {
 }
 
 function plane(data, channel) {
-  return Uint8Array.from({ length: data.length / 4 }, (_, at) => data[4 * at + channel]);
-}
-
-// The centre square of a plane, size × size, as Pillow's bilinear filter with antialiasing gives it.
-export function fit(values, width, height, size) {
-  const side = Math.min(width, height);
-  const across = filter((width - side) / 2, side, width, size);
-  const down = filter((height - side) / 2, side, height, size);
-  const between = new Uint8Array(height * size);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < size; x++) between[y * size + x] = weighed(values, y * width, 1, across[x]);
-  }
-  const found = new Uint8Array(size * size);
-  for (let y = 0; y < size; y++) {
-    for (let x = 0; x < size; x++) found[y * size + x] = weighed(between, x, size, down[y]);
-  }
+  const found = new Uint8Array(data.length / 4);
+  for (let at = 0; at < found.length; at++) found[at] = data[4 * at + channel];
   return found;
-}
-
-function weighed(values, start, step, { first, weights }) {
-  let sum = 0;
-  for (let at = 0; at < weights.length; at++) sum += values[start + (first + at) * step] * weights[at];
-  return Math.min(255, Math.max(0, Math.floor(sum + 0.5)));
-}
-
-function filter(start, length, limit, size) {
-  const scale = length / size;
-  const wide = Math.max(scale, 1);
-  return Array.from({ length: size }, (_, at) => {
-    const centre = start + (at + 0.5) * scale;
-    const first = Math.max(0, Math.floor(centre - wide + 0.5));
-    const end = Math.min(limit, Math.floor(centre + wide + 0.5));
-    const raw = Array.from({ length: end - first }, (_, place) =>
-      Math.max(0, 1 - Math.abs((place + first - centre + 0.5) / wide)),
-    );
-    const sum = raw.reduce((a, b) => a + b, 0);
-    return { first, weights: raw.map((weight) => weight / sum) };
-  });
 }
