@@ -8,7 +8,7 @@ import numpy as np
 from euinet.answers import Digests, StoredArray
 from euinet.records import Dataset, LabelledImages
 
-_PIECE = 2**24  # bytes of an array that are in memory at a time, where it lies in a file
+_PIECE = 2**22  # bytes of an array that are in memory at a time, where it lies in a file
 
 
 def fingerprint(*arrays: np.ndarray) -> str:
