@@ -103,7 +103,7 @@ def plain(backbone: str, folder: str, channels_last: bool) -> dict[str, Any]:
 
     found = pretrained(backbone)
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    network = found.network.to(memory_format=layout)  # type: ignore[call-overload]
+    network = found.network.to(memory_format=layout)
     steps = [
         transforms.Resize(found.resize, transforms.InterpolationMode(found.interpolation)),
         transforms.CenterCrop(found.image_size),

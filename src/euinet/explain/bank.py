@@ -91,6 +91,9 @@ def load_bank(
     card, name = model.card, data or model.card.data
     if most < 1:
         return None
+    if card.width:
+        notify("Nearest training images are shown of models that learned from pixels, not of this one.")
+        return None
     if not is_at_hand(name, data_root):
         notify(f"The training data {name} are not at hand, so no nearest training images are shown.")
         return None

@@ -25,12 +25,13 @@ class Explainer:
         `answer`, as `Answer.to_plain`; `threshold`, α·h + γ of eq. 4 less the calibrated threshold, and
         `logits` by class name, the K + 1 numbers that enter the softmax; `disc_score`, h; `disc_added`, what
         h adds to the threshold; `image`, what the network was given; `change`, what the perturbation added,
-        in pixels 0 … 255; `neighbours`, nearest first, empty without a bank. Raises UsageError for another
-        shape or type. Where the model has no answer: `error` alone.
+        in pixels 0 … 255, None where embeddings are perturbed and not pixels; `neighbours`, nearest first,
+        empty without a bank. Raises UsageError for another shape or type. Where the model has no answer:
+        `error` alone.
         """
         answers, read = self.model.answer_with_reasons(pixels)
         with np.errstate(over="ignore", invalid="ignore"):
-            change = (read["perturbed"] - (pixels * _STEP - np.float32(1))) * PIXELS
+            change = _change(self.model, pixels, read["perturbed"])
             near: list[list[Neighbour]] = [[] for _ in pixels]
             if self.bank is not None and len(pixels):
                 near = self.bank.nearest(read["features"])
@@ -44,12 +45,21 @@ class Explainer:
                 "disc_score": float(read["disc_score"][at]),
                 "disc_added": float(read["disc_added"][at]),
                 "logits": dict(zip(answers.class_names, read["scores"][at, 1:].tolist(), strict=True)),
-                "image": _plain_image(pixels[at]),
-                "change": _plain_values(change[at]),
+                "image": _plain_image(pixels[at]) if self.model.card.reads_images else None,
+                "change": None if change is None else _plain_values(change[at]),
                 "neighbours": [_plain(neighbour) for neighbour in near[at]],
             }
             for at, row in enumerate(rows)
         ]
+
+
+def _change(
+    model: Model, pixels: npt.NDArray[np.uint8], perturbed: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32] | None:
+    """Return what the perturbation added to images (N, C, H, W); None where it was to their embeddings."""
+    if model.card.width:
+        return None
+    return np.asarray((perturbed - (pixels * _STEP - np.float32(1))) * PIXELS, np.float32)
 
 
 def _plain(neighbour: Neighbour) -> dict[str, Any]:

@@ -48,6 +48,7 @@ def write_page(
     it keeps what it has beside the page. Raises StorageError when it cannot be
     written.
     """
+    model.preprocessing  # noqa: B018 (raises where the model reads no images)
     out = expanded(out)
     mixed = check_target(out, force=force)
     bank = load_bank(model, data_root, data=data, most=most_neighbours, notify=notify)

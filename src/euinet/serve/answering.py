@@ -13,6 +13,7 @@ from euinet.images.sources import Read
 from euinet.predict.rows import Row, rows_of
 from euinet.serve.batching import Batcher
 from euinet.serve.decode.decoding import Decoder
+from euinet.serve.decode.rows import RowDecoder
 from euinet.serve.http.bodies import feed, header
 from euinet.serve.http.forms import FormReader, Upload
 from euinet.serve.http.gate import Gate, Held
@@ -26,7 +27,7 @@ _FORM, _JSON = b"multipart/form-data", b"application/json"
 class Intake:
     """What all requests with images share: the limits, what is in the house, and who decodes."""
 
-    def __init__(self, limits: Limits, decoder: Decoder) -> None:
+    def __init__(self, limits: Limits, decoder: Decoder | RowDecoder) -> None:
         self.limits, self.decoder = limits, decoder
         self.images = Gate(limits.queue_images, "images")
         self.bytes = Gate(limits.bodies_bytes, "uploads")

@@ -14,6 +14,7 @@ from euinet.serve.api.docs_page import STYLE, docs_page
 from euinet.serve.api.openapi import add_errors, describe, openapi_of
 from euinet.serve.batching import Batcher
 from euinet.serve.decode.decoding import Decoder
+from euinet.serve.decode.rows import RowDecoder
 from euinet.serve.http.access import Access
 from euinet.serve.http.guard import Guard, Handler
 from euinet.serve.http.limits import Limits, Refused
@@ -34,7 +35,12 @@ class Service:
         self.served, self.limits = served, limits or Limits()
         self.meters = Meters()
         self.stopping = False
-        self.decoder = Decoder(served.model.preprocessing, self.limits)
+        card = served.model.card
+        self.decoder: Decoder | RowDecoder = (
+            Decoder(card.preprocessing, self.limits)
+            if card.reads_images
+            else RowDecoder(card.width, self.limits)
+        )
         self.intake = Intake(self.limits, self.decoder)
         self._batchers: list[Batcher[Pixels, Sequence[Any]]] = []
         hot: dict[tuple[str, str], Handler] = {}
@@ -55,7 +61,8 @@ class Service:
             api.include_router(make_inbox_router(served.inbox))
         token_needed = access.token is not None
         api.openapi = lambda: openapi_of(api, token_needed)  # type: ignore[method-assign]
-        self._add_pages(api, token_needed)
+        if card.reads_images:
+            self._add_pages(api, token_needed)
         self._add_gauges()
         self.app = Guard(api, access, self.meters, hot)
 

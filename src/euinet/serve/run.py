@@ -193,8 +193,8 @@ def _warm_up(service: Service) -> None:
     """Answer one image, so that the first client does not wait for what is done only once."""
     import numpy as np
 
-    plain = service.served.model.preprocessing
-    pixels = np.zeros((1, plain.channels, plain.image_size, plain.image_size), np.uint8)
+    card = service.served.model.card
+    pixels = np.zeros((1, *card.input_shape), np.uint8 if card.reads_images else np.float32)
     service.served.model.answer(pixels)
     service.served.explainer.explain(pixels)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from euinet.errors import UsageError
 from euinet.explain import Explainer, load_bank
 from euinet.inbox import Inbox
 from euinet.judging.record_store import load_record, record_path
@@ -33,6 +34,8 @@ def open_served(name: str, device: str, data_root: Path | None, inbox: Path | No
     the inbox cannot be written.
     """
     model = load(name, device, threads=_threads())
+    if inbox is not None and not model.card.reads_images:
+        raise UsageError("The inbox keeps images, and this model reads embeddings: leave out --inbox.")
     bank = load_bank(model, data_root, notify=notify)
     record = load_record(record_path(find_model(name)), model.description.network, notify)
     opened = None if inbox is None else Inbox.open(inbox, model, warn=notify)

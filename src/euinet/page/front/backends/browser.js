@@ -78,7 +78,8 @@ function explanation(model, pixels, shape, found) {
     disc_added: found.disc_added[0],
     logits: byName(found.scores, 1),
     image: { shape, pixels: base64Of(pixels) },
-    change: { shape, values: base64Of(changeOf(found.perturbed, pixels)) },
+    // of a model with a backbone its embedding is perturbed, and no pixels
+    change: found.perturbed.length === pixels.length ? { shape, values: base64Of(changeOf(found.perturbed, pixels)) } : null,
     neighbours: found.neighbours.map(({ label: at, distance, image }) => ({
       label: names[at],
       distance,

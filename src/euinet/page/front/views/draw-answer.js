@@ -121,10 +121,11 @@ export class Answer {
     const perturbed = settings.epsilon > 0;
     showImage(this.part("read"), imageOf(image));
     this.part("read-caption").textContent = `${image.shape[2]} × ${image.shape[1]} pixels, as it was given`;
-    this.part("change-figure").hidden = !perturbed;
+    this.part("change-figure").hidden = !perturbed || change === null;
     this.part("change-say").textContent = perturbed
       ? "Before it decides, the network nudges every pixel a little so that its first guess grows surer: known images gain more by that than unknown ones."
       : "This model is set to read the image as it is: its perturbation ε is 0 (the bundled model mnist-report perturbs).";
+    if (change === null) return; // embeddings were perturbed, and no pixels
     const values = floatsOf(change.values);
     const most = values.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
     this.part("change-numbers").textContent = perturbed
