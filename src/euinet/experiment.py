@@ -24,7 +24,7 @@ from euinet.data.sets.datasets import load_dataset
 from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.data.split.holdout import split_dataset
 from euinet.data.tables.dataset import load_table
-from euinet.data.tables.reading import is_table
+from euinet.data.tables.reading import given_logits, is_table
 from euinet.errors import UsageError
 from euinet.export.published import open_backbone
 from euinet.export.save import save_model
@@ -129,6 +129,7 @@ def run_experiment(
         dataset, backbone, embedder = load(experiment, data_root, notify)
     if report and dataset.train.are_vectors:
         raise UsageError("The report's figures show images, and here are embeddings: leave out --report.")
+    preset = with_logits(experiment, dataset)
     split = split_dataset(dataset, experiment.held_out, preset.data, seed)
     if experiment.finetune and embedder is not None:
         backbone = finetuned(
@@ -210,6 +211,25 @@ def load(
     backbone = open_backbone(experiment.backbone, experiment.weights, data_root, notify)
     embedder = OnnxEmbedder(backbone.content, backbone.preprocessing, name=experiment.backbone)
     return load_embedded(experiment.data, embedder, data_root, notify), backbone, embedder
+
+
+def with_logits(experiment: Experiment, dataset: Dataset) -> Preset:
+    """Return the preset; where a table has another classifier's logits, they are the answers, as they are.
+
+    Raises UsageError where they are not one for each class, or a class is to be held out of them.
+    """
+    preset = experiment.preset
+    logits = given_logits(experiment.data) if not experiment.backbone and is_table(experiment.data) else 0
+    if not logits:
+        return preset
+    if logits != len(dataset.class_names) or experiment.held_out:
+        known = "no class can be held out of them" if experiment.held_out else "labels of"
+        raise UsageError(
+            f"The rows of {experiment.data} end with {logits} logits, and there are {known} "
+            f"{len(dataset.class_names)} classes: give one logit for each class, in the order of the classes' "
+            "names, or rename the column to learn a classifier of its own."
+        )
+    return preset.model_copy(update={"model": preset.model.model_copy(update={"logits_given": True})})
 
 
 def remove_results(out: Path) -> None:

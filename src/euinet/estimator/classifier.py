@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from euinet.answers import Answers
-from euinet.estimator.layout import Array, ImageLayout, find_layout
+from euinet.estimator.layout import Array, EmbeddingLayout, ImageLayout, find_layout
 from euinet.estimator.settings import as_value_errors, chosen_preset, chosen_seed, plain_array
 
 if TYPE_CHECKING:
@@ -40,16 +40,18 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     for the channels where it can be), or as rows (n, d). Rows are images of `image_shape`; without it, d from
     64 that is a square number is a grey image of √d × √d pixels, and any other d columns are laid out as
     blocks of pixels in a small square, with TableWarning. That is a convenience, so that a table or a
-    pipeline runs, and no recommendation: for tables there are better classifiers. What looks like embeddings
-    is refused: 64 or more columns of fractions in no square, or in no usual range of pixels. Images that are
-    not square, smaller than 8 pixels or of a side that is no multiple of 4 are put into the middle of the
+    pipeline runs, and no recommendation: for tables there are better classifiers. Rows that look like
+    embeddings are such, and are learned from as they are, never laid out: 64 or more columns of fractions in
+    no square, or in no usual range of pixels; `input` "embeddings" or "images" says it instead. Images that
+    are not square, smaller than 8 pixels or of a side that is no multiple of 4 are put into the middle of the
     least square that is, on dark ground.
 
     Values become 0 … 255 by `pixel_range`; left out, uint8 stays as it is, and of other types the range
     seen in `fit`, over all of X, is spread. Later values outside are clipped. Give `fit` and `predict` the
     same units.
 
-    Parameters: `preset` and `settings` ({"training.epochs": 3}) decide the networks and their training; few
+    Parameters: `preset` (of embeddings, "embeddings" in the place of "default") and `settings`
+    ({"training.epochs": 3}) decide the networks and their training; few
     images get as many more epochs as make training.min_steps.
     `alpha` is the promised share of known images that are rejected by mistake, 0 … 0.5 (None: the threshold
     stays where the preset puts it), with `per_class` within the images of each answer. `epsilon` and
@@ -58,11 +60,11 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     cuda or mps. `random_state`: the same whole number gives the same result on one machine and number of
     threads. `verbose` shows the training's progress.
 
-    After `fit`: `classes_` (K,) sorted; `trained_`, the network; `model_`, the same as `euinet.Model`, which
-    `model_.save_pretrained(folder)` writes for `euinet.load` and the command line (it reads uint8 squares,
-    and has class names for labels; joblib and pickle keep the whole estimator, which then scores on the CPU);
-    `alpha_`, what could be promised (None: nothing was); `image_shape_` of a row; `pixel_range_`;
-    `n_features_in_`, the values of a row.
+    After `fit`: `input_`, images or embeddings; `classes_` (K,) sorted; `trained_`, the network; `model_`,
+    the same as `euinet.Model`, which `model_.save_pretrained(folder)` writes for `euinet.load` and the
+    command line (it reads uint8 squares, and has class names for labels; joblib and pickle keep the whole
+    estimator, which then scores on the CPU); `alpha_`, what could be promised (None: nothing was);
+    `image_shape_` of a row; `pixel_range_`; `n_features_in_`, the values of a row.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         disc_scale: float | None = None,
         image_shape: Sequence[int] | None = None,
         pixel_range: Sequence[float] | None = None,
+        input: str = "auto",
         reject_label: Any = None,
         device: str = "auto",
         random_state: Any = None,
@@ -89,6 +92,7 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         self.disc_scale = disc_scale
         self.image_shape = image_shape
         self.pixel_range = pixel_range
+        self.input = input
         self.reject_label = reject_label
         self.device = device
         self.random_state = random_state
@@ -107,9 +111,10 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         X, y = validate_data(self, X, y, dtype="numeric", allow_nd=True)  # noqa: N806
         check_classification_targets(y)
         with as_value_errors():
-            preset, seed = self._chosen_preset(), chosen_seed(self.random_state)
-            layout = find_layout(X, self.image_shape, self.pixel_range)
-            if len(layout.shape) == 1:
+            layout = find_layout(X, self.image_shape, self.pixel_range, self.input)
+            embedded = isinstance(layout, EmbeddingLayout)
+            preset, seed = self._chosen_preset(embedded=embedded), chosen_seed(self.random_state)
+            if len(layout.shape) == 1 and not embedded:
                 warnings.warn(
                     f"The {layout.shape[0]} columns of X are no image: they are laid out as blocks of one. "
                     "Other classifiers are better for tables.",
@@ -124,6 +129,7 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             )
         self.classes_ = classes
         self.n_features_in_ = int(np.prod(X.shape[1:]))
+        self.input_ = "embeddings" if embedded else "images"
         self.image_shape_, self.pixel_range_ = layout.shape, (layout.low, layout.high)
         calibration = self.trained_.calibration
         self.alpha_ = None if calibration is None else calibration.alpha
@@ -191,9 +197,10 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         check_is_fitted(self)
         return EuiNetOutlierDetector(self)._of(self)
 
-    def _chosen_preset(self) -> Preset:
+    def _chosen_preset(self, *, embedded: bool) -> Preset:
+        name = "embeddings" if embedded and self.preset == "default" else self.preset
         return chosen_preset(
-            self.preset, self.settings, alpha=self.alpha, epsilon=self.epsilon, disc_scale=self.disc_scale
+            name, self.settings, alpha=self.alpha, epsilon=self.epsilon, disc_scale=self.disc_scale
         )
 
     def _check_classes(self, classes: Array, labels: Array) -> None:
@@ -223,7 +230,7 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
 
     def _fitted_model(
         self,
-        layout: ImageLayout,
+        layout: ImageLayout | EmbeddingLayout,
         X: Array,  # noqa: N803
         labels: Array,
         class_names: tuple[str, ...],
@@ -249,7 +256,7 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             notify=notify,
         )
 
-    def _squares(self, X: Any) -> npt.NDArray[np.uint8]:  # noqa: N803
+    def _squares(self, X: Any) -> Array:  # noqa: N803
         """Return X as `fit` laid it out. Raises ValueError for rows of another shape or with other names."""
         check_is_fitted(self)
         X = plain_array(X)  # noqa: N806
@@ -260,6 +267,8 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
                 f"X has {X.shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} "
                 "features as input"
             )
+        if self.input_ == "embeddings":
+            return EmbeddingLayout((self.n_features_in_,)).squares(X)
         return ImageLayout(self.image_shape_, *self.pixel_range_).squares(X)
 
     def _decide(self, X: Any) -> Decision:  # noqa: N803

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from euinet.answers import IntArray
+from euinet.answers import IntArray, StoredArray
 from euinet.data.split.holdout import split_dataset
 from euinet.fitting import fit_split, own_randomness
 from euinet.presets import Preset
@@ -23,9 +23,11 @@ Read = TypeVar("Read")
 
 
 def part_images(
-    images: npt.NDArray[np.uint8], labels: IntArray, class_names: tuple[str, ...], preset: Preset, seed: int
+    images: StoredArray, labels: IntArray, class_names: tuple[str, ...], preset: Preset, seed: int
 ) -> Split:
-    """Return uint8 images (n, C, S, S) with labels (n,), 0 … K−1, parted as the preset says, none for a test.
+    """Return images (n, C, S, S) or embeddings (n, d) with labels (n,), 0 … K−1, parted as the preset says.
+
+    None are for a test.
 
     Raises DataError for a class with too few images.
     """
@@ -36,7 +38,7 @@ def part_images(
 
 def fitted_model(
     split: Split,
-    images: npt.NDArray[np.uint8],
+    images: npt.NDArray[np.uint8] | None,
     preset: Preset,
     seed: int,
     *,
@@ -47,8 +49,9 @@ def fitted_model(
 ) -> TrainedModel:
     """Return a model trained on `split`, the preset's α promised or the least that can be, which is told.
 
-    `images` (n, C, H, W): what was put into the squares of the split. The model knows them again in that form
-    too, in which they may be given to it later. No file stays, no global random state changes.
+    `images` (n, C, H, W): what was put into the squares of the split; None of embeddings. The model knows
+    them again in that form too, in which they may be given to it later. No file stays, no global random state
+    changes.
 
     Raises UsageError for a device that there is not or, with `per_class`, for too few calibration images,
     TrainingError when training diverged or learned nothing.
@@ -57,12 +60,13 @@ def fitted_model(
     with own_randomness(fabric), tempfile.TemporaryDirectory() as folder:
         _, model = fit_split(split, preset, seed, Path(folder), fabric, quiet=quiet, notify=notify)
     learned = np.concatenate([split.positions.train, split.positions.validation])
-    model = replace(model, seen=model.seen and model.seen.also(images[learned], model.card.preprocessing))
+    if images is not None and model.seen is not None:
+        model = replace(model, seen=model.seen.also(images[learned], model.card.preprocessing))
     alpha = None if model.calibration is None else model.calibration.alpha
     return model.with_alpha(alpha, per_class=True) if per_class else model
 
 
-def read_one_by_one(read: Callable[[npt.NDArray[np.uint8]], Read], images: npt.NDArray[np.uint8]) -> Read:
+def read_one_by_one(read: Callable[[StoredArray], Read], images: StoredArray) -> Read:
     """Return a model's `decide` or `predict` of images (n, C, S, S), n ≥ 1, each in a pass of its own.
 
     Libraries add in another order for another batch size and another place in the batch, on one thread too,

@@ -17,6 +17,7 @@ from euinet.images.preprocessing import SIDE_MULTIPLE, SMALLEST_SIDE
 Array = npt.NDArray[Any]
 
 SMALLEST_IMAGE = SMALLEST_SIDE**2  # columns from which a square number of them is taken for an image
+INPUTS = ("auto", "images", "embeddings")
 ROWS_AT_A_TIME = 4096  # brought to 0 … 255 in float64, which takes eight times the space
 _ALLOWED = "(n, H, W), (n, H, W, C) or (n, C, H, W) with 1 or 3 channels C and some pixels, or (n, d)"
 
@@ -69,20 +70,55 @@ class ImageLayout:
         return made
 
 
+@dataclass(frozen=True)
+class EmbeddingLayout:
+    """Rows of X are embeddings: what `fit` found of images has no place here."""
+
+    shape: tuple[int]  # (d,)
+    low: float = math.nan
+    high: float = math.nan
+
+    def squares(self, X: Array) -> npt.NDArray[np.float32]:  # noqa: N803
+        """Return the rows (n, d) as the networks read them. Raises ValueError for another shape."""
+        if X.ndim != 2 or X.shape[1] != self.shape[0]:
+            raise ValueError(f"X has the shape {X.shape}, but {self.shape[0]} columns were fitted.")
+        return np.ascontiguousarray(X, np.float32)
+
+    def images(self, X: Array) -> None:  # noqa: N803
+        """There are none."""
+
+
 def find_layout(
     X: Array,  # noqa: N803
     image_shape: Sequence[int] | None,
     pixel_range: Sequence[float] | None,
-) -> ImageLayout:
+    input: str = "auto",
+) -> ImageLayout | EmbeddingLayout:
     """Return the layout of X: (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), as parameters say or X shows.
 
-    Raises ValueError for other shapes, for an `image_shape` that X does not have, for rows that nothing says
-    are images and that look like none, and for a `pixel_range` that is none or, left out, cannot be seen in X
-    because all its values are the same.
+    `input` says whether rows (n, d) are "images" or "embeddings"; "auto": what cannot be images, many columns
+    of fractions in no square or in no range of pixels, are embeddings. Raises ValueError for other shapes,
+    for an `image_shape` that X does not have, for rows that nothing says are images and that look like none,
+    and for a `pixel_range` that is none or, left out, cannot be seen in X because all its values are the
+    same.
     """
+    if input not in INPUTS:
+        raise ValueError(f"input is {input!r}, but must be one of {', '.join(INPUTS)}.")
+    told = image_shape is not None or pixel_range is not None
+    why = "" if X.ndim != 2 or told else _no_images(X)
+    if input == "embeddings" or (input == "auto" and why):
+        if X.ndim != 2 or told:
+            raise ValueError(
+                f"X of the shape {X.shape} is to hold embeddings, which are rows (n, d) and have neither "
+                "image_shape nor pixel_range: leave those out."
+            )
+        return EmbeddingLayout((X.shape[1],))
+    if why:
+        raise ValueError(
+            f"X looks like embeddings and not like images: {why}. Say input='embeddings' or, if rows are "
+            "images all the same, their image_shape or pixel_range."
+        )
     shape = _row_shape(X.shape, None if image_shape is None else _checked_shape(image_shape))
-    if X.ndim == 2 and image_shape is None and pixel_range is None:
-        _check_not_embeddings(X)
     if pixel_range is not None:
         low, high = _checked_range(pixel_range)
     elif X.dtype == np.uint8:
@@ -127,27 +163,20 @@ def _row_shape(shape: tuple[int, ...], image_shape: tuple[int, ...] | None) -> t
     return (side, side) if side**2 == columns >= SMALLEST_IMAGE else (columns,)
 
 
-def _check_not_embeddings(X: Array) -> None:  # noqa: N803
-    """Raise ValueError for many columns of fractions in no square, or in no range of pixels: a network's.
+def _no_images(X: Array) -> str:  # noqa: N803
+    """Return why rows are no images: many columns of fractions in no square or no range of pixels; "" if so.
 
     Pixels as fractions lie in 0 … 1, −1 … 1, −½ … ½, or 0 … 255 and go near it. Few columns are a table.
     """
     columns = X.shape[1]
     if columns < SMALLEST_IMAGE or X.dtype.kind != "f" or np.array_equal(X, np.rint(X)):
-        return
+        return ""
     low, high = float(X.min()), float(X.max())
     positive = low >= 0 and (high <= 1 or 128 < high <= 255)
     centred = any(math.isclose(low, -most, rel_tol=1e-6) and high <= most for most in (1, 0.5))
     if math.isqrt(columns) ** 2 != columns:
-        why = f"{columns} columns are no square"
-    elif not positive and not centred:
-        why = f"its values lie between {low:g} and {high:g}"
-    else:
-        return
-    raise ValueError(
-        f"X looks like embeddings and not like images: {why}. This classifier learns from pixels: give the "
-        "images themselves or, if rows are images all the same, their image_shape or pixel_range."
-    )
+        return f"{columns} columns are no square"
+    return "" if positive or centred else f"its values lie between {low:g} and {high:g}"
 
 
 def _blocks(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -21,9 +21,12 @@ def labelled_dataset(images: Images, labels: Sequence[Any], image_size: int | No
 
     Classes are the labels, as text, in their own order. Arrays of equal squares keep their size unless
     `image_size` says otherwise; other images become squares of it (default 32), files and Pillow's of three
-    channels. Raises UsageError where there is not one label for each image.
+    channels. An array of fractions of two axes holds embeddings, a row each. Raises UsageError where there is
+    not one label for each image.
     """
     names, numbers = _classes(labels)
+    if _are_embeddings(images):
+        return _embedded(images, names, numbers)
     size, channels = _geometry(images, image_size)
     pixels = [
         read.pixels for read in read_images(images, Preprocessing(channels, size)) if read.pixels is not None
@@ -33,6 +36,22 @@ def labelled_dataset(images: Images, labels: Sequence[Any], image_size: int | No
             f"There are {len(pixels)} images and {len(numbers)} labels: give one for each image."
         )
     everything = LabelledImages(np.stack(pixels), numbers.astype(np.int64))
+    return Dataset(NAME, names, everything, everything.where(np.empty(0, np.int64)))
+
+
+def _are_embeddings(images: Images) -> bool:
+    """Return whether these are rows of fractions (N, F), which can be no images."""
+    shape, kind = getattr(images, "shape", ()), str(getattr(images, "dtype", ""))
+    return len(shape) == 2 and "float" in kind
+
+
+def _embedded(rows: Images, names: tuple[str, ...], numbers: IntArray) -> Dataset:
+    vectors = np.ascontiguousarray(as_array(rows), np.float32)
+    if len(vectors) != len(numbers):
+        raise UsageError(f"There are {len(vectors)} rows and {len(numbers)} labels: give one for each row.")
+    if wrong := int((~np.isfinite(vectors)).any(axis=1).sum()):
+        raise UsageError(f"{wrong} of {len(vectors)} rows hold NaN or infinite numbers: take them out.")
+    everything = LabelledImages(vectors, numbers.astype(np.int64))
     return Dataset(NAME, names, everything, everything.where(np.empty(0, np.int64)))
 
 

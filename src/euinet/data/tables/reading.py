@@ -56,6 +56,11 @@ def read_table(place: str | Path, labels: str | Path | None = None) -> Table:
     return table
 
 
+def given_logits(place: str | Path) -> int:
+    """Return how many numbers of a table's rows, the last, are another classifier's logits; 0: none."""
+    return _read(expanded(place)).logits
+
+
 def read_labels(path: Path) -> LabelColumn:
     """Return labels from a file: .npy, or text with one a line; of a .csv with a header its label column."""
     if not is_file(path):
