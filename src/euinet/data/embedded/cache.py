@@ -34,6 +34,7 @@ from euinet.system.lock import PATIENCE, lock_folder
 FOLDER = "features"
 ABOUT_FILE, ROWS_FILE, INDEX_FILE = "about.json", "rows.f16", "index"
 NUMBER = np.dtype("<f2")
+_RECORDS = 2**13  # read at a time
 _FORMAT = 1  # of these files; another is another key
 
 
@@ -148,15 +149,14 @@ class FeatureCache:
                 if os.fstat(file.fileno()).st_size < self._read_bytes:
                     raise self._changed()
                 file.seek(self._read_bytes)
-                content = file.read()
+                while len(content := file.read(_RECORDS * RECORD.itemsize)) >= RECORD.itemsize:
+                    whole = len(content) // RECORD.itemsize * RECORD.itemsize
+                    self._read_bytes += whole
+                    self._index.add(np.frombuffer(content[:whole], RECORD))
         except FileNotFoundError:
             return
         except OSError as error:
             raise _unreadable(path, error) from error
-        whole = len(content) // RECORD.itemsize * RECORD.itemsize
-        self._read_bytes += whole
-        if whole:
-            self._index.add(np.frombuffer(content[:whole], RECORD))
 
     def _write(self, contents: Contents, pixels: Digests, features: np.ndarray) -> None:
         """Append rows, and when they are on the disk, their records."""

@@ -1,5 +1,6 @@
 """One image file's content where it lies: a file of its own, a piece of a larger one, a cell of a table."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -72,9 +73,14 @@ class CellContent:
 def read_range(path: Path, name: str, offset: int = 0, size: int | None = None) -> bytes:
     """Return `size` bytes of a file, or all. Raises DataError where it cannot be read or is too large."""
     try:
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:
+            wanted = os.fstat(file.fileno()).st_size if size is None else size
+            if wanted > MOST_BYTES:
+                raise DataError(
+                    f"{printable(name)} has more than {MOST_BYTES:,} bytes: give a smaller image."
+                )
             file.seek(offset)
-            content = file.read(MOST_BYTES + 1 if size is None else min(size, MOST_BYTES + 1))
+            return file.readall() if size is None else file.read(size)
     except FileNotFoundError as error:
         raise DataError(f"There is no image file {printable(name)}.") from error
     except OSError as error:
@@ -82,6 +88,3 @@ def read_range(path: Path, name: str, offset: int = 0, size: int | None = None) 
         raise DataError(
             f"{printable(name)} cannot be read ({reason}): give an image file that can."
         ) from error
-    if len(content) > MOST_BYTES:
-        raise DataError(f"{printable(name)} has more than {MOST_BYTES:,} bytes: give a smaller image.")
-    return content
