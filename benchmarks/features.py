@@ -125,7 +125,7 @@ def plain(backbone: str, folder: str, channels_last: bool) -> dict[str, Any]:
 def ours(who: str, backbone: str, graph: str, folder: str, cache: str) -> dict[str, Any]:
     """What euinet does, or one half of it."""
     from euinet.data.embedded.dataset import embed_dataset
-    from euinet.data.embedded.listing import list_images
+    from euinet.data.embedded.places import list_images
     from euinet.data.embedded.reading import read_blocks
     from euinet.model.backbone import OnnxEmbedder
 

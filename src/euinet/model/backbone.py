@@ -28,7 +28,7 @@ class OnnxEmbedder:
         content: bytes,
         preprocessing: Preprocessing,
         threads: int | None = None,
-        name: str = "the backbone",
+        name: str = "The backbone",
     ) -> None:
         self.preprocessing, self._name = preprocessing, name
         self.digest = hashlib.sha256(content).hexdigest()

@@ -12,7 +12,8 @@ import pytest
 
 from embedders import MeanEmbedder, image, values
 from euinet.data.embedded.dataset import embed_dataset, embed_whole
-from euinet.data.embedded.listing import PARTS, list_images
+from euinet.data.embedded.listing import PARTS
+from euinet.data.embedded.places import list_images
 from euinet.errors import DataError
 
 arrow = pytest.importorskip("pyarrow")

@@ -15,7 +15,8 @@ from euinet.data.embedded.contents import Content
 from euinet.data.embedded.embed import NOT_THERE, embed_contents
 from euinet.data.embedded.embedder import Embedder
 from euinet.data.embedded.folder_listing import list_unlabelled
-from euinet.data.embedded.listing import PARTS, Listing, list_images
+from euinet.data.embedded.listing import PARTS, Listing
+from euinet.data.embedded.places import list_images
 from euinet.data.embedded.reading import why_broken
 from euinet.data.embedded.rows import FeatureRows
 from euinet.data.sets.datasets import DATASETS, load_dataset
