@@ -49,13 +49,13 @@ def speed(asked: argparse.Namespace) -> None:
     """Measure all contenders in turn and print a row for each."""
     with tempfile.TemporaryDirectory() as place:
         chosen = some_of(asked.folder, Path(place) / "images", asked.images)
-        graph = Path(place) / "backbone.onnx"
-        child("build", asked.backbone, str(graph))
+        graphs = str(Path(place) / "graphs")
+        child("build", asked.backbone, graphs)
         rates: dict[str, list[float]] = {who: [] for who in CONTENDERS}
         for number in range(asked.rounds):
             cache = Path(place) / f"cache-{number}"
             for who in CONTENDERS:
-                told = child(who, asked.backbone, str(graph), str(chosen), str(cache))
+                told = child(who, asked.backbone, graphs, str(chosen), str(cache))
                 rates[who].append(told["images"] / told["seconds"])
                 print(
                     f"  round {number + 1}: {who}, {rates[who][-1]:.1f} images/s", file=sys.stderr, flush=True
@@ -82,13 +82,11 @@ def some_of(folder: Path, place: Path, count: int) -> Path:
     return place
 
 
-def build(backbone: str, graph: Path) -> dict[str, Any]:
+def build(backbone: str, graphs: str) -> dict[str, Any]:
     """Write the network's graph."""
-    from euinet.export.backbone import backbone_file
-    from euinet.networks.pretrained import pretrained
+    from euinet.export.published import open_backbone
 
-    found = pretrained(backbone)
-    graph.write_bytes(backbone_file(found.network, found.mean, found.deviation, found.image_size))
+    open_backbone(backbone, cache_root=Path(graphs))
     return {}
 
 
@@ -122,14 +120,16 @@ def plain(backbone: str, folder: str, channels_last: bool) -> dict[str, Any]:
         return {"images": len(images), "seconds": time.perf_counter() - started}
 
 
-def ours(who: str, backbone: str, graph: str, folder: str, cache: str) -> dict[str, Any]:
+def ours(who: str, backbone: str, graphs: str, folder: str, cache: str) -> dict[str, Any]:
     """What euinet does, or one half of it."""
     from euinet.data.embedded.dataset import embed_dataset
     from euinet.data.embedded.places import list_images
     from euinet.data.embedded.reading import read_blocks
+    from euinet.export.published import open_backbone
     from euinet.model.backbone import OnnxEmbedder
 
-    embedder = OnnxEmbedder(Path(graph).read_bytes(), preprocessing_of(backbone))
+    frozen = open_backbone(backbone, cache_root=Path(graphs))
+    embedder = OnnxEmbedder(frozen.content, frozen.preprocessing)
     side = embedder.preprocessing.image_size
     embedder.embed(np.zeros((BATCH, 3, side, side), np.uint8))
     started = time.perf_counter()
@@ -151,14 +151,6 @@ def ours(who: str, backbone: str, graph: str, folder: str, cache: str) -> dict[s
         for _ in range(count // BATCH):
             embedder.embed(pixels)
     return {"images": count, "seconds": time.perf_counter() - started}
-
-
-def preprocessing_of(backbone: str) -> Any:
-    """Return how the network wants images."""
-    from euinet.images.preprocessing import Preprocessing
-    from euinet.networks.published import published
-
-    return Preprocessing(3, published(backbone).image_size)
 
 
 def memory(asked: argparse.Namespace) -> None:
@@ -235,7 +227,7 @@ def main() -> None:
     if sys.argv[1:2] == ["child"]:
         who, *rest = sys.argv[2:]
         if who == "build":
-            told = build(rest[0], Path(rest[1]))
+            told = build(*rest)
         elif who.startswith("plain"):
             told = plain(rest[0], rest[2], who.endswith("last"))
         elif who == "memory":
