@@ -19,7 +19,8 @@ class EuiNet(nn.Module):
     `settings.logits_given` (K classes, W numbers a row) each row ends with the K logits that another
     classifier gave: these are the class logits as they are, and features are the W − K numbers before them,
     or the logits themselves where there are no others. The trunk is that of the backbone
-    `settings.backbone` (trunks.py). Raises UnknownNameError without one.
+    `settings.backbone` (trunks.py). Raises UnknownNameError without one, UsageError for rows that are too
+    short for their logits, or a discriminator of pixels where there are none.
     What the discriminator reads is `settings.disc_input`: the image itself ("pixels"), the trunk's
     last pooled stage ("features"), the pooled output of every stage ("stages"), or those and the class
     logits in falling order ("evidence").
@@ -30,6 +31,11 @@ class EuiNet(nn.Module):
         self.disc_input = settings.disc_input
         self.given = settings.logits_given and len(shape) == 1
         self.width = shape[0]  # of a row with all that was given
+        if self.given and self.width < classes:
+            raise UsageError(
+                f"Rows of {self.width} numbers cannot end with the logits of {classes} classes: give "
+                "features and then all logits in each row, or leave model.logits_given out."
+            )
         self.trunk = make_trunk(settings, (shape[0] - classes or classes,) if self.given else shape)
         sizes = self.trunk.feature_sizes
         self.classifier = nn.Linear(sizes[-1], classes)
