@@ -24,7 +24,7 @@ RUNTIME = (
     *("explain", "inbox", "page", "serve", "cli"),
 )
 LEARNING = (
-    *("torch", "torchvision", "lightning_fabric", "pytorch_ood"),
+    *("torch", "torchvision", "timm", "lightning_fabric", "pytorch_ood"),
     *("sklearn", "matplotlib", "onnx", "onnxscript"),
 )
 BLOCK = f"""
@@ -90,6 +90,8 @@ def test_the_block_keeps_torch_out(place: Path) -> None:
         ("tune", "--data", "data"),
         ("card", MODEL, "--data", "data"),
         ("predict", MODEL, "data", "--device", "cuda"),
+        ("attach", "classifier.onnx", "--data", "data"),
+        ("extend", MODEL, "--data", "data"),
     ],
 )
 def test_what_needs_torch_says_so_in_one_sentence(place: Path, command: tuple[str, ...]) -> None:
@@ -113,15 +115,16 @@ def test_every_module_of_the_runtime_can_be_imported(place: Path) -> None:
 
 
 def test_the_python_api_says_so_too(place: Path) -> None:
-    code = "import euinet\ntry:\n    euinet.fit\nexcept euinet.UsageError as error:\n    print(error)"
+    code = "import euinet\nfor name in ('fit', 'attach'):\n    try:\n        getattr(euinet, name)\n"
+    code += "    except euinet.UsageError as error:\n        print(error)"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(place / "block"), *sys.path])}
     ran = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
-    assert (
-        ran.stdout
-        == "euinet.fit needs the package torch, which is not installed: pip install 'euinet[train]'.\n"
-    )
+    assert ran.stdout.splitlines() == [
+        f"euinet.{name} needs the package torch, which is not installed: pip install 'euinet[train]'."
+        for name in ("fit", "attach")
+    ]
 
 
 def test_a_name_and_an_exported_file_predict_alike(place: Path) -> None:

@@ -26,9 +26,9 @@ from euinet.data.split.holdout import split_dataset
 from euinet.data.tables.dataset import load_table
 from euinet.data.tables.reading import given_logits, is_table
 from euinet.errors import UsageError
+from euinet.export.finetuned import finetuned
 from euinet.export.published import open_backbone
 from euinet.export.save import save_model
-from euinet.finetuning import finetuned
 from euinet.fitting import fit_split
 from euinet.judging.evaluate import decision_metrics, detector_table, far_decision_metrics, near_metrics
 from euinet.judging.near_copies import NEAR_COPIES_FILE, tell_near_copies

@@ -110,7 +110,7 @@ def extend(
     json_: JsonOption = False,
 ) -> None:
     """Teach a model new classes in seconds: its backbone stays, its heads are learned and calibrated anew."""
-    from euinet.extending import extend as extend_model
+    from euinet.extending.extend import extend as extend_model
     from euinet.model.opening import find_model, load
 
     found = load(model)

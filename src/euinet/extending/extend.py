@@ -1,4 +1,4 @@
-"""New classes for a model with a backbone, or of embeddings: what was rejected this week is a class by noon.
+"""New classes for a model with a backbone, or of embeddings, and more images for old ones.
 
 model's known embeddings + new images → parts → heads learned anew, in seconds → calibrated by old and new
 """
@@ -15,11 +15,12 @@ from euinet.answers import IntArray
 from euinet.data.split.fingerprint import image_digests
 from euinet.errors import UsageError
 from euinet.export.save import save_model
+from euinet.extending.parts import levelled, old_and_new
 from euinet.fitting import fit_split, own_randomness
 from euinet.judging.reading import reading_of
-from euinet.model.known import KnownParts, load_known, save_known
+from euinet.model.known import load_known, save_known
 from euinet.model.model import Model
-from euinet.records import LabelledImages, LeftOut, Split, SplitPositions, joined
+from euinet.records import LabelledImages
 from euinet.system.class_names import check_new_classes
 from euinet.system.files import expanded
 from euinet.system.notify import Notify, silent
@@ -27,8 +28,6 @@ from euinet.system.words import counted
 from euinet.training.devices import make_fabric
 
 FEWEST = 3  # new images of a class: one to calibrate with, two to learn from
-TO_CALIBRATE, TO_SET_RANGES = 0.2, 0.1  # shares of a class's new images
-LEAST_WEIGHT = 0.25  # of the median class: a class with fewer images is shown as often as this
 
 
 class Extended(NamedTuple):
@@ -69,13 +68,13 @@ def extend(
         notify(f"{counted(copies, 'image')} the model has already: left out.")
     images = images.where(fresh)
     _check_enough(images.labels, names, card.class_names)
-    split = _joined(kept, images, names, card.seed)
+    split = old_and_new(kept, images, names, card.seed)
     preset = card.preset
     wanted = alpha or model.alpha
     preset = preset.model_copy(update={"scoring": preset.scoring.model_copy(update={"alpha": wanted})})
     fabric = make_fabric("cpu")
     with own_randomness(fabric), tempfile.TemporaryDirectory() as temporary:
-        shown = replace(split, train=_levelled(split.train, len(names)))
+        shown = replace(split, train=levelled(split.train, len(names)))
         frozen = model.backbone
         _, trained = fit_split(
             shown, preset, card.seed, Path(temporary), fabric, quiet=True, notify=notify, backbone=frozen
@@ -112,48 +111,3 @@ def _check_enough(labels: IntArray, names: Sequence[str], known: Sequence[str]) 
             f"A new class needs {FEWEST} images, different from each other, but there are fewer of "
             f"{', '.join(few)}: give more."
         )
-
-
-def _joined(kept: KnownParts, images: LabelledImages, names: tuple[str, ...], seed: int) -> Split:
-    """Return old and new in three parts; what is old stays in its part."""
-    once = np.sort(np.unique(image_digests(images), return_index=True)[1])
-    images = images.where(once)
-    images = replace(images, images=np.asarray(images.images, np.float16))
-    draw = np.random.default_rng(seed)
-    chosen: dict[str, list[IntArray]] = {"train": [], "validation": [], "calibration": []}
-    for label in np.unique(images.labels):
-        order = draw.permutation(np.flatnonzero(images.labels == label))
-        first = max(1, round(TO_CALIBRATE * len(order)))
-        second = first + round(TO_SET_RANGES * len(order))
-        parts = np.split(order, [first, second])
-        for part, places in zip(("calibration", "validation", "train"), parts, strict=True):
-            chosen[part].append(places)
-    both = {
-        part: joined(getattr(kept, part), images.where(np.concatenate(places)))
-        for part, places in chosen.items()
-    }
-    positions = np.cumsum([0, *(len(part) for part in both.values())])
-    spans = {
-        part: np.arange(start, stop)
-        for part, start, stop in zip(both, positions[:-1], positions[1:], strict=True)
-    }
-    nothing = np.empty(0, np.int64)
-    return Split(
-        dataset="extended",
-        class_names=names,
-        known_classes=tuple(range(len(names))),
-        unknown_classes=(),
-        unknown_names=(),
-        test=images.where(nothing),
-        positions=SplitPositions(**spans, test=nothing),
-        left_out=LeftOut(),
-        **both,
-    )
-
-
-def _levelled(images: LabelledImages, classes: int) -> LabelledImages:
-    """Return training rows with those of small classes repeated: a handful must not drown among thousands."""
-    counts = np.bincount(images.labels, minlength=classes)
-    least = LEAST_WEIGHT * float(np.median(counts))
-    times = np.maximum(1, np.ceil(least / np.maximum(counts, 1))).astype(int)
-    return images.where(np.repeat(np.arange(len(images)), times[images.labels]))
