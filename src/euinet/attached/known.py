@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from euinet.answers import IntArray, PixelArray
+from euinet.data.embedded.contents import Content
 from euinet.data.embedded.dataset import embed_unlabelled, embed_whole
 from euinet.data.embedded.embedder import Embedder
 from euinet.data.embedded.places import list_images
@@ -20,12 +22,13 @@ from euinet.data.sets.layout import subfolders
 from euinet.data.split.fingerprint import image_digests
 from euinet.data.split.leaks import verify_split
 from euinet.data.split.stratify import turn_by_turn
-from euinet.errors import UsageError
+from euinet.errors import DataError, UsageError
 from euinet.images.given import read_images
 from euinet.records import Dataset, LabelledImages, LeftOut, Split, SplitPositions
 from euinet.system.class_names import check_new_classes
 from euinet.system.files import expanded, is_folder
 from euinet.system.notify import Notify
+from euinet.system.words import printable
 
 UNLABELLED = -1
 SHARES = (0.4, 0.2)  # of known images: those that are learned from, those that set ranges; the rest promises
@@ -77,7 +80,7 @@ def a_few_labelled(
         order = list(names or listing.class_names)
         chosen = turn_by_turn(np.asarray(listing.labels, np.int64))[:most]
         wanted = set(chosen.tolist())
-        contents = [io.BytesIO(one.read()) for at, one in enumerate(listing.contents) if at in wanted]
+        contents = [_opened(one) for at, one in enumerate(listing.contents) if at in wanted]
         _check_among(listing.class_names, order, place)
         places = np.array([order.index(name) for name in listing.class_names], np.int64)
         return contents, places[listing.labels[np.sort(chosen)]]
@@ -86,6 +89,14 @@ def a_few_labelled(
     numbers = given_labels(labels, None if names is None else tuple(names), len(labels))
     chosen = np.sort(turn_by_turn(numbers)[:most])
     return [known[at] for at in chosen.tolist()], numbers[chosen]
+
+
+def _opened(content: Content) -> Image.Image:
+    """Return an image file's content as Pillow opens it. Raises DataError where that cannot be."""
+    try:
+        return Image.open(io.BytesIO(content.read()))
+    except Exception as error:  # decoders raise anything on broken data
+        raise DataError(f"{printable(content.name)} is broken or no image: take it out.") from error
 
 
 def known_from_images(images: Any, embedder: Embedder) -> LabelledImages:

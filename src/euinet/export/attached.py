@@ -122,6 +122,9 @@ def classifier_graph(
         parts.append(f"{own}{role}")
     after.append(helper.make_node("Concat", parts, [EMBEDDING], f"{own}row", axis=1))
     nodes = [*before, *graph.node, *after]
+    for place, node in enumerate(nodes):  # a converter leaves nodes without a name
+        if not node.name.startswith(BACKBONE):
+            node.name = f"{own}node_{place}"
     del graph.node[:], graph.input[:], graph.output[:], graph.value_info[:], proto.metadata_props[:]
     graph.node.extend(nodes)
     graph.initializer.extend(
