@@ -8,6 +8,7 @@ import torch
 from euinet.data.split.holdout import split_dataset
 from euinet.export.save import runtime_model
 from euinet.fitting import calibrated_model
+from euinet.model.frozen import FrozenBackbone
 from euinet.model.model import Model
 from euinet.networks.euinet import EuiNet
 from euinet.networks.vectors import VectorTrunk
@@ -45,20 +46,26 @@ def vector_split(hold_out: tuple[str, ...] = ("sock",)) -> Split:
     return split_dataset(vector_dataset(), hold_out, vector_preset().data, 0)
 
 
-@cache
-def vector_trained() -> TrainedModel:
+def nearest_means(split: Split, preset: Preset, backbone: FrozenBackbone | None = None) -> TrainedModel:
     """A network that was not trained, but for its classifier: the middle of each class speaks for it."""
-    split, preset = vector_split(), vector_preset()
+    classes = len(split.class_names)
+    rows, labels = np.asarray(split.train.images, np.float32), split.train.labels
     torch.manual_seed(0)
-    network = EuiNet(preset.model, split.train.images.shape[1:], 3)
+    network = EuiNet(preset.model, rows.shape[1:], classes)
     assert isinstance(network.trunk, VectorTrunk)
     measure(network, network.trunk, split)
     with torch.no_grad():
-        rows = network.trunk(torch.from_numpy(split.train.images))[0]
-        means = torch.stack([rows[split.train.labels == k].mean(dim=0) for k in range(3)])
+        read = network.trunk(torch.from_numpy(rows))[0]
+        means = torch.stack([read[labels == k].mean(dim=0) for k in range(classes)])
         network.classifier.weight.copy_(means)
         network.classifier.bias.copy_(-means.square().sum(dim=1) / 2)
-    return calibrated_model(network.eval(), split, preset, 0, 0.1)
+    return calibrated_model(network.eval(), split, preset, 0, 0.1, backbone)
+
+
+@cache
+def vector_trained() -> TrainedModel:
+    """Such a network of three classes of the small world."""
+    return nearest_means(vector_split(), vector_preset())
 
 
 @cache

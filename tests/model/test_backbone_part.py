@@ -5,35 +5,14 @@ from dataclasses import replace
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
+from backbones import WEIGHTS, backbone_graph
 from euinet.errors import ExportError
 from euinet.model.backbone_part import with_backbone, without_backbone
 from euinet.model.card import BackboneCard
 from euinet.model.decision_file import OUTPUTS
 from euinet.model.model import Model
-from vectors import WIDTH, vector_model
-
-WEIGHTS = np.random.default_rng(3).normal(size=(3 * 8 * 8, WIDTH)).astype(np.float32) / 1000
-
-
-def backbone_graph(output: str = "embedding") -> bytes:
-    """A graph that casts images (N, 3, 8, 8), flattens them and multiplies by WEIGHTS."""
-    nodes = [
-        helper.make_node("Cast", ["images"], ["backbone/cast"], "backbone/1", to=TensorProto.FLOAT),
-        helper.make_node("Flatten", ["backbone/cast"], ["backbone/flat"], "backbone/2", axis=1),
-        helper.make_node("MatMul", ["backbone/flat", "backbone/weights"], [output], "backbone/3"),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "backbone",
-        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", 3, 8, 8])],
-        [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["N", WIDTH])],
-        [numpy_helper.from_array(WEIGHTS, "backbone/weights")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    written: bytes = model.SerializeToString()
-    return written
+from vectors import vector_model
 
 
 def test_one_file_decides_on_images_as_its_parts_do_and_comes_apart_again() -> None:
