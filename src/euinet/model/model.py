@@ -233,15 +233,14 @@ class Model:
         kind, shape = getattr(pixels, "dtype", type(pixels).__name__), getattr(pixels, "shape", ())
         if card.reads_images:
             fits = type(pixels) in (np.ndarray, np.memmap) and kind == np.uint8
-            what = ("images", "uint8 (0 … 255)")
+            what = ("images", "uint8 (0 … 255)", "arrays of NumPy, or others to predict, which converts them")
         else:  # rows that lie in a file, too
             fits = kind in (np.float32, np.float16) and hasattr(pixels, "__array__")
-            what = ("embeddings", "float32")
+            what = ("embeddings", "float32", "the rows that its backbone makes, as an array of float32")
         if not fits or tuple(shape[1:]) != card.input_shape:
             raise UsageError(
                 f"The {what[0]} are {str(kind)[:60]} of shape {shape or 'unknown'}, but the model reads "
-                f"{what[1]} of shape (N, {', '.join(map(str, card.input_shape))}): give arrays of NumPy, or "
-                "others to predict, which converts them."
+                f"{what[1]} of shape (N, {', '.join(map(str, card.input_shape))}): give {what[2]}."
             )
 
     def calibrate(self, images: Images, alpha: float | None, *, per_class: bool = False) -> Model:
