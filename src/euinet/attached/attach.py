@@ -163,7 +163,7 @@ def _best_colours(
     notify: Notify,
 ) -> Colours:
     """Return the way to normalise under which the classifier is most often right on some known images."""
-    images, numbers = a_few_labelled(known, labels, names, TRIED)
+    images, numbers = a_few_labelled(known, labels, names, TRIED, found.reads)
     if not images:
         raise UsageError(
             f"How {found.name} wants pixels to be normalised is not known, and without labels it cannot be "

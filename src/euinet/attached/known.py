@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from euinet.answers import IntArray, PixelArray
 from euinet.data.embedded.contents import Content
@@ -24,11 +23,11 @@ from euinet.data.split.leaks import verify_split
 from euinet.data.split.stratify import turn_by_turn
 from euinet.errors import DataError, UsageError
 from euinet.images.given import read_images
+from euinet.images.preprocessing import Preprocessing
 from euinet.records import Dataset, LabelledImages, LeftOut, Split, SplitPositions
 from euinet.system.class_names import check_new_classes
 from euinet.system.files import expanded, is_folder
 from euinet.system.notify import Notify
-from euinet.system.words import printable
 
 UNLABELLED = -1
 SHARES = (0.4, 0.2)  # of known images: those that are learned from, those that set ranges; the rest promises
@@ -67,11 +66,16 @@ def known_from_folder(
 
 
 def a_few_labelled(
-    known: Any, labels: Sequence[Any] | None, names: Sequence[str] | None, most: int
+    known: Any,
+    labels: Sequence[Any] | None,
+    names: Sequence[str] | None,
+    most: int,
+    preprocessing: Preprocessing,
 ) -> tuple[list[Any], IntArray]:
     """Return up to `most` known images, in turn of each class, with their labels; none where there are none.
 
-    Of a folder's names `names` gives the order, else the alphabet.
+    Of a folder's names `names` gives the order, else the alphabet; its images are pixels already, as
+    `preprocessing` wants them, and a broken one is left out.
     """
     if isinstance(known, str | Path) and is_folder(place := expanded(known)):
         listing = list_images(place) if subfolders(place) else None
@@ -80,10 +84,14 @@ def a_few_labelled(
         order = list(names or listing.class_names)
         chosen = turn_by_turn(np.asarray(listing.labels, np.int64))[:most]
         wanted = set(chosen.tolist())
-        contents = [_opened(one) for at, one in enumerate(listing.contents) if at in wanted]
         _check_among(listing.class_names, order, place)
-        places = np.array([order.index(name) for name in listing.class_names], np.int64)
-        return contents, places[listing.labels[np.sort(chosen)]]
+        read = [
+            (_pixels(one, preprocessing), order.index(listing.class_names[listing.labels[at]]))
+            for at, one in enumerate(listing.contents)
+            if at in wanted
+        ]
+        whole = [(pixels, number) for pixels, number in read if pixels is not None]
+        return [pixels for pixels, _ in whole], np.array([number for _, number in whole], np.int64)
     if labels is None:
         return [], np.empty(0, np.int64)
     numbers = given_labels(labels, None if names is None else tuple(names), len(labels))
@@ -91,12 +99,11 @@ def a_few_labelled(
     return [known[at] for at in chosen.tolist()], numbers[chosen]
 
 
-def _opened(content: Content) -> Image.Image:
-    """Return an image file's content as Pillow opens it. Raises DataError where that cannot be."""
+def _pixels(content: Content, preprocessing: Preprocessing) -> PixelArray | None:
     try:
-        return Image.open(io.BytesIO(content.read()))
-    except Exception as error:  # decoders raise anything on broken data
-        raise DataError(f"{printable(content.name)} is broken or no image: take it out.") from error
+        return preprocessing.read(io.BytesIO(content.read())).pixels
+    except DataError:  # told of where all images are read
+        return None
 
 
 def known_from_images(images: Any, embedder: Embedder) -> LabelledImages:
