@@ -1,6 +1,5 @@
 """A frozen backbone in onnxruntime: an ONNX graph from uint8 images to their features."""
 
-import hashlib
 from typing import Any
 
 import numpy as np
@@ -8,6 +7,7 @@ import numpy as np
 from euinet.answers import Float32Array, PixelArray
 from euinet.errors import StorageError, UsageError
 from euinet.images.preprocessing import Preprocessing
+from euinet.model.onnx_part import OnnxPart
 from euinet.system.words import quoted
 
 IMAGES, EMBEDDING = "images", "embedding"
@@ -31,8 +31,8 @@ class OnnxEmbedder:
         name: str = "The backbone",
     ) -> None:
         self.preprocessing, self._name = preprocessing, name
-        self.digest = hashlib.sha256(content).hexdigest()
         self._session = _session(content, name, threads)
+        self.digest = _digest(content, name)
         self.width = self._checked_width()
 
     def embed(self, pixels: PixelArray) -> Float32Array:
@@ -65,6 +65,17 @@ class OnnxEmbedder:
                 f"'{EMBEDDING}', float32 (N, F): give the file of a backbone for images of this size."
             )
         return int(shape[0])
+
+
+def _digest(content: bytes, name: str) -> str:
+    """Return the digest of what a graph computes: the same out of a decision file as before it was in one.
+
+    So what was computed before a model was trained need not be computed again to judge it.
+    """
+    try:
+        return OnnxPart(content).graph_digest()
+    except Exception as error:  # protobuf's DecodeError has no home in typed code
+        raise _damaged(name, error) from error
 
 
 def _session(content: bytes, name: str, threads: int | None) -> Any:

@@ -8,6 +8,7 @@ they are fixed for ever.
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from typing import Any
 
@@ -37,7 +38,13 @@ _SCHEMA = {
         ("output", 12, _MANY, "Value"),
         ("value_info", 13, _MANY, "Value"),
     ],
-    "Model": [("graph", 7, _ONE, "Graph"), ("metadata_props", 14, _MANY, "Entry")],
+    "Opset": [("domain", 1, _ONE, _Field.TYPE_BYTES), ("version", 2, _ONE, _Field.TYPE_INT64)],
+    "Model": [
+        ("graph", 7, _ONE, "Graph"),
+        ("opset_import", 8, _MANY, "Opset"),
+        ("metadata_props", 14, _MANY, "Entry"),
+        ("functions", 25, _MANY, _Field.TYPE_BYTES),
+    ],
 }
 _TYPES: dict[np.dtype[Any], int] = {
     np.dtype(np.float32): 1,
@@ -105,6 +112,20 @@ class OnnxPart:
         del self._model.metadata_props[:]
         self._model.metadata_props.extend(entries)
         self._model.metadata_props.add(key=key.encode(), value=value.encode())
+
+    def graph_digest(self) -> str:
+        """Return a digest of what the file computes, in hexadecimal: operations, constants, inputs, outputs.
+
+        Who wrote the file, what it says of itself and the order of its fields are not in it.
+        """
+        model, digest = self._model, hashlib.sha256()
+        opsets = sorted((one.domain, one.version) for one in model.opset_import)
+        digest.update(repr((opsets, sorted(model.functions))).encode())
+        for field in ("node", "initializer", "input", "output"):
+            for one in getattr(model.graph, field):
+                written = one.SerializeToString(deterministic=True)
+                digest.update(f"{field} {len(written)} ".encode() + written)
+        return digest.hexdigest()
 
     def put_before(self, first: OnnxPart, name: str) -> None:
         """Let another graph compute this one's input `name`: its output of that name, which stays an output.
