@@ -226,8 +226,8 @@ def with_logits(experiment: Experiment, dataset: Dataset) -> Preset:
         known = "no class can be held out of them" if experiment.held_out else "labels of"
         raise UsageError(
             f"The rows of {experiment.data} end with {logits} logits, and there are {known} "
-            f"{len(dataset.class_names)} classes: give one logit a class, in the order of their names, "
-            "or rename the column to learn a classifier of its own."
+            f"{len(dataset.class_names)} classes: give one logit for each class, in the order of their "
+            "names, or rename the column to learn a classifier of its own."
         )
     return preset.model_copy(update={"model": preset.model.model_copy(update={"logits_given": True})})
 

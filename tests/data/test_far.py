@@ -13,12 +13,15 @@ from torchvision.datasets import EMNIST, ImageFolder
 from embedders import MeanEmbedder
 from euinet.data.far.idx import EMNIST_CLASSES
 from euinet.data.far.letters import LETTERS, text_fonts
+from euinet.data.far.overlap import leave_out_known
 from euinet.data.far.sets import GENERATED_NAMES, FarReader, FarSet, far_names, fit, load_far, read_far
 from euinet.data.sets.datasets import load_dataset
 from euinet.data.split.fingerprint import image_digests
+from euinet.data.tables.table import row_digests
 from euinet.errors import DataError, UsageError
 from euinet.images.geometry import read_image
 from euinet.images.preprocessing import Preprocessing
+from euinet.records import Dataset, LabelledImages
 
 
 def idx(array: np.ndarray, kind: int = 8) -> bytes:
@@ -375,3 +378,27 @@ def test_a_backbones_far_images_are_read_as_it_wants_them(tmp_path: Path) -> Non
     for name in ("far/x.png", "far", "x.npy"):
         far = read_far(str(tmp_path / name), reader)
         assert far.content_digests.tolist() == wanted.tolist(), name
+
+
+def test_a_table_is_a_far_set_of_a_model_that_reads_tables(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    np.savez(tmp_path / "far.npz", features=rows, label=["hat", "hat", "dress", "hat", "cap"])
+    np.save(tmp_path / "bare.npy", rows)
+    reader = FarReader(0, 0, width=3)
+    far = read_far(str(tmp_path / "far.npz"), reader)
+    np.testing.assert_array_equal(far.images, rows)
+    assert far.labels == ("hat", "hat", "dress", "hat", "cap")
+    bare = read_far(str(tmp_path / "bare.npy"), reader)
+    assert (bare.labels, bare.content_digests.tolist()) == (None, far.content_digests.tolist())
+    known = LabelledImages(rows[1:2], np.array([0]), row_digests(rows[1:2]))
+    dataset = Dataset("known", ("dress",), known, known.where(np.array([], np.int64)))
+    left = leave_out_known(far, dataset, ("dress",))  # one of that class, and a copy of a known row
+    np.testing.assert_array_equal(left.images, rows[[0, 3, 4]])
+
+
+def test_what_is_no_table_of_that_width_is_one_sentence(tmp_path: Path) -> None:
+    np.save(tmp_path / "wide.npy", np.zeros((2, 4), np.float32))
+    with pytest.raises(UsageError, match=r"have 4 numbers, but the model reads 3: give embeddings"):
+        read_far(str(tmp_path / "wide.npy"), FarReader(0, 0, width=3))
+    with pytest.raises(UsageError, match="letters is no table of embeddings"):
+        read_far("letters", FarReader(0, 0, width=3))

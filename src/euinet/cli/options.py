@@ -99,7 +99,8 @@ FarOption = Annotated[
         "--ood",
         help="A far set, whose images are all unknown: a data set's name, noise-uniform, noise-gaussian, "
         "letters, or a path to an idx file, a .npy array, an image or a folder of images "
-        "(PATH:transpose turns rows into columns); may be repeated.",
+        "(PATH:transpose turns rows into columns), or, for a model of embeddings, a table of them; may be "
+        "repeated.",
     ),
 ]
 

@@ -87,7 +87,9 @@ class Reading:
     @property
     def far(self) -> FarReader:
         """How far sets are read."""
-        return FarReader(self.card.channels, self.card.image_size, self.embedder, self.data_root)
+        card = self.card
+        width = 0 if card.reads_images else card.width
+        return FarReader(card.channels, card.image_size, self.embedder, self.data_root, width)
 
 
 def reading_of(

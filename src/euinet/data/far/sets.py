@@ -22,6 +22,8 @@ from euinet.data.far.letters import letter_images
 from euinet.data.far.noise import noise_images
 from euinet.data.sets.datasets import DATASETS, load_dataset
 from euinet.data.split.fingerprint import image_digests
+from euinet.data.tables.reading import SUFFIXES, is_table, read_table
+from euinet.data.tables.table import row_digests
 from euinet.errors import DataError, UsageError
 from euinet.images.preprocessing import Preprocessing
 from euinet.system.close import did_you_mean
@@ -66,10 +68,11 @@ class FarSet:
 class FarReader:
     """How far sets become what a model reads."""
 
-    channels: int
+    channels: int  # 0: it reads rows of a table
     image_size: int
     embedder: Embedder | None = None  # makes embeddings of the images
     data_root: Path | None = None
+    width: int = 0  # of a row of a table
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -80,12 +83,14 @@ class FarReader:
 def far_reader(shape: tuple[int, ...], embedder: Embedder | None, data_root: Path | None) -> FarReader:
     """Return the reader for a model of data of `shape` (N, …): images (N, C, H, W), or what `embedder` makes.
 
-    Embeddings of a table have none: far sets are images, and `load_far` says so.
+    Without either they are rows of a table (N, F), and far sets are such tables.
     """
     if embedder is not None:
         reads = embedder.preprocessing
         return FarReader(reads.channels, reads.image_size, embedder, data_root)
-    return FarReader(shape[1] if len(shape) == 4 else 0, shape[-1], None, data_root)
+    if len(shape) == 2:
+        return FarReader(0, 0, None, data_root, shape[1])
+    return FarReader(shape[1], shape[-1], None, data_root)
 
 
 def load_far(
@@ -103,16 +108,13 @@ def load_far(
 
 
 def read_far(name: str, reader: FarReader, *, notify: Notify | None = None) -> FarSet:
-    """Return the far set `name` as `load_far` does, or its embeddings.
+    """Return the far set `name` as `load_far` does, or its embeddings; a table for a model that reads such.
 
-    Raises UsageError for a model that reads tables.
+    Raises UsageError and DataError.
     """
     data_root = reader.data_root
     if not reader.channels:
-        raise UsageError(
-            f"The far set {name} is of images, but the model reads embeddings: have the network that made "
-            "its training data make rows of them, and evaluate on a table with those."
-        )
+        return _of_table(name, reader.width)
     place = expanded(name)
     folder = reader.embedder is not None and name not in DATASETS and is_folder(place)
     if reader.embedder is not None and folder and choose_test_images(place) is None:
@@ -127,6 +129,28 @@ def read_far(name: str, reader: FarReader, *, notify: Notify | None = None) -> F
         raise DataError(f"The far set {name} has no images: its shape is {tuple(found.images.shape)}.")
     images, remark = fit(found.images, preprocessing)
     return FarSet(name, images, found.labels, _joined(found.remark, remark))
+
+
+def _of_table(name: str, width: int) -> FarSet:
+    """Return the rows of a table, of whichever class. Raises UsageError for images and other widths."""
+    if not is_table(name):
+        raise UsageError(
+            f"The far set {name} is no table of embeddings, but the model reads such: have the network that "
+            f"made its training data make rows of it, and give those as a {', '.join(SUFFIXES)} file."
+        )
+    table = read_table(name)
+    if table.width != width:
+        raise UsageError(
+            f"The rows of the far set {name} have {table.width} numbers, but the model reads {width}: give "
+            "embeddings of the network that made its training data."
+        )
+    vectors, labels = table.vectors(), None
+    if not len(vectors):
+        raise DataError(f"The far set {name} has no rows.")
+    if table.labels is not None:
+        names, numbers = table.labels.classes(())
+        labels = tuple(names[number] for number in numbers.tolist())
+    return FarSet(name, vectors, labels, None, row_digests(vectors))
 
 
 def fit(images: PixelArray, preprocessing: Preprocessing) -> tuple[PixelArray, str | None]:
