@@ -1,5 +1,6 @@
 """The images of a folder of class folders, in parts or not, by their names: 30 bytes an image."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,11 @@ class FileContents:
         return sum(len(names) for _, names in self.stretches)
 
     def __iter__(self) -> Iterator[Content]:
-        return (FileContent(folder / name) for folder, names in self.stretches for name in names)
+        return (
+            FileContent(os.path.join(folder, name))  # noqa: PTH118 (see FileContent)
+            for folder, names in self.stretches
+            for name in names
+        )
 
 
 def list_folder(folder: Path) -> Listing:
