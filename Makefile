@@ -5,6 +5,8 @@ OUT ?= runs/reproduce
 SEED ?= 0
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# A file of tests to a process, and a thread to each: two threads in two processes on two cores wait for each other.
+PARALLEL := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: help install reproduce test docs check check-full seeds readings benchmark million kills detection splits promise drift models load abuse constraints clean test-browser screenshots page-speed mutate
 
@@ -43,14 +45,14 @@ reproduce: $(STAMP)
 	$(BIN)/euinet reproduce --seed $(SEED) --out $(OUT)
 
 test: $(STAMP)
-	$(BIN)/pytest
+	$(PARALLEL)
 
 check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(PARALLEL)
 
 check-full: check
 	$(BIN)/pytest -m slow --timeout 1200
