@@ -78,9 +78,7 @@ def test_of_probabilities_the_logits_before_them_are_taken(dynamo: bool) -> None
 @DYNAMO
 def test_of_two_outputs_one_is_named(dynamo: bool) -> None:
     content = onnx_file(made(TwoOutputs), dynamo=dynamo, names=("logits", "sum"))
-    with pytest.raises(
-        UsageError, match=r"^theirs\.onnx has 2 outputs \(logits, sum\): say by --logits which"
-    ):
+    with pytest.raises(UsageError, match=r"^theirs\.onnx has 2 outputs \(logits, sum\): say by --log"):
         read_classifier(content, "theirs.onnx")
     found, classes = rows(content, pixels(), logits="logits")
     assert (classes, found.shape) == (CLASSES, (6, FEATURES + CLASSES))
@@ -195,9 +193,7 @@ def test_weights_in_another_file_are_refused(tmp_path: Path) -> None:
     proto = onnx.load_from_string(onnx_file(made(), dynamo=False))
     path = tmp_path / "theirs.onnx"
     onnx.save_model(proto, path, save_as_external_data=True, location="weights", size_threshold=0)
-    with pytest.raises(
-        UsageError, match=r"no ONNX file that can be read \(.*\): export the classifier anew, we"
-    ):
+    with pytest.raises(UsageError, match=r"no ONNX file that can be read \(.*\): export the classifier"):
         read_classifier(path.read_bytes(), "theirs.onnx")
 
 
@@ -230,7 +226,7 @@ def by_hand(shape: list[Any], kind: int = TensorProto.FLOAT, inputs: int = 1) ->
     [
         (
             by_hand(["N", 192]),
-            r"reads x0 of the shape \[None, 192\], but a classifier of images reads \(N, C",
+            r"reads x0 of the shape \[None, 192\], but a classifier of images reads \(",
         ),
         (by_hand(["N", 4, 8, 8]), r"of the shape \[None, 4, 8, 8\]"),
         (by_hand(["N", 3, 8, 8], TensorProto.DOUBLE), "with 1 or 3 channels"),

@@ -16,7 +16,7 @@ from euinet.answers import IntArray, PixelArray
 from euinet.data.embedded.contents import Content
 from euinet.data.embedded.dataset import embed_unlabelled, embed_whole
 from euinet.data.embedded.embedder import Embedder
-from euinet.data.embedded.places import list_images
+from euinet.data.embedded.listing import list_images
 from euinet.data.sets.layout import subfolders
 from euinet.data.split.fingerprint import image_digests
 from euinet.data.split.leaks import verify_split
@@ -74,8 +74,8 @@ def a_few_labelled(
 ) -> tuple[list[Any], IntArray]:
     """Return up to `most` known images, in turn of each class, with their labels; none where there are none.
 
-    Of a folder's names `names` gives the order, else the alphabet; its images are pixels already, as
-    `preprocessing` wants them, and a broken one is left out.
+    Of a folder's names `names` gives the order, else the alphabet; its images come as pixels, without those
+    that cannot be read.
     """
     if isinstance(known, str | Path) and is_folder(place := expanded(known)):
         listing = list_images(place) if subfolders(place) else None
@@ -85,13 +85,11 @@ def a_few_labelled(
         chosen = turn_by_turn(np.asarray(listing.labels, np.int64))[:most]
         wanted = set(chosen.tolist())
         _check_among(listing.class_names, order, place)
-        read = [
-            (_pixels(one, preprocessing), order.index(listing.class_names[listing.labels[at]]))
-            for at, one in enumerate(listing.contents)
-            if at in wanted
-        ]
-        whole = [(pixels, number) for pixels, number in read if pixels is not None]
-        return [pixels for pixels, _ in whole], np.array([number for _, number in whole], np.int64)
+        reads = [_read(one, preprocessing) for at, one in enumerate(listing.contents) if at in wanted]
+        there = np.array([pixels is not None for pixels in reads])
+        places = np.array([order.index(name) for name in listing.class_names], np.int64)
+        pixels = [one for one in reads if one is not None]
+        return pixels, places[listing.labels[np.sort(chosen)[there]]]
     if labels is None:
         return [], np.empty(0, np.int64)
     numbers = given_labels(labels, None if names is None else tuple(names), len(labels))
@@ -99,10 +97,11 @@ def a_few_labelled(
     return [known[at] for at in chosen.tolist()], numbers[chosen]
 
 
-def _pixels(content: Content, preprocessing: Preprocessing) -> PixelArray | None:
+def _read(content: Content, preprocessing: Preprocessing) -> PixelArray | None:
+    """Return an image as the classifier reads it; None where it cannot be read, which is told later."""
     try:
         return preprocessing.read(io.BytesIO(content.read())).pixels
-    except DataError:  # told of where all images are read
+    except DataError:
         return None
 
 
@@ -136,6 +135,8 @@ def given_labels(labels: Sequence[Any], names: tuple[str, ...] | None, count: in
         raise UsageError(f"There are {count} images and {len(values)} labels: give one for each image.")
     places = {name: place for place, name in enumerate(names or ())}
     found = [value if isinstance(value, int) else places.get(str(value)) for value in values]
+    if negative := [value for value in found if value is not None and value < 0]:
+        raise UsageError(f"A label is {negative[0]}, but labels are names, or numbers from 0.")
     wrong = next((at for at, place in enumerate(found) if place is None), None)
     if wrong is not None:
         raise UsageError(

@@ -31,7 +31,8 @@ def normalising(asked: str, channels: int) -> Colours:
         mean, deviation = (tuple(map(float, part.split(","))) for part in asked.split("/"))
     except ValueError:
         mean = deviation = ()
-    if len(mean) != channels or len(deviation) != channels or not all(0 < one < 1e6 for one in deviation):
+    sound = all(abs(one) < 1e6 for one in mean) and all(0 < one < 1e6 for one in deviation)  # no NaN either
+    if len(mean) != channels or len(deviation) != channels or not sound:
         raise UsageError(
             f"'{asked}' does not say how to normalise {channels} colours: give {', '.join(KNOWN)}, or their "
             "means and deviations (of values from 0 to 1) as 0.485,0.456,0.406/0.229,0.224,0.225."
