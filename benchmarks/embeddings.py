@@ -1,0 +1,121 @@
+"""What EuiNet costs behind somebody's network: beside the network's own pass, and to learn on its features.
+
+    python benchmarks/embeddings.py attached CLASSIFIER.onnx FOLDER [--rounds 15]
+    python benchmarks/embeddings.py heads [--images 50000] [--width 1280] [--classes 10]
+
+`attached`: a classifier's file is attached on a folder of known images. Then its graph alone and the whole
+decision answer the same images in turn, round after round, in one process and with one thread: one image,
+and 32. A ratio is taken within a round; printed are its median and its quartiles.
+
+`heads`: features are drawn (each class around a middle of its own), and the heads learned and calibrated
+from them by the preset embeddings, as `euinet train` does once the features are there; with one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from euinet.attached.attach import attach
+from euinet.data.split.holdout import split_dataset
+from euinet.fitting import fit_split
+from euinet.model.decision_file import ANSWERS, EMBEDDING, IMAGES
+from euinet.presets import get_preset
+from euinet.records import Dataset, LabelledImages
+from euinet.training.devices import make_fabric
+
+BATCHES = (1, 32)
+
+
+def attached(asked: argparse.Namespace) -> None:
+    """Print the ratio of the whole decision's time to the classifier's own, for each batch."""
+    model = attach(asked.classifier, asked.folder, notify=print)
+    backbone = model.backbone
+    assert backbone is not None
+    with tempfile.TemporaryDirectory() as place:
+        model.save_decision(Path(place) / "decision.onnx")
+        whole = _session((Path(place) / "decision.onnx").read_bytes())
+    alone = _session(backbone.content)
+    for batch in BATCHES:
+        images = np.random.default_rng(0).integers(0, 256, (batch, *model.card.input_shape), np.uint8)
+        own: Callable[[], object] = lambda: alone.run([EMBEDDING], {IMAGES: images})  # noqa: B023, E731
+        all_: Callable[[], object] = lambda: whole.run(list(ANSWERS), {IMAGES: images})  # noqa: B023, E731
+        repeats = max(3, round(0.2 / max(_seconds(own, 3), 1e-6)))
+        ratios, times = [], []
+        for _ in range(asked.rounds):
+            first, second = _seconds(own, repeats), _seconds(all_, repeats)
+            ratios.append(second / first)
+            times.append((first * 1000, second * 1000))
+        low, middle, high = statistics.quantiles(ratios, n=4)
+        alone_ms, whole_ms = (statistics.median(column) for column in zip(*times, strict=True))
+        print(
+            f"{batch} image{'s' if batch > 1 else ''}: {alone_ms:.3f} ms alone, {whole_ms:.3f} ms with "
+            f"EuiNet, ratio {middle:.3f} ({low:.3f} … {high:.3f})"
+        )
+
+
+def heads(asked: argparse.Namespace) -> None:
+    """Print how long it takes to learn and calibrate heads on features that are there."""
+    draw = np.random.default_rng(0)
+    middles = draw.normal(size=(asked.classes, asked.width)).astype(np.float32)
+    labels = np.arange(asked.images) % asked.classes
+    rows = (middles[labels] + 4 * draw.normal(size=(asked.images, asked.width))).astype(np.float16)
+    known = LabelledImages(rows, labels)
+    names = tuple(f"class {number}" for number in range(asked.classes))
+    dataset = Dataset("drawn", names, known, known.where(np.empty(0, np.int64)))
+    preset = get_preset("embeddings")
+    started = time.monotonic()
+    split = split_dataset(dataset, [], preset.data, 0)
+    parted = time.monotonic()
+    with tempfile.TemporaryDirectory() as place:
+        fit_split(split, preset, 0, Path(place), make_fabric("cpu"), quiet=True)
+    done = time.monotonic()
+    print(
+        f"{asked.images:,} × {asked.width:,}: {done - started:.1f} s, of which {parted - started:.1f} s to "
+        "part them by their digests"
+    )
+
+
+def _session(content: bytes) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def _seconds(work: Callable[[], object], repeats: int) -> float:
+    work()
+    started = time.perf_counter()
+    for _ in range(repeats):
+        work()
+    return (time.perf_counter() - started) / repeats
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parts = parser.add_subparsers(required=True)
+    one = parts.add_parser("attached")
+    one.add_argument("classifier", type=Path)
+    one.add_argument("folder", type=Path)
+    one.add_argument("--rounds", type=int, default=15)
+    one.set_defaults(work=attached)
+    other = parts.add_parser("heads")
+    other.add_argument("--images", type=int, default=50_000)
+    other.add_argument("--width", type=int, default=1280)
+    other.add_argument("--classes", type=int, default=10)
+    other.set_defaults(work=heads)
+    asked = parser.parse_args()
+    asked.work(asked)
+
+
+if __name__ == "__main__":
+    main()
