@@ -204,7 +204,7 @@ class TestFile:
         self, file: Path, folder: Path, tmp_path: Path
     ) -> None:
         model, _ = attached(file, folder, normalise="-1..1", data_root=tmp_path)
-        new, names = drawn(40, seed=8)
+        new, _names = drawn(40, seed=8)
         model.calibrate(new, 0.05).save_onnx(tmp_path / "one.onnx")
         loaded = euinet.load(tmp_path / "one.onnx")
         assert (loaded.alpha, loaded.calibration_images) == (0.05, 120)
@@ -267,7 +267,7 @@ class TestLoader:
         check_answers_stay(model)
 
     def test_both_ways_learn_the_same(self) -> None:
-        images, names = drawn()
+        _images, _names = drawn()
         rows, _ = attached(Brightness(), self.loader(), class_names=NAMES)
         whole, _ = attached(Brightness(), self.loader(), class_names=NAMES, normalise="-1..1")
         new = drawn(10, seed=5)[0]
@@ -306,7 +306,9 @@ class TestHostile:
             def forward(self, images: Tensor) -> Tensor:
                 return images.mean(dim=(2, 3))
 
-        with pytest.raises(UsageError, match=r"^The classifier Averages does not end in a linear layer") as told:
+        with pytest.raises(
+            UsageError, match=r"^The classifier Averages does not end in a linear layer"
+        ) as told:
             attached(Averages(), *drawn(), normalise="-1..1")
         assert "\n" not in str(told.value)
 
@@ -333,7 +335,9 @@ class TestHostile:
         names = ("bright", "dark", "middle", "night")[:count]
         images, labels = drawn()
         kept = [at for at, label in enumerate(labels) if label in names]
-        with pytest.raises(UsageError, match=rf"gives 3 logits, and there are {count} classes .*: name all 3"):
+        with pytest.raises(
+            UsageError, match=rf"gives 3 logits, and there are {count} classes .*: name all 3"
+        ):
             attached(
                 Brightness(), images[kept], [labels[at] for at in kept], class_names=names, normalise="-1..1"
             )
@@ -367,9 +371,7 @@ class TestHostile:
         with pytest.raises(UsageError, match=r"has the class 'bright' and 2 more, which is none of"):
             attached(Brightness(), folder, class_names=("a", "b", "c"), data_root=tmp_path)
         with pytest.raises(UsageError, match=r"has the class 'bright' and 2 more"):
-            attached(
-                Brightness(), folder, class_names=("a", "b", "c"), normalise="-1..1", data_root=tmp_path
-            )
+            attached(Brightness(), folder, class_names=("a", "b", "c"), normalise="-1..1", data_root=tmp_path)
 
     def test_too_few_images_and_copies(self) -> None:
         images, names = drawn(9)

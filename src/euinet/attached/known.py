@@ -16,7 +16,7 @@ from euinet.answers import IntArray, PixelArray
 from euinet.data.embedded.contents import Content
 from euinet.data.embedded.dataset import embed_unlabelled, embed_whole
 from euinet.data.embedded.embedder import Embedder
-from euinet.data.embedded.listing import list_images
+from euinet.data.embedded.places import list_images
 from euinet.data.sets.layout import subfolders
 from euinet.data.split.fingerprint import image_digests
 from euinet.data.split.leaks import verify_split
