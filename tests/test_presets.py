@@ -7,6 +7,7 @@ import pytest
 
 from euinet.errors import UsageError
 from euinet.presets import Preset, get_preset, preset_names, setting_paths, validate_preset
+from euinet.training.plan import check_for_vectors
 
 
 def test_the_preset_report_holds_section_4_1() -> None:
@@ -61,6 +62,14 @@ def test_the_default_preset_takes_a_backbone_as_it_is() -> None:
     assert (preset.model.backbone, preset.model.embedding) == ("resnet18", 128)
     assert (preset.training.backbone_weights, preset.training.backbone_rate) == ("a.pth", 0.1)
     assert get_preset("default", {"model.backbone": ""}) == get_preset("default")
+
+
+def test_the_preset_of_embeddings_asks_for_nothing_that_only_images_have() -> None:
+    check_for_vectors(get_preset("embeddings"))
+    assert get_preset("embeddings").scoring.epsilon == 0
+    for setting in ("data.augmentation=0.5", "training.poses=8"):
+        with pytest.raises(UsageError, match="embeddings are no images"):
+            check_for_vectors(get_preset("embeddings", dict([setting.split("=")])))
 
 
 def test_a_backbone_that_only_the_network_s_builder_can_know_is_taken() -> None:
