@@ -12,7 +12,7 @@ from euinet.data.far.noise import NOISE_IMAGES, NoiseKind, noise_images
 from euinet.data.far.sets import FarSet, far_names
 from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.data.split.stratify import stratified_choice
-from euinet.errors import DataError
+from euinet.errors import DataError, UsageError
 from euinet.judging.material import judging_material
 from euinet.judging.reading import reading_of
 from euinet.model.card import ModelCard
@@ -50,7 +50,11 @@ def gather(
     the model or a far set is nothing or holds only known images, DataError when data cannot be had.
     """
     card = model.card
-    reading = reading_of(card, model.backbone_graph, data_root, notify)
+    if not card.reads_images:
+        raise UsageError(
+            "The card shows images and what changes do to them; this model reads embeddings: use evaluate."
+        )
+    reading = reading_of(card, None, data_root, notify)  # pixels, which the card shows and changes
     names = tuple(name for name in dict.fromkeys(far) if name not in NOISE)  # noise is there anyway
     dataset, labels, unknown, far_sets = judging_material(reading, model.seen, data, names)
     everything = _test_images(dataset, labels, unknown, card)

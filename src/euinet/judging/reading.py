@@ -111,7 +111,8 @@ def reading_of(
 
 def check_shape(dataset: Dataset, card: ModelCard) -> None:
     """Raise UsageError unless images have the model's geometry, or embeddings its width."""
-    shape, wanted = tuple(dataset.test.images.shape[1:]), card.network_shape
+    shape = tuple(dataset.test.images.shape[1:])
+    wanted = card.input_shape if len(shape) == 3 else card.network_shape
     if shape == wanted:
         return
     raise UsageError(

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from euinet.answers import Answers, StoredArray
 from euinet.errors import StorageError, TrainingError, UnknownNameError, UsageError
+from euinet.model.backbone import OnnxEmbedder
 from euinet.model.card import ModelCard
 from euinet.model.check import check_numbers, check_tensors, checked_card, checked_config
 from euinet.model.conformal import Calibration, check_enough
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from euinet.detectors.own import EuiNetDetector
 
 FORMAT_VERSION = 3
+_EMBEDDED = 256  # images that a backbone sees in one call
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,8 @@ class TrainedModel:
     card: ModelCard
     calibration: Calibration | None = None
     seen: SeenImages | None = None  # what it has learned from; None: not known
-    # The graph that makes embeddings of images; None: there is none. The network reads what it gives, and so
-    # does all that takes images here.
+    # The graph that makes embeddings of images; None: there is none. What takes images here takes these, or
+    # images as they are.
     backbone_graph: bytes | None = None
 
     @cached_property
@@ -67,7 +69,21 @@ class TrainedModel:
         return decision
 
     def _unchecked(self, images: Tensor | np.ndarray) -> Decision:
-        return self.decide_from(raw_scores(self.folded, images, self.card.preset.scoring))
+        return self.decide_from(raw_scores(self.folded, self._read(images), self.card.preset.scoring))
+
+    def _read(self, images: Tensor | np.ndarray) -> Tensor | np.ndarray:
+        """Return what the network reads: of images before a backbone what that makes of them."""
+        if self.backbone_graph is None or images.ndim != 4:
+            return images
+        embedder = self._embedder
+        starts = range(0, len(images), _EMBEDDED)
+        rows = [embedder.embed(np.asarray(images[start : start + _EMBEDDED])) for start in starts]
+        return np.concatenate(rows) if rows else np.empty((0, self.card.width), np.float32)
+
+    @cached_property
+    def _embedder(self) -> OnnxEmbedder:
+        assert self.backbone_graph is not None
+        return OnnxEmbedder(self.backbone_graph, self.card.preprocessing)
 
     def decide_from(self, raw: RawScores) -> Decision:
         """Return the decision for what the network said of N images, on the CPU, be it sound or not."""
@@ -87,7 +103,7 @@ class TrainedModel:
 
     def features(self, images: Tensor | np.ndarray) -> np.ndarray:
         """Return (N, F) what the classifier reads of uint8 images (N, C, H, W), as they are."""
-        return features_of(self.folded, images).numpy()
+        return features_of(self.folded, self._read(images)).numpy()
 
     def calibrate(
         self, images: StoredArray | Tensor | LabelledImages, alpha: float | None, *, per_class: bool = False
