@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from euinet.answers import Answers
 from euinet.errors import StorageError, UsageError
-from euinet.images.given import Images, read_images
+from euinet.images.given import Images, as_array, read_images
 from euinet.images.preprocessing import SMALLEST_SIDE, Preprocessing
 from euinet.model.backbone_part import without_backbone
 from euinet.model.card import ModelCard
@@ -157,11 +157,14 @@ class Model:
     def predict(self, images: Images, *, keep_going: bool = False) -> Answers:
         """Return for each image a label or "none of these", and why.
 
+        A model of embeddings takes rows of numbers (N, F), or one (F,), in the place of images.
         `images`: paths, folders, Pillow images, uint8 arrays or tensors, one or a list of them: see
         `read_images`. Raises UsageError for what is no image, DataError for a file that cannot be read;
         with `keep_going` such a file is a row with its error. So is an image for which the model
         has no answer, for which StorageError is raised without.
         """
+        if not self.card.reads_images:
+            return self._predict_rows(images, keep_going=keep_going)
         reads = list(read_images(images, self.preprocessing, keep_going=keep_going))
         good = [read.pixels for read in reads if read.pixels is not None]
         found = self.answer(self._stack(good))
@@ -174,6 +177,20 @@ class Model:
             raise StorageError(next(error for error in errors if error))
         places = [-1 if read.pixels is None else next(at) for read in reads]
         return answers.spread(np.array(places), errors)
+
+    def _predict_rows(self, rows: Images, *, keep_going: bool) -> Answers:
+        array = as_array(rows)
+        array = array[None] if array.ndim == 1 else array
+        if array.ndim != 2 or array.shape[1] != self.card.width or array.dtype.kind not in "fiu":
+            raise UsageError(
+                f"The embeddings are {str(array.dtype)[:60]} of shape {array.shape}, but the model reads "
+                f"rows of {self.card.width:,} numbers: give an array (N, {self.card.width})."
+            )
+        wrong = np.flatnonzero(~np.isfinite(array).all(axis=1))
+        if len(wrong) and not keep_going:
+            raise UsageError(f"Row {wrong[0]} has NaN or infinite numbers: correct it, or take it out.")
+        found = self.answer(array.astype(np.float32))
+        return replace(found, paths=tuple(f"rows[{place}]" for place in range(len(array))))
 
     def answer(self, pixels: Pixels) -> Answers:
         """Return the answers for uint8 images (N, C, H, W) in the model's size, and of no others.
