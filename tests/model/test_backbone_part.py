@@ -12,7 +12,7 @@ from euinet.model.backbone_part import with_backbone, without_backbone
 from euinet.model.card import BackboneCard
 from euinet.model.decision_file import OUTPUTS
 from euinet.model.model import Model
-from vectors import vector_model
+from vectors import WIDTH, vector_model
 
 
 def test_one_file_decides_on_images_as_its_parts_do_and_comes_apart_again() -> None:
