@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
@@ -11,6 +9,7 @@ from onnx import TensorProto, helper
 from euinet.errors import StorageError, UsageError
 from euinet.images.preprocessing import Preprocessing
 from euinet.model.backbone import BATCH, OnnxEmbedder
+from euinet.model.onnx_part import OnnxPart
 
 SIDE = 8
 HOW = Preprocessing(3, SIDE)
@@ -45,8 +44,12 @@ def test_it_computes_what_the_graph_says(images: int) -> None:
     )
 
 
-def test_its_digest_is_the_files() -> None:
-    assert OnnxEmbedder(graph(), HOW, 1).digest == hashlib.sha256(graph()).hexdigest()
+def test_its_digest_is_of_what_the_graph_computes() -> None:
+    told = OnnxPart(graph())
+    told.set_metadata("made by", "somebody else")
+    assert OnnxEmbedder(told.to_bytes(), HOW, 1).digest == OnnxEmbedder(graph(), HOW, 1).digest
+    assert OnnxEmbedder(told.to_bytes(), HOW, 1).digest == OnnxPart(graph()).graph_digest()
+    assert OnnxPart(graph(side=16)).graph_digest() != OnnxPart(graph()).graph_digest()
 
 
 @pytest.mark.parametrize(

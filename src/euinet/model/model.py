@@ -179,6 +179,8 @@ class Model:
         return answers.spread(np.array(places), errors)
 
     def _predict_rows(self, rows: Images, *, keep_going: bool) -> Answers:
+        if not hasattr(rows, "__array__") and not hasattr(rows, "detach") and not isinstance(rows, list):
+            _ = self.preprocessing  # which says what it reads
         array = as_array(rows)
         array = array[None] if array.ndim == 1 else array
         if array.ndim != 2 or array.shape[1] != self.card.width or array.dtype.kind not in "fiu":
