@@ -254,7 +254,7 @@ def test_wrong_values_get_one_sentence_and_exit_2(
     ("arguments", "named"),
     [
         (["tarin"], "No such command 'tarin'"),
-        (["train"], "Missing option '--data'"),
+        (["train"], "Give --data DATA, or --features TABLE for embeddings: one of them is needed."),
         (["train", "--data", "digits", "--device", "gpu"], "'gpu' is not one of"),
         (["train", "--data", "digits", "--seed", "-1"], "--seed"),
         (["train", "--data", "digits", "--epochs", "3"], "No such option: --epochs"),

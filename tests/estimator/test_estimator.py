@@ -20,7 +20,7 @@ from sklearn.utils.estimator_checks import check_estimator
 import euinet
 from euinet.estimator import EuiNetClassifier, EuiNetOutlierDetector, SmallPromiseWarning
 from euinet.estimator.classifier import TableWarning
-from euinet.estimator.layout import find_layout
+from euinet.estimator.layout import EmbeddingLayout, find_layout
 
 QUICK = {
     "model.trunk_widths": [8, 16],
@@ -213,11 +213,37 @@ def embeddings(columns: int, kind: str) -> npt.NDArray[np.float32]:
 
 @pytest.mark.parametrize("kind", ["plain", "unit", "relu"])
 @pytest.mark.parametrize("columns", [64, 100, 128, 384, 512, 768, 1024, 2048, 4096])
-def test_embeddings_are_refused_and_not_laid_out_as_pixels(columns: int, kind: str) -> None:
+def test_embeddings_are_such_and_not_laid_out_as_pixels(columns: int, kind: str) -> None:
     X = embeddings(columns, kind)  # noqa: N806
     for given in (X, X.astype(np.float64), X.astype(np.float16)):
+        layout = find_layout(given, None, None)
+        assert isinstance(layout, EmbeddingLayout)
+        np.testing.assert_array_equal(layout.squares(given), given.astype(np.float32))
         with pytest.raises(ValueError, match="X looks like embeddings and not like images"):
-            quick().fit(given, np.arange(30) % 3)
+            find_layout(given, None, None, "images")
+
+
+def test_rows_are_embeddings_when_that_is_said() -> None:
+    rows = np.random.default_rng(0).random((30, 64))  # which may as well be images
+    assert find_layout(rows, None, None).shape == (8, 8)
+    assert isinstance(find_layout(rows, None, None, "embeddings"), EmbeddingLayout)
+    with pytest.raises(ValueError, match="neither image_shape nor pixel_range"):
+        find_layout(rows, (8, 8), None, "embeddings")
+    with pytest.raises(ValueError, match="input is 'rows', but must be one of auto, images, embeddings"):
+        find_layout(rows, None, None, "rows")
+
+
+def test_embeddings_are_learned_from_as_they_are() -> None:
+    draw = np.random.default_rng(0)
+    y = np.arange(120) % 3
+    X = 3 * draw.normal(size=(3, 70))[y] + draw.normal(size=(120, 70))  # noqa: N806
+    fitted = EuiNetClassifier(alpha=0.1, settings={"training.min_steps": 60}, random_state=0).fit(X, y)
+    assert fitted.input_ == "embeddings"
+    assert fitted.trained_.card.width == 70
+    new = 3 * np.random.default_rng(0).normal(size=(3, 70))[y] + draw.normal(size=(120, 70))
+    assert (fitted.predict(new) == y).mean() > 0.95
+    with pytest.raises(ValueError, match="X has 69 features"):
+        fitted.predict(new[:, 1:])
 
 
 def test_rows_that_are_images_are_no_embeddings(digits: tuple[npt.NDArray[np.uint8], Any]) -> None:
@@ -225,8 +251,9 @@ def test_rows_that_are_images_are_no_embeddings(digits: tuple[npt.NDArray[np.uin
     for pixels in (rows, rows / 255, rows / 127.5 - 1, rows / 255 - 0.5, rows * 0.9, rows // 15):
         assert find_layout(pixels, None, None).shape == (8, 8)
     standardised = (rows - rows.mean()) / rows.std()
+    assert isinstance(find_layout(standardised, None, None), EmbeddingLayout)
     with pytest.raises(ValueError, match="image_shape or pixel_range"):
-        find_layout(standardised, None, None)
+        find_layout(standardised, None, None, "images")
     assert find_layout(standardised, (8, 8), None).shape == (8, 8)
     assert find_layout(standardised, None, (-2, 2)).shape == (8, 8)
 

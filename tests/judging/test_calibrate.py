@@ -69,7 +69,7 @@ def test_of_other_data_all_known_images_are_used_and_no_unknown_one(
     assert len(found.images) == 3 * (10 + 6)
     assert found.source == "all images of others, without north-west, which the model does not know"
     unknown = np.concatenate([part.images[part.labels == 0] for part in (other.train, other.test)])
-    known = {image.tobytes() for image in found.images}
+    known = {image.tobytes() for image in found.images.images}
     assert not known & {image.tobytes() for image in unknown}
 
 
@@ -85,7 +85,7 @@ def test_a_plain_folder_holds_known_images_alone(model: TrainedModel, tmp_path: 
     (tmp_path / "broken.png").write_bytes(b"x")
     said: list[str] = []
     found = known_images(model, str(tmp_path), None, said.append)
-    assert found.images.mean(axis=(1, 2, 3)).tolist() == [10, 20, 30]
+    assert found.images.images.mean(axis=(1, 2, 3)).tolist() == [10, 20, 30]
     assert said[0].startswith("1 of 4 files were left out")
 
 

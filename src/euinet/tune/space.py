@@ -23,6 +23,12 @@ DEFAULT_SPACES = {
         "scoring.distance_scale=0..3",
         "scoring.disc_scale=0..1.5",
     ),
+    "embeddings": (
+        "training.optimizer.learning_rate=2e-4..5e-3:log",
+        "training.min_steps=100..1000:log",
+        "scoring.distance_scale=0..3",
+        "scoring.disc_scale=0..1.5",
+    ),
     "report": (
         "training.optimizer.learning_rate=5e-5..1e-3:log",
         "data.augmentation=0..1.5",
