@@ -2,6 +2,7 @@
 
     python benchmarks/embeddings.py attached CLASSIFIER.onnx FOLDER [--rounds 15]
     python benchmarks/embeddings.py heads [--images 50000] [--width 1280] [--classes 10]
+    python benchmarks/embeddings.py choose DATA [--backbone efficientnet-lite0] [--folds 5] [--try SETTINGS …]
 
 `attached`: a classifier's file is attached on a folder of known images. Then its graph alone and the whole
 decision answer the same images in turn, round after round, in one process and with one thread: one image,
@@ -9,6 +10,10 @@ and 32. A ratio is taken within a round; printed are its median and its quartile
 
 `heads`: features are drawn (each class around a middle of its own), and the heads learned and calibrated
 from them by the preset embeddings, as `euinet train` does once the features are there; with one thread.
+
+`choose`: what settings of the preset do to the accuracy on known images, by cross-validation among the
+training and validation images of DATA, a folder or a table: no test image and no unknown one is looked at.
+Each --try is settings with commas between them, such as training.min_steps=600,training.batch_size=128.
 """
 
 from __future__ import annotations
@@ -24,14 +29,26 @@ import numpy as np
 import onnxruntime
 
 from euinet.attached.attach import attach
+from euinet.data.embedded.dataset import embed_dataset
 from euinet.data.split.holdout import split_dataset
+from euinet.data.tables.dataset import load_table
+from euinet.export.published import open_backbone
 from euinet.fitting import fit_split
+from euinet.model.backbone import OnnxEmbedder
 from euinet.model.decision_file import ANSWERS, EMBEDDING, IMAGES
 from euinet.presets import get_preset
 from euinet.records import Dataset, LabelledImages
-from euinet.training.devices import make_fabric
+from euinet.scoring.inference import raw_scores
+from euinet.training.devices import make_fabric, one_thread
+from euinet.training.loop import train
 
 BATCHES = (1, 32)
+_FEW_HELD_BACK = {  # of what is learned from: nothing is calibrated here
+    "data.validation_fraction": "0.02",
+    "data.calibration_fraction": "0.02",
+    "data.fewest_validation": "1",
+    "data.fewest_calibration": "1",
+}
 
 
 def attached(asked: argparse.Namespace) -> None:
@@ -83,6 +100,31 @@ def heads(asked: argparse.Namespace) -> None:
     )
 
 
+def choose(asked: argparse.Namespace) -> None:
+    """Print the accuracy on held-back folds for each --try, with its standard error over folds."""
+    if asked.backbone:
+        backbone = open_backbone(asked.backbone, notify=print)
+        embedder = OnnxEmbedder(backbone.content, backbone.preprocessing)
+        dataset = embed_dataset(asked.data, embedder, notify=print, progress=print)
+    else:
+        dataset = load_table(asked.data, notify=print)
+    known = dataset.train
+    fold = np.random.default_rng(0).integers(0, asked.folds, len(known))
+    for tried in ["", *asked.tries]:
+        changed = dict(part.split("=", 1) for part in tried.split(",") if part)
+        preset = get_preset("embeddings", _FEW_HELD_BACK | changed)
+        shares = []
+        for number in range(asked.folds):
+            learned, held = known.where(fold != number), known.where(fold == number)
+            parts = split_dataset(Dataset("folds", dataset.class_names, learned, held), [], preset.data, 0)
+            with tempfile.TemporaryDirectory() as place, one_thread():
+                trained = train(parts, preset, 0, Path(place), make_fabric("cpu"), quiet=True)
+            logits = raw_scores(trained.model, parts.test.images, preset.scoring).class_logits
+            shares.append(float((logits.argmax(dim=1).numpy() == parts.test.labels).mean()))
+        error = statistics.stdev(shares) / asked.folds**0.5
+        print(f"{statistics.mean(shares):.4f} ± {error:.4f}  {tried or 'as the preset has them'}", flush=True)
+
+
 def _session(content: bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -113,6 +155,12 @@ def main() -> None:
     other.add_argument("--width", type=int, default=1280)
     other.add_argument("--classes", type=int, default=10)
     other.set_defaults(work=heads)
+    third = parts.add_parser("choose")
+    third.add_argument("data")
+    third.add_argument("--backbone", default="")
+    third.add_argument("--folds", type=int, default=5)
+    third.add_argument("--try", dest="tries", nargs="*", default=[], metavar="SETTINGS")
+    third.set_defaults(work=choose)
     asked = parser.parse_args()
     asked.work(asked)
 
