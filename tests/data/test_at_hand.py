@@ -30,7 +30,7 @@ def test_all_files_must_be_there_and_whole(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "images").write_bytes(contents["images"])
     assert not sources.has_idx_files(idx_set, tmp_path)
-    (folder / "labels.gz").write_bytes(gzip.compress(contents["labels"]))
+    (folder / "labels.gz").write_bytes(gzip.compress(contents["labels"], mtime=0))
     assert sources.has_idx_files(idx_set, tmp_path)
     (folder / "images").write_bytes(b"pixel")
     assert not sources.has_idx_files(idx_set, tmp_path)

@@ -114,7 +114,7 @@ def test_letters_are_whole() -> None:
 def test_an_idx_file_is_known_by_its_content(tmp_path: Path, packed: bool) -> None:
     pixels = some_pixels(5, 28, 28)
     path = tmp_path / "anything"
-    path.write_bytes(gzip.compress(idx(pixels)) if packed else idx(pixels))
+    path.write_bytes(gzip.compress(idx(pixels), mtime=0) if packed else idx(pixels))
     far = load_far(str(path), 1, 28)
     assert far.images.tolist() == pixels[:, None].tolist()
     assert (far.name, far.labels, far.remark) == (str(path), None, None)
@@ -284,9 +284,9 @@ def test_a_folder_as_torchvision_lays_it_down_gives_its_test_images(tmp_path: Pa
     (folder / inside).mkdir(parents=True)
     pixels = some_pixels(3, 28, 28)
     (folder / inside / "train-images-idx3-ubyte").write_bytes(idx(some_pixels(9, 28, 28, seed=1)))
-    (folder / inside / "t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(pixels)))
+    (folder / inside / "t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(pixels), mtime=0))
     (folder / inside / "t10k-labels-idx1-ubyte.gz").write_bytes(
-        gzip.compress(idx(np.array([0, 9, 3], np.uint8)))
+        gzip.compress(idx(np.array([0, 9, 3], np.uint8)), mtime=0)
     )
     far = load_far(str(folder), 1, 28)
     assert far.images[:, 0].tolist() == pixels.tolist()

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("no_way")
 
 def serve(server, contents):
     for name, content in contents.items():
-        (server.folder / f"{name}.gz").write_bytes(gzip.compress(content, 1))
+        (server.folder / f"{name}.gz").write_bytes(gzip.compress(content, 1, mtime=0))
 
 
 def use_mirrors(monkeypatch, *urls, name="MNIST"):
@@ -76,7 +76,7 @@ def test_files_already_there_are_used_as_they_are(tmp_path, small_mnist, idx_fil
 
 
 def test_gzipped_files_already_there_are_used_too(tmp_path, small_mnist, idx_files):
-    packed = {f"{name}.gz": gzip.compress(content, 1) for name, content in idx_files.items()}
+    packed = {f"{name}.gz": gzip.compress(content, 1, mtime=0) for name, content in idx_files.items()}
     put(tmp_path / "MNIST/raw", packed)
     assert read_all(ensure_idx_files(small_mnist, tmp_path)) == idx_files
     assert names_in(tmp_path / "MNIST/raw") == sorted(packed)
@@ -147,9 +147,9 @@ def test_a_bad_download_is_named_and_never_kept(
     if damage == "truncated gzip":
         served.write_bytes(served.read_bytes()[:-100])
     elif damage == "truncated idx":
-        served.write_bytes(gzip.compress(content[:-1]))
+        served.write_bytes(gzip.compress(content[:-1], mtime=0))
     elif damage == "altered":
-        served.write_bytes(gzip.compress(content[:-1] + bytes([content[-1] ^ 1])))
+        served.write_bytes(gzip.compress(content[:-1] + bytes([content[-1] ^ 1]), mtime=0))
     elif damage == "not gzip":
         served.write_bytes(b"<html>Log in to this network</html>")
     else:
@@ -210,7 +210,7 @@ def test_fashion_mnist_comes_from_the_debian_package(tmp_path, small_mnist, idx_
     with pytest.raises(DataError, match="Debian package dataset-fashion-mnist: is not installed"):
         ensure_idx_files(fashion, tmp_path)
     package = tmp_path / "installed"
-    put(package, {f"{name}.gz": gzip.compress(content) for name, content in idx_files.items()})
+    put(package, {f"{name}.gz": gzip.compress(content, mtime=0) for name, content in idx_files.items()})
     monkeypatch.setattr(ways, "DEBIAN_FASHION_FOLDER", package)
     assert read_all(ensure_idx_files(fashion, tmp_path)) == idx_files
     assert names_in(tmp_path / "FashionMNIST/raw") == sorted(idx_files)

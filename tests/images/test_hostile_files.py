@@ -62,8 +62,14 @@ LIES: dict[str, tuple[bytes, str]] = {
     "none at all.idx": (idx(2**32 - 1, 0, 28), "has the shape (4294967295, 0, 28), but images are"),
     "more than nothing.idx": (idx(2**32 - 1, 2**32 - 1, 0), "promises the shape (4294967295, 4294967295, 0)"),
     "absurd.idx": (idx(2**32 - 1, 2**32 - 1, 28), "but its header promises"),
-    "absurd, packed.idx": (gzip.compress(idx(2**32 - 1, 28, 28)), "would need more memory than the 1.1 GB"),
-    "trailing.idx": (gzip.compress(idx(1, 8, 8, data=bytes(64))) + b"trailing", "is not an intact gzip file"),
+    "absurd, packed.idx": (
+        gzip.compress(idx(2**32 - 1, 28, 28), mtime=0),
+        "would need more memory than the 1.1 GB",
+    ),
+    "trailing.idx": (
+        gzip.compress(idx(1, 8, 8, data=bytes(64)), mtime=0) + b"trailing",
+        "is not an intact gzip file",
+    ),
 }
 
 
@@ -93,7 +99,7 @@ def test_what_is_honest_is_read(tmp_path: Path) -> None:
         "3.npy": npy("(3, 8, 8)", values.tobytes(), version=3),
         "one.npz": npz(a=npy("(3, 8, 8)", values.tobytes())),
         "plain.idx": idx(3, 8, 8, data=values.tobytes()),
-        "packed.idx": gzip.compress(idx(3, 8, 8, data=values.tobytes())),
+        "packed.idx": gzip.compress(idx(3, 8, 8, data=values.tobytes()), mtime=0),
     }
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
@@ -107,7 +113,7 @@ def test_what_is_honest_is_read(tmp_path: Path) -> None:
 def test_packed_arrays_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arrays, "MOST_UNPACKED", 10_000)
     (tmp_path / "a.npz").write_bytes(npz(a=npy("(200, 8, 8)", bytes(12_800))))
-    (tmp_path / "a.gz").write_bytes(gzip.compress(idx(200, 8, 8, data=bytes(12_800))))
+    (tmp_path / "a.gz").write_bytes(gzip.compress(idx(200, 8, 8, data=bytes(12_800)), mtime=0))
     with pytest.raises(DataError, match="would need more memory"):
         read_numpy_images(tmp_path / "a.npz")
     with pytest.raises(DataError, match="would need more memory"):
@@ -143,9 +149,9 @@ print(sum(read.pixels is None for read in reads), reads[-1].pixels is not None)
 def test_bombs_take_little_memory(tmp_path: Path) -> None:
     """All of them in one process that may have a gigabyte of addresses, its libraries included."""
     arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
-    zeros = gzip.compress(bytes(2**27), 1)
+    zeros = gzip.compress(bytes(2**27), 1, mtime=0)
     (tmp_path / "a.idx.gz").write_bytes(
-        gzip.compress(idx(3, 8, 8)) + zeros * 16
+        gzip.compress(idx(3, 8, 8), mtime=0) + zeros * 16
     )  # 2 GB behind an honest header
     (tmp_path / "b.npy").write_bytes(b"\x93NUMPY\x02\x00\xff\xff\xff\xff" + b" " * 99)
 
