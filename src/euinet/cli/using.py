@@ -60,8 +60,11 @@ def calibrate(
 
     Nothing is trained anew. It promises nothing about how many unknown images are caught.
     """
+    from euinet.errors import UsageError
     from euinet.judging.calibrate import calibrate_saved
 
+    if labels is not None and not (data or features):
+        raise UsageError("--labels are of a table's rows: give --features TABLE or --data TABLE, too.")
     source = one_source(data or "", features) if data or features else None
     result = calibrate_saved(model, source, alpha, per_class, out, device.value, data_root, notify, labels)
     print_result(result, json_, lambda found: found["sentence"])
@@ -82,7 +85,8 @@ def predict(
         typer.Argument(
             metavar="PATH...",
             help="Image files, folders, patterns, .npy or idx arrays, .parquet files with the columns path "
-            "and bytes, or - for standard input (an image, an array, or paths, one a line).",
+            "and bytes, or - for standard input (an image, an array, or paths, one a line); of a model of "
+            "embeddings tables (.parquet, .npz, .npy, .csv) or - for an array.",
         ),
     ],
     out: Annotated[

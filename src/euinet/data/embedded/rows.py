@@ -16,7 +16,7 @@ from euinet.answers import IntArray
 
 
 class FeatureRows:
-    """An array of features (N, F), float16, whose rows lie at `positions` (N,) of a mapped file (M, F).
+    """An array of features (N, F), whose rows lie at `positions` (N,) of an array (M, F), mapped or not.
 
     `rows[3]` is one row, an array (F,). `rows[5:9]`, `rows[positions]` and `rows[mask]` are FeatureRows of
     the same file; `np.asarray` of them, and NumPy's functions, read what they hold. Nothing can be
@@ -37,7 +37,7 @@ class FeatureRows:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """float16."""
+        """The array's own."""
         return self._mapped.dtype
 
     @property

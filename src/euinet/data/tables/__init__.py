@@ -2,6 +2,10 @@
 
 `reading` says what a file is and `columns` what in it is what; `parquet_rows`, `numpy_files` and `csv_files`
 read it, `label_files` labels that lie beside it. A `Table` (`table`) becomes a `Dataset` (`dataset`), or is
-answered row by row (`inputs`). An array in a .npy or .npz file stays there and is mapped, Parquet is read a
-few megabytes at a time; what is learned on of it is one float32 array, and never held twice.
+answered row by row (`inputs`).
+
+What is held in memory: of a .npy file of float32 or float16 nothing, it is mapped where it lies; of a
+Parquet or CSV file one float32 array, read a few megabytes at a time; of a .npz file its arrays. float64
+becomes a second array, in float32. Parts of the data are positions of rows, and no copies
+(`embedded/rows.py`).
 """

@@ -56,24 +56,14 @@ class Columns:
         return tuple(name for name in (self.label, self.split, self.name) if name is not None)
 
 
-def choose_columns(
-    place: Path,
-    kinds: Mapping[str, Kind],
-    *,
-    features: str | None = None,
-    label: str | None = None,
-    split: str | None = None,
-) -> Columns:
-    """Return which columns are what; `features`, `label` and `split` are chosen by the user.
+def choose_columns(place: Path, kinds: Mapping[str, Kind]) -> Columns:
+    """Return which columns are what.
 
     Embeddings are a column of vectors or numbered columns (f0, f1, …); logits of that name come after them,
     or are alone. The label's column has a name of LABELS, or is the only other one of text or whole numbers.
     Raises DataError, one sentence, where it cannot be known.
     """
-    for chosen in (features, label, split):
-        if chosen is not None and chosen not in kinds:
-            raise DataError(f"{place} has no column '{printable(chosen)}', but {listed(kinds)}: give one.")
-    embedded = (features,) if features is not None else _embeddings(place, kinds)
+    embedded = _embeddings(place, kinds)
     logits = _logits(place, kinds, embedded)
     vectors = (*embedded, *logits)
     if not vectors:
@@ -81,10 +71,10 @@ def choose_columns(
             f"{place} has {listed(kinds)}, but no embeddings: call a column of vectors features, or number "
             "columns, f0, f1 and so on."
         )
-    _check_meant(place, kinds, vectors, told=features is not None)
+    _check_meant(place, kinds, vectors)
     taken = set(vectors)
-    split = split or _named({n: k for n, k in kinds.items() if n not in taken and _is_text(k)}, SPLITS)
-    label = label or _label({name: k for name, k in kinds.items() if name not in taken | {split}})
+    split = _named({n: k for n, k in kinds.items() if n not in taken and _is_text(k)}, SPLITS)
+    label = _label({name: k for name, k in kinds.items() if name not in taken | {split}})
     left = {name: k for name, k in kinds.items() if name not in taken | {split, label} and _is_text(k)}
     return Columns(vectors, label, split, _named(left, NAMES), len(logits) or None)
 
@@ -155,16 +145,10 @@ def _gap(place: Path, groups: Mapping[str, Mapping[int, str]]) -> DataError:
     return DataError(f"{place} has the numbered columns {printable(shown)}: number them without gaps.")
 
 
-def _check_meant(place: Path, kinds: Mapping[str, Kind], vectors: Sequence[str], *, told: bool) -> None:
+def _check_meant(place: Path, kinds: Mapping[str, Kind], vectors: Sequence[str]) -> None:
     """Raise DataError where vectors are whole numbers, which may be pixels, and nobody said embeddings."""
     for name in vectors:
-        if kinds[name] not in (*_SCALARS, *_VECTORS):
-            raise DataError(
-                f"The column '{printable(name)}' of {place} holds {kinds[name]}, but embeddings are vectors "
-                "of numbers: give another."
-            )
-        said = told or name.casefold() in (*TOLD, *LOGITS)
-        if kinds[name] is Kind.whole_vectors and not said:
+        if kinds[name] is Kind.whole_vectors and name.casefold() not in (*TOLD, *LOGITS):
             raise DataError(
                 f"'{printable(name)}' of {place} holds rows of whole numbers, which may be pixels: call it "
                 "features if they are embeddings, or give images as (N, H, W)."

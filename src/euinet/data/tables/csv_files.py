@@ -18,46 +18,50 @@ _LONGEST = 2**20  # characters of a cell
 
 def read_csv(path: Path) -> Table:
     """Return the table of a CSV file whose first line names the columns. Raises DataError."""
-    head = next(_lines(path), [])
-    if not head:
-        raise DataError(f"{path} is empty: give a table with a header.")
+    head = header(path)
     if len(set(head)) < len(head):
         twice = next(name for name in head if head.count(name) > 1)
         raise DataError(f"{path} has two columns '{printable(twice)}': rename one.")
     columns = choose_columns(path, dict.fromkeys(head, Kind.any))
     places = [head.index(name) for name in columns.vectors]
     beside = {name: head.index(name) for name in columns.beside}
-    numbers, told = array("f"), {name: list[object]() for name in beside}
+    numbers, told = array("f"), {name: list[str]() for name in beside}
     count = 0
     for line in _rows(path, len(head)):
         try:
-            numbers.extend([float(line[place]) for place in places])
-        except ValueError as error:
-            raise DataError(f"Row {count} of {path} has a cell that is no number ({error}).") from error
+            # an empty cell is a number that is missing, as in any table: NaN
+            numbers.extend([float(line[place] or "nan") for place in places])
+        except (OverflowError, ValueError) as error:
+            raise DataError(
+                f"Row {count} of {path} has a cell that is no number ({error}): correct it."
+            ) from error
         for name, place in beside.items():
-            told[name].append(_cell(line[place]))
+            told[name].append(line[place])
         count += 1
     vectors = (
         np.frombuffer(numbers, np.float32).reshape(count, len(places)) if count else np.empty((0, 0), "f4")
     )
-    names = tuple(map(str, told[columns.name])) if columns.name else None
+    label, split = columns.label, columns.split
     return Table(
         path,
-        ArrayRows(vectors, names),
-        label_column(f"The column '{columns.label}' of {path}", told[columns.label])
-        if columns.label
-        else None,
-        part_column(f"The column '{columns.split}' of {path}", told[columns.split])
-        if columns.split
-        else None,
+        ArrayRows(vectors, tuple(told[columns.name]) if columns.name else None),
+        label_column(f"The column '{label}' of {path}", told[label]) if label else None,
+        part_column(f"The column '{split}' of {path}", told[split]) if split else None,
         columns.logits or 0,
     )
 
 
-def cells(path: Path, place: int) -> list[object]:
-    """Return a column's cells, without its name, as text or whole numbers."""
-    head = next(_lines(path), [])
-    return [_cell(line[place]) for line in _rows(path, len(head))]
+def cells(path: Path, place: int) -> list[str]:
+    """Return a column's cells, without its name."""
+    return [line[place] for line in _rows(path, len(header(path)))]
+
+
+def header(path: Path) -> list[str]:
+    """Return the names of the columns. Raises DataError for an empty file."""
+    head = [name.strip() for name in next(_lines(path), [])]
+    if not head:
+        raise DataError(f"{path} is empty: give a table with a header.")
+    return head
 
 
 def _rows(path: Path, width: int) -> Iterator[Sequence[str]]:
@@ -76,8 +80,3 @@ def _lines(path: Path) -> Iterator[list[str]]:
             yield from (line for line in csv.reader(file) if line)
     except (OSError, UnicodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as CSV ({error}): save it anew, as UTF-8.") from error
-
-
-def _cell(text: str) -> str | int:
-    text = text.strip()
-    return int(text) if text.removeprefix("-").isdecimal() and len(text) < 19 else text

@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
+from euinet.answers import StoredArray
 from euinet.data.embedded.listing import PARTS
+from euinet.data.embedded.rows import FeatureRows
 from euinet.data.sets.folders import WholeFolder, names_after
 from euinet.data.sets.parting import check_parts, parted_dataset
 from euinet.data.tables.reading import read_table
@@ -25,7 +28,7 @@ def load_table(place: str | Path, labels: str | Path | None = None, notify: Noti
     not finite, or with too few rows.
     """
     table = read_table(place, labels)
-    rows, names = _labelled(table, ())
+    rows, names = _labelled(table)
     if len(names) < 2:
         raise DataError(f"{table.path} has one class, '{printable(names[0])}': at least 2 are needed.")
     check_new_classes(names)
@@ -41,7 +44,7 @@ def whole_table(
 ) -> WholeFolder:
     """Return all rows of a table, of whichever part; labels are places in `class_names`, others follow."""
     table = read_table(place, labels)
-    rows, own = _labelled(table, ())
+    rows, own = _labelled(table)
     names = names_after(class_names, own)
     places = np.array([names.index(name) for name in own], np.int64)
     return WholeFolder(replace(rows, labels=places[rows.labels]), names)
@@ -53,16 +56,18 @@ def unlabelled_table(place: str | Path) -> LabelledImages:
     return LabelledImages(vectors, np.full(len(vectors), -1), row_digests(vectors))
 
 
-def _labelled(table: Table, names: Sequence[str]) -> tuple[LabelledImages, tuple[str, ...]]:
+def _labelled(table: Table) -> tuple[LabelledImages, tuple[str, ...]]:
     if not len(table):
         raise DataError(f"{table.path} has no rows: give embeddings of several classes.")
     if table.labels is None:
         raise DataError(
             f"{table.path} has no labels: give it a column label, or a file of one label a row by --labels."
         )
-    found, numbers = table.labels.classes(names)
+    found, numbers = table.labels.classes(read_numbers=True)
     vectors = table.vectors()
-    return LabelledImages(vectors, numbers.astype(np.int64), row_digests(vectors)), found
+    # its parts are positions, so that a row is held once
+    rows = cast(StoredArray, FeatureRows(vectors, np.arange(len(vectors))))
+    return LabelledImages(rows, numbers.astype(np.int64), row_digests(vectors)), found
 
 
 def _of_part(table: Table, part: str) -> np.ndarray:

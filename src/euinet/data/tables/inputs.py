@@ -11,12 +11,11 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from euinet.data.tables.reading import read_table
-from euinet.data.tables.table import ArrayRows, Rows, Table, finite_rows
-from euinet.errors import DataError, UsageError
+from euinet.data.tables.table import ArrayRows, Rows, Table, check_width, finite_rows
+from euinet.errors import DataError
 from euinet.images.inputs import Found
 from euinet.images.names import PassedOver
 from euinet.images.sources import STANDARD_INPUT, Read, file_identity
-from euinet.system.words import printable
 
 NOT_FINITE = "has NaN or infinite numbers: correct them, or take the row out."
 
@@ -61,11 +60,7 @@ def find_rows(paths: Sequence[str], width: int, standard_input: BinaryIO | None 
     """
     tables = [_from_stream(standard_input) if path == STANDARD_INPUT else read_table(path) for path in paths]
     for table in tables:
-        if len(table) and table.width != width:
-            raise UsageError(
-                f"The rows of {printable(str(table.path))} have {table.width:,} numbers, but the model reads "
-                f"{width:,}: give embeddings of the network that made its training data."
-            )
+        check_width(table, width)
     return Found(tuple(TableSource(t.path, t.rows, 0, len(t)) for t in tables), PassedOver())
 
 

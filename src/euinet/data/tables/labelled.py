@@ -37,6 +37,17 @@ def _label(where: str, row: int, value: object) -> str | int:
     )
 
 
+def plain_values(where: str, array: np.ndarray) -> list[object]:
+    """Return an array's values (N,) as Python's, bytes as the text that they are in UTF-8."""
+    if array.dtype.kind == "S":
+        try:
+            array = np.char.decode(array, "utf-8")
+        except UnicodeError as error:
+            raise DataError(f"{where} holds bytes that are no text in UTF-8: write it as text.") from error
+    values: list[object] = array.tolist()
+    return values
+
+
 def part_column(where: str, values: Sequence[object]) -> np.ndarray:
     """Return which part each row is for, (N,) int8 places in PARTS. Raises DataError for other words."""
     places = {}

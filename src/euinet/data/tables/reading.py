@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from euinet.data.embedded.labels import LabelColumn
 from euinet.data.tables.columns import Columns, Kind, choose_columns
 from euinet.data.tables.csv_files import read_csv
-from euinet.data.tables.labelled import label_column, part_column
+from euinet.data.tables.label_files import read_labels
+from euinet.data.tables.labelled import label_column, part_column, plain_values
 from euinet.data.tables.numpy_files import arrays_of, whole_array
 from euinet.data.tables.parquet_rows import parquet_cells, parquet_rows, parquet_schema
 from euinet.data.tables.table import ArrayRows, Table, as_float32
@@ -23,7 +23,10 @@ SUFFIXES = (PARQUET, NPZ, NPY, CSV)
 
 
 def is_table(place: str | Path) -> bool:
-    """Return whether a file may be a table of embeddings, by its ending; of Parquet, by its columns."""
+    """Return whether a file may be a table of embeddings, by its ending.
+
+    A Parquet file of images is none: its columns hold neither vectors nor, alone, numbers and text.
+    """
     path = expanded(place)
     if path.suffix.lower() not in SUFFIXES or not is_file(path):
         return False
@@ -33,7 +36,8 @@ def is_table(place: str | Path) -> bool:
         if file.read(len(PARQUET_MAGIC)) != PARQUET_MAGIC:
             return True  # reading it says what is wrong
     kinds, _ = parquet_schema(path)
-    return not any(kind is Kind.other for kind in kinds.values())  # the bytes of images
+    found = set(kinds.values())
+    return Kind.vectors in found or Kind.other not in found  # the content of images is something else
 
 
 def read_table(place: str | Path, labels: str | Path | None = None) -> Table:
@@ -49,8 +53,11 @@ def read_table(place: str | Path, labels: str | Path | None = None) -> Table:
     if labels is not None:
         column = read_labels(expanded(labels))
         if len(column) != len(table):
+            one_more = len(column) == len(table) + 1
+            told = " (a header must be called label)" if one_more else ""
             raise DataError(
-                f"{path} has {len(table):,} rows, and {labels} {len(column):,} labels: give one for each row."
+                f"{path} has {len(table):,} rows, and {labels} {len(column):,} labels{told}: give one "
+                "for each."
             )
         table = Table(table.path, table.rows, column, table.parts, table.logits)
     return table
@@ -59,39 +66,6 @@ def read_table(place: str | Path, labels: str | Path | None = None) -> Table:
 def given_logits(place: str | Path) -> int:
     """Return how many numbers of a table's rows, the last, are another classifier's logits; 0: none."""
     return _read(expanded(place)).logits
-
-
-def read_labels(path: Path) -> LabelColumn:
-    """Return labels from a file: .npy, or text with one a line; of a .csv with a header its label column."""
-    if not is_file(path):
-        raise UsageError(f"There is no file of labels {path}: give a .csv, .txt or .npy file.")
-    if path.suffix.lower() == NPY:
-        array = whole_array(path)
-        if array.ndim != 1:
-            raise DataError(f"{path} has the shape {array.shape}, but labels are one a row: (N,).")
-        return label_column(str(path), array.tolist())
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeError) as error:
-        raise DataError(f"The labels in {path} cannot be read ({error}): give a text file.") from error
-    while lines and not lines[-1].strip():
-        lines.pop()
-    if path.suffix.lower() == CSV and lines:
-        head = [cell.strip().strip('"').casefold() for cell in lines[0].split(",")]
-        names = [name for name in ("label", "labels", "class", "target", "category", "y") if name in head]
-        if len(head) > 1 or names:
-            if not names:
-                raise DataError(
-                    f"{path} has the columns {', '.join(head)}, but none of labels: call it label."
-                )
-            from euinet.data.tables.csv_files import cells
-
-            return label_column(str(path), cells(path, head.index(names[0])))
-    return label_column(str(path), [_as_written(line.strip()) for line in lines])
-
-
-def _as_written(text: str) -> str | int:
-    return int(text) if text.removeprefix("-").isdecimal() and len(text) < 19 else text
 
 
 def _read(path: Path) -> Table:
@@ -125,8 +99,10 @@ def _from_arrays(path: Path, arrays: dict[str, np.ndarray]) -> Table:
     logits = (
         sum(arrays[name].shape[1] for name in columns.vectors[-columns.logits :]) if columns.logits else 0
     )
-    labels = None if columns.label is None else arrays[columns.label].tolist()
-    parts = None if columns.split is None else arrays[columns.split].tolist()
+    labels, parts = (
+        None if name is None else plain_values(f"The array '{name}' of {path}", arrays[name])
+        for name in (columns.label, columns.split)
+    )
     return _table(path, ArrayRows(vectors), columns, labels, parts, logits)
 
 

@@ -1,7 +1,7 @@
 """A table of embeddings: rows that are read when they are asked for, and what is said of each."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -10,8 +10,8 @@ import numpy as np
 from euinet.answers import BoolArray, Digests, Float32Array, StoredArray
 from euinet.data.embedded.labels import LabelColumn
 from euinet.data.split.fingerprint import image_digests, pieces
-from euinet.errors import DataError
-from euinet.system.words import counted
+from euinet.errors import DataError, UsageError
+from euinet.system.words import counted, printable
 
 MAPPED = (np.dtype(np.float32), np.dtype(np.float16))  # what is learned on as it lies
 PIECE_BYTES = 2**22  # of rows that are read at a time
@@ -53,7 +53,6 @@ class Table:
     labels: LabelColumn | None = None  # (N,)
     parts: np.ndarray | None = None  # (N,) int8, places in embedded.listing.PARTS
     logits: int = 0  # how many numbers of a row, the last, are another classifier's logits
-    lacks: str = field(default="labels")  # what is missing where there are none, in words
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -141,6 +140,15 @@ def check_finite(vectors: StoredArray, name: str) -> None:
         raise DataError(
             f"{name} has {counted(count, 'row')} with NaN or infinite numbers, the first is row {first}: "
             "correct them, or take them out."
+        )
+
+
+def check_width(table: Table, width: int) -> None:
+    """Raise UsageError where a table has rows of another width than a model reads; none fit any."""
+    if len(table) and table.width != width:
+        raise UsageError(
+            f"The rows of {printable(str(table.path))} have {table.width:,} numbers, but the model reads "
+            f"{width:,}: give embeddings of the network that made its training data."
         )
 
 
