@@ -24,7 +24,8 @@ from euinet.data.sets.datasets import load_dataset
 from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.data.split.holdout import split_dataset
 from euinet.data.tables.dataset import load_table
-from euinet.data.tables.reading import given_logits, is_table
+from euinet.data.tables.logits import with_logits
+from euinet.data.tables.reading import is_table
 from euinet.errors import UsageError
 from euinet.export.finetuned import finetuned
 from euinet.export.published import open_backbone
@@ -129,7 +130,8 @@ def run_experiment(
         dataset, backbone, embedder = load(experiment, data_root, notify)
     if report and dataset.train.are_vectors:
         raise UsageError("The report's figures show images, and here are embeddings: leave out --report.")
-    preset = with_logits(experiment, dataset)
+    if backbone is None and dataset.train.are_vectors:
+        preset = with_logits(preset, experiment.data, dataset, held_out=bool(experiment.held_out))
     split = split_dataset(dataset, experiment.held_out, preset.data, seed)
     if experiment.finetune and embedder is not None:
         backbone = finetuned(
@@ -198,6 +200,9 @@ def load(
     experiment: Experiment, data_root: Path | None, notify: Notify
 ) -> tuple[Dataset, FrozenBackbone | None, OnnxEmbedder | None]:
     """Return the data set, images or embeddings; with a backbone what it makes of them, and the backbone."""
+    if experiment.image_size is not None and (experiment.backbone or is_table(experiment.data)):
+        which = "the backbone has its own" if experiment.backbone else "embeddings have none"
+        raise UsageError(f"--image-size is {experiment.image_size}, but {which}: leave it out.")
     if not experiment.backbone and is_table(experiment.data):
         return load_table(experiment.data, experiment.labels or None, notify), None, None
     if experiment.labels:
@@ -211,25 +216,6 @@ def load(
     backbone = open_backbone(experiment.backbone, experiment.weights, data_root, notify)
     embedder = OnnxEmbedder(backbone.content, backbone.preprocessing, name=experiment.backbone)
     return load_embedded(experiment.data, embedder, data_root, notify), backbone, embedder
-
-
-def with_logits(experiment: Experiment, dataset: Dataset) -> Preset:
-    """Return the preset; where a table has another classifier's logits, they are the answers, as they are.
-
-    Raises UsageError where they are not one for each class, or a class is to be held out of them.
-    """
-    preset = experiment.preset
-    logits = given_logits(experiment.data) if not experiment.backbone and is_table(experiment.data) else 0
-    if not logits:
-        return preset
-    if logits != len(dataset.class_names) or experiment.held_out:
-        known = "no class can be held out of them" if experiment.held_out else "labels of"
-        raise UsageError(
-            f"The rows of {experiment.data} end with {logits} logits, and there are {known} "
-            f"{len(dataset.class_names)} classes: give one logit for each class, in the order of their "
-            "names, or rename the column to learn a classifier of its own."
-        )
-    return preset.model_copy(update={"model": preset.model.model_copy(update={"logits_given": True})})
 
 
 def remove_results(out: Path) -> None:

@@ -17,7 +17,9 @@ from euinet.data.split.classes import check_numbers
 from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.data.split.holdout import split_dataset
 from euinet.data.tables.dataset import load_table
+from euinet.data.tables.logits import with_logits
 from euinet.data.tables.reading import is_table
+from euinet.errors import UsageError
 from euinet.export.save import runtime_model, save_model
 from euinet.images.given import Images
 from euinet.images.preprocessing import Preprocessing, check_geometry
@@ -43,7 +45,7 @@ from euinet.training.run import Trained
 
 def fit(
     images: Images,
-    labels: Sequence[Any] | None = None,
+    labels: Sequence[Any] | Path | None = None,
     *,
     alpha: float | None = 0.01,
     hold_out: Sequence[int | str] = (),
@@ -58,28 +60,33 @@ def fit(
 ) -> Model:
     """Train a model on images and return it: a class or "none of these", with α promised.
 
-    `images`: a table of embeddings (.parquet, .npz, .npy, .csv) or, with `labels`, rows of fractions (N, F);
-    a folder with one subfolder a class, or a data set's name; or, with `labels` (one for each, names or
-    numbers), what `Model.predict` takes. `alpha`: the promised share of false alarms; where there are too few
-    images the least that they can promise is taken, and `notify` told. `hold_out`: classes to leave out, as
-    unknown. `settings`: of the preset, such as {"training.epochs": 3}. `image_size`: pixels a side, a
-    multiple of 4, to which images are brought; left out, arrays of equal squares keep theirs and others
-    become 32. `out`: a folder for the model, its training log and checkpoints, from which the same call goes
-    on; without it nothing is written. Raises UsageError and DataError for what cannot be used, TrainingError
-    when training diverges.
+    `images`: a folder with one subfolder a class, or a data set's name; a table of embeddings (.parquet,
+    .npz, .npy, .csv), whose `labels` may be a file; or, with `labels` (one for each, names or numbers), what
+    `Model.predict` takes, or rows of fractions (N, F), which are embeddings. `alpha`: the promised share of
+    false alarms; where there are too few images the least that they can promise is taken, and `notify` told.
+    `hold_out`: classes to leave out, as unknown. `settings`: of the preset, such as {"training.epochs": 3}.
+    `image_size`: pixels a side, a multiple of 4, to which images are brought; left out, arrays of equal
+    squares keep theirs and others become 32. `out`: a folder for the model, its training log and checkpoints,
+    from which the same call goes on; without it nothing is written. Raises UsageError and DataError for what
+    cannot be used, TrainingError when training diverges.
     """
     wanted = {"scoring.alpha": None if alpha is None else check_alpha(alpha), **(settings or {})}
     texts = {path: setting_text(path, value) for path, value in wanted.items()}
     # a wrong name must not cost the time that data take
     trunk_maker(get_preset(preset or "default", texts).model)
-    if labels is None and isinstance(images, str | Path) and is_table(images):
-        dataset = load_table(images, notify=notify)
+    table = isinstance(images, str | Path) and is_table(images)
+    if image_size is not None and table:
+        raise UsageError(f"{images} holds embeddings, which have no image_size: leave it out.")
+    if isinstance(labels, str | Path) or (labels is None and table):
+        dataset = load_table(images, labels, notify)
     elif labels is None:
         dataset = load_dataset(str(images), data_root, image_size=image_size, notify=notify)
     else:
         dataset = labelled_dataset(images, labels, image_size)
     name = preset or ("embeddings" if dataset.train.are_vectors else "default")
     chosen = get_preset(name, texts)
+    if table:
+        chosen = with_logits(chosen, images, dataset, held_out=bool(hold_out))
     check_numbers(hold_out, dataset.class_names)
     split = split_dataset(dataset, hold_out, chosen.data, seed)
     for told in (split.left_out.sentence(), *plan(split, chosen)):
@@ -89,7 +96,8 @@ def fit(
     with own_randomness(fabric), tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary if out is None else out)
         _, model = fit_split(split, chosen, seed, folder / "training", fabric, quiet=True, notify=notify)
-    given = "images, labels" if labels is not None else repr(str(images))
+    named = [repr(str(one)) for one in (images, labels) if isinstance(one, str | Path)]
+    given = "images, labels" if labels is not None and len(named) < 2 else ", ".join(named)
     asked = {"alpha": alpha, "hold_out": list(hold_out), "preset": name, "settings": dict(settings or {})}
     asked |= {"image_size": image_size, "seed": seed}
     command = f"euinet.fit({given}, {', '.join(f'{name}={value!r}' for name, value in asked.items())})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from euinet.answers import Answers
+from euinet.data.tables.given import read_rows
 from euinet.errors import StorageError, UsageError
-from euinet.images.given import Images, as_array, read_images
+from euinet.images.given import Images, read_images
 from euinet.images.preprocessing import SMALLEST_SIDE, Preprocessing
+from euinet.images.sources import Read
 from euinet.model.backbone_part import without_backbone
 from euinet.model.card import ModelCard
 from euinet.model.conformal import Calibration, check_enough
@@ -157,15 +159,13 @@ class Model:
     def predict(self, images: Images, *, keep_going: bool = False) -> Answers:
         """Return for each image a label or "none of these", and why.
 
-        A model of embeddings takes rows of numbers (N, F), or one (F,), in the place of images.
         `images`: paths, folders, Pillow images, uint8 arrays or tensors, one or a list of them: see
-        `read_images`. Raises UsageError for what is no image, DataError for a file that cannot be read;
-        with `keep_going` such a file is a row with its error. So is an image for which the model
-        has no answer, for which StorageError is raised without.
+        `read_images`; for a model of embeddings rows of them, or a table: see `read_rows`. Raises UsageError
+        for what is no image, DataError for a file that cannot be read; with `keep_going` such a file is a row
+        with its error. So is an image for which the model has no answer, for which StorageError is raised
+        without.
         """
-        if not self.card.reads_images:
-            return self._predict_rows(images, keep_going=keep_going)
-        reads = list(read_images(images, self.preprocessing, keep_going=keep_going))
+        reads = list(self._reads(images, keep_going=keep_going))
         good = [read.pixels for read in reads if read.pixels is not None]
         found = self.answer(self._stack(good))
         why, at = iter(found.errors or [None] * len(good)), iter(range(len(good)))
@@ -177,22 +177,6 @@ class Model:
             raise StorageError(next(error for error in errors if error))
         places = [-1 if read.pixels is None else next(at) for read in reads]
         return answers.spread(np.array(places), errors)
-
-    def _predict_rows(self, rows: Images, *, keep_going: bool) -> Answers:
-        if not hasattr(rows, "__array__") and not hasattr(rows, "detach") and not isinstance(rows, list):
-            _ = self.preprocessing  # which says what it reads
-        array = as_array(rows)
-        array = array[None] if array.ndim == 1 else array
-        if array.ndim != 2 or array.shape[1] != self.card.width or array.dtype.kind not in "fiu":
-            raise UsageError(
-                f"The embeddings are {str(array.dtype)[:60]} of shape {array.shape}, but the model reads "
-                f"rows of {self.card.width:,} numbers: give an array (N, {self.card.width})."
-            )
-        wrong = np.flatnonzero(~np.isfinite(array).all(axis=1))
-        if len(wrong) and not keep_going:
-            raise UsageError(f"Row {wrong[0]} has NaN or infinite numbers: correct it, or take it out.")
-        found = self.answer(array.astype(np.float32))
-        return replace(found, paths=tuple(f"rows[{place}]" for place in range(len(array))))
 
     def answer(self, pixels: Pixels) -> Answers:
         """Return the answers for uint8 images (N, C, H, W) in the model's size, and of no others.
@@ -268,7 +252,7 @@ class Model:
         Of images with the same pixels one counts. Nothing else of it changes. Raises UsageError for images
         that it has learned from and, with the number needed, for too few.
         """
-        reads = read_images(images, self.preprocessing)
+        reads = self._reads(images)
         pixels = self._stack([read.pixels for read in reads if read.pixels is not None])
         known = LabelledImages(pixels, np.zeros(len(pixels), np.int64))
         return self.calibrated_by(known, alpha, per_class=per_class)
@@ -379,8 +363,13 @@ class Model:
         own = {"folder": self.folder, "seen_file": self._seen_file, "trained": self._trained}
         return Model(content, self.name, engine=engine, **own)  # type: ignore[arg-type]
 
+    def _reads(self, images: Images, *, keep_going: bool = False) -> Iterator[Read]:
+        if self.card.reads_images:
+            return read_images(images, self.preprocessing, keep_going=keep_going)
+        return read_rows(images, self.card.width, keep_going=keep_going)
+
     def _stack(self, images: Sequence[Pixels]) -> Pixels:
-        plain = self.preprocessing
-        if not images:
-            return np.empty((0, plain.channels, plain.image_size, plain.image_size), np.uint8)
-        return np.stack(images)
+        if images:
+            return np.stack(images)
+        kind = np.uint8 if self.card.reads_images else np.float32
+        return np.empty((0, *self.card.input_shape), kind)

@@ -8,6 +8,8 @@ import numpy as np
 
 from euinet.answers import IntArray
 from euinet.data.sets.folders import DEFAULT_IMAGE_SIZE
+from euinet.data.tables.given import as_rows
+from euinet.data.tables.table import as_float32
 from euinet.errors import UsageError
 from euinet.images.given import Images, as_array, read_images
 from euinet.images.preprocessing import Preprocessing, checked_size, is_size
@@ -21,12 +23,12 @@ def labelled_dataset(images: Images, labels: Sequence[Any], image_size: int | No
 
     Classes are the labels, as text, in their own order. Arrays of equal squares keep their size unless
     `image_size` says otherwise; other images become squares of it (default 32), files and Pillow's of three
-    channels. An array of fractions of two axes holds embeddings, a row each. Raises UsageError where there is
-    not one label for each image.
+    channels. Rows of fractions, (N, F), are embeddings. Raises UsageError where there is not one label for
+    each image, and for rows of whole numbers, which may be either.
     """
     names, numbers = _classes(labels)
-    if _are_embeddings(images):
-        return _embedded(images, names, numbers)
+    if (rows := as_rows(images)) is not None:
+        return _embedded(rows, names, numbers)
     size, channels = _geometry(images, image_size)
     pixels = [
         read.pixels for read in read_images(images, Preprocessing(channels, size)) if read.pixels is not None
@@ -39,14 +41,13 @@ def labelled_dataset(images: Images, labels: Sequence[Any], image_size: int | No
     return Dataset(NAME, names, everything, everything.where(np.empty(0, np.int64)))
 
 
-def _are_embeddings(images: Images) -> bool:
-    """Return whether these are rows of fractions (N, F), which can be no images."""
-    shape, kind = getattr(images, "shape", ()), str(getattr(images, "dtype", ""))
-    return len(shape) == 2 and "float" in kind
-
-
-def _embedded(rows: Images, names: tuple[str, ...], numbers: IntArray) -> Dataset:
-    vectors = np.ascontiguousarray(as_array(rows), np.float32)
+def _embedded(rows: np.ndarray, names: tuple[str, ...], numbers: IntArray) -> Dataset:
+    if rows.dtype.kind != "f":
+        raise UsageError(
+            f"The images are rows of {str(rows.dtype)[:60]}, of shape {rows.shape}: give embeddings as "
+            "float32, and images as (N, H, W)."
+        )
+    vectors = np.ascontiguousarray(as_float32(rows))
     if len(vectors) != len(numbers):
         raise UsageError(f"There are {len(vectors)} rows and {len(numbers)} labels: give one for each row.")
     if wrong := int((~np.isfinite(vectors)).any(axis=1).sum()):

@@ -10,12 +10,14 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from euinet.data.tables.reading import read_table
+from euinet.data.tables.reading import SUFFIXES, read_table
 from euinet.data.tables.table import ArrayRows, Rows, Table, check_width, finite_rows
-from euinet.errors import DataError
+from euinet.errors import DataError, UsageError
 from euinet.images.inputs import Found
 from euinet.images.names import PassedOver
 from euinet.images.sources import STANDARD_INPUT, Read, file_identity
+from euinet.system.files import expanded
+from euinet.system.words import printable
 
 NOT_FINITE = "has NaN or infinite numbers: correct them, or take the row out."
 
@@ -58,9 +60,15 @@ def find_rows(paths: Sequence[str], width: int, standard_input: BinaryIO | None 
     A path is a .parquet, .npz, .npy or .csv file, or "-": a .npy array on standard input. Raises UsageError
     for what is none, DataError for a damaged one.
     """
-    tables = [_from_stream(standard_input) if path == STANDARD_INPUT else read_table(path) for path in paths]
-    for table in tables:
-        check_width(table, width)
+    tables = []
+    for path in paths:
+        if path != STANDARD_INPUT and expanded(path).suffix.lower() not in SUFFIXES:
+            raise UsageError(
+                f"The model reads embeddings, rows of {width:,} numbers, and no images: {printable(path)} is no "
+                f"table of them ({', '.join(SUFFIXES)}), made by the network that made its training data."
+            )
+        tables.append(_from_stream(standard_input) if path == STANDARD_INPUT else read_table(path))
+        check_width(tables[-1], width)
     return Found(tuple(TableSource(t.path, t.rows, 0, len(t)) for t in tables), PassedOver())
 
 
