@@ -26,6 +26,7 @@ def model_facts(
         "held_out": held_out_names(card),
         "channels": card.channels,
         "image_size": card.image_size,
+        "width": 0 if card.reads_images else card.width,
         "preprocessing": _preprocessing(card),
         "alpha": None if calibration is None else calibration.alpha,
         "per_class": per_class,

@@ -50,8 +50,7 @@ class Intake:
             return bytes(document)
         raise Refused(
             415,
-            "The Content-Type is neither multipart/form-data nor application/json: send images in the form "
-            "field 'file', or an array as JSON.",
+            f"The Content-Type is neither multipart/form-data nor application/json: {self.decoder.wanted}.",
         )
 
     async def read(self, body: list[Upload] | bytes) -> list[Read]:

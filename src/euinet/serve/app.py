@@ -61,8 +61,7 @@ class Service:
             api.include_router(make_inbox_router(served.inbox))
         token_needed = access.token is not None
         api.openapi = lambda: openapi_of(api, token_needed)  # type: ignore[method-assign]
-        if card.reads_images:
-            self._add_pages(api, token_needed)
+        self._add_pages(api, token_needed)
         self._add_gauges()
         self.app = Guard(api, access, self.meters, hot)
 
@@ -90,7 +89,8 @@ class Service:
         explain = self._batcher("euinet-explain", together(served.explainer.explain), limits.explained)
         ways["/v1/explain"] = Answering(self.intake, name, "explanations", limits.explained, explain, _unseen)
         for path, way in ways.items():
-            api.add_api_route(path, _endpoint(way), methods=["POST"], **describe(path, limits))
+            told = describe(path, limits, served.facts["width"])
+            api.add_api_route(path, _endpoint(way), methods=["POST"], **told)
             hot["POST", path] = _hot(way)
 
     def _batcher(self, name: str, work: Any, most: int) -> Batcher[Pixels, Sequence[Any]]:
@@ -146,16 +146,19 @@ class Service:
             api.add_api_route(path, endpoint, methods=["GET"], **describe(path, self.limits))
 
     def _add_pages(self, api: FastAPI, token_needed: bool) -> None:
-        front = front_pages(token_needed)
+        """Add the page that shows images, where the model reads them, and the one that describes the API."""
         docs = Pages(
             {
                 "docs": StaticFile.of(docs_page(api.openapi()), "text/html; charset=utf-8"),
                 "docs.css": StaticFile.of(STYLE, "text/css; charset=utf-8"),
             }
         )
-        for pages in (front, docs):
-            for path in ("", *pages.paths) if pages is front else pages.paths:
-                api.router.routes.append(Route(f"/{path}", pages.endpoint(path), methods=["GET"]))
+        places = [(docs, path) for path in docs.paths]
+        if self.served.model.card.reads_images:
+            front = front_pages(token_needed)
+            places += [(front, path) for path in ("", *front.paths)]
+        for pages, path in places:
+            api.router.routes.append(Route(f"/{path}", pages.endpoint(path), methods=["GET"]))
 
     def _add_gauges(self) -> None:
         gauge, intake = self.meters.gauge, self.intake

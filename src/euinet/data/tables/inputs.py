@@ -64,8 +64,8 @@ def find_rows(paths: Sequence[str], width: int, standard_input: BinaryIO | None 
     for path in paths:
         if path != STANDARD_INPUT and expanded(path).suffix.lower() not in SUFFIXES:
             raise UsageError(
-                f"The model reads embeddings, rows of {width:,} numbers, and no images: {printable(path)} is no "
-                f"table of them ({', '.join(SUFFIXES)}), made by the network that made its training data."
+                f"The model reads embeddings, rows of {width:,} numbers, and no images: {printable(path)} is "
+                f"no table of them ({', '.join(SUFFIXES)}), made by the network that made its training data."
             )
         tables.append(_from_stream(standard_input) if path == STANDARD_INPUT else read_table(path))
         check_width(tables[-1], width)

@@ -41,8 +41,8 @@ _TITLES = {
 _UNREADABLE = {"/v1/predict": schemas.UnreadablePredictions, "/v1/explain": schemas.UnreadableExplanations}
 
 
-def describe(path: str, limits: Limits) -> dict[str, Any]:
-    """Return what FastAPI is told of a path."""
+def describe(path: str, limits: Limits, width: int = 0) -> dict[str, Any]:
+    """Return what FastAPI is told of a path; `width`: of the embeddings that are sent, 0 for images."""
     text, model = _TITLES[path]
     name = path.rpartition("/")[2]
     told: dict[str, Any] = {
@@ -55,7 +55,9 @@ def describe(path: str, limits: Limits) -> dict[str, Any]:
     if path in _UNREADABLE:
         told["responses"] |= {status: _problem(status) for status in _WITH_IMAGES}
         told["responses"][422] = {"description": _MEANINGS[422], "model": _UNREADABLE[path]}
-        told["openapi_extra"] = schemas.images_body(limits.images if name == "predict" else limits.explained)
+        most = limits.images if name == "predict" else limits.explained
+        body = schemas.embeddings_body(most, width) if width else schemas.images_body(most)
+        told["openapi_extra"] = body
     told["responses"][200] = {"description": text}
     if model is not None:
         told["responses"][200]["model"] = model

@@ -85,8 +85,10 @@ class Explanation(_Row):
     disc_score: float = Field(description="h, 0 real … 1 fake.")
     disc_added: float = Field(description="What h adds to the threshold: eq. 4 without γ.")
     logits: dict[str, float] = Field(description="Of each class, as they enter the softmax.")
-    image: PlainImage = Field(description="What the network was given.")
-    change: PlainValues = Field(description="What the perturbation added, in pixels 0 … 255.")
+    image: PlainImage | None = Field(description="What the network was given; null: an embedding.")
+    change: PlainValues | None = Field(
+        description="What the perturbation added, in pixels 0 … 255; null: it was to an embedding."
+    )
     neighbours: list[NearImage]
     remark: str | None = None
 
@@ -120,8 +122,9 @@ class ModelFacts(BaseModel):
     data: str
     class_names: list[str]
     held_out: list[str]
-    channels: int
+    channels: int = Field(description="Of an image; 0: the model reads embeddings.")
     image_size: int
+    width: int = Field(description="Numbers of an embedding; 0: the model reads images.")
     alpha: float | None = Field(description="Promised share of known images rejected by mistake.")
     per_class: bool
     calibration_images: int
@@ -180,3 +183,17 @@ def images_body(most: int) -> dict[str, Any]:
     }
     content = {"multipart/form-data": {"schema": form}, "application/json": {"schema": array}}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def embeddings_body(most: int, width: int) -> dict[str, Any]:
+    """Return OpenAPI's description of what predict and explain take where a model reads embeddings."""
+    rows = {
+        "type": "object",
+        "required": ["embeddings"],
+        "additionalProperties": False,
+        "properties": {
+            "embeddings": _list(_list({"type": "number"}, width, width), most=most)
+            | {"description": f"A row of {width:,} numbers for each image."}
+        },
+    }
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": rows}}}}

@@ -28,6 +28,8 @@ _AT_ONCE = 32  # small files between two looks at what else is to be done
 class Decoder:
     """Reads what clients sent as one model reads it."""
 
+    wanted = "send images in the form field 'file', or an array as JSON"
+
     def __init__(self, preprocessing: Preprocessing, limits: Limits, processes: int = 2) -> None:
         self._preprocessing, self._limits = preprocessing, limits
         self._quick: Batcher[Upload, Read | None] = Batcher("euinet-decode", self._read_quick, most=_AT_ONCE)

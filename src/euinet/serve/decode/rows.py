@@ -20,7 +20,7 @@ class RowDecoder:
 
     def __init__(self, width: int, limits: Limits) -> None:
         self._width, self._limits = width, limits
-        self._wanted = f'send {{"{FIELD}": [[…], …]}} as JSON, {width:,} numbers a row'
+        self.wanted = f'send {{"{FIELD}": [[…], …]}} as JSON, {width:,} numbers a row'
 
     def start(self) -> None:
         """There is nothing to start."""
@@ -30,11 +30,11 @@ class RowDecoder:
 
     async def files(self, uploads: Sequence[Upload]) -> list[Read]:
         """Refuse files: they are images."""
-        raise Refused(422, f"This model reads embeddings, and no files: {self._wanted}.")
+        raise Refused(422, f"This model reads embeddings, and no files: {self.wanted}.")
 
     async def array(self, body: bytes) -> list[Read]:
         """Return the rows of a JSON document. Raises Refused where there are none."""
-        rows = read_rows(body, self._width, self._limits.images, self._wanted)
+        rows = read_rows(body, self._width, self._limits.images, self.wanted)
         reads = []
         for place, row in enumerate(rows):
             name = f"{FIELD}[{place}]"
