@@ -7,6 +7,7 @@ from typing import NamedTuple
 from euinet.card.gather import KNOWN_FACTOR, Gathered
 from euinet.card.groups import Group
 from euinet.card.measured import Measured
+from euinet.model.card import ModelCard
 from euinet.report.wording import listing
 from euinet.trained.model import TrainedModel
 
@@ -38,20 +39,31 @@ def _model(model: TrainedModel) -> tuple[tuple[str, str], ...]:
     state = model.network.state_dict().values()
     megabytes = sum(tensor.numel() * tensor.element_size() for tensor in state) / 1e6
     parameters = sum(parameter.numel() for parameter in model.network.parameters())
-    plain = card.preprocessing.to_plain()
-    preprocessing = [f"{name.replace('_', ' ')}: {value}" for name, value in plain.items()]
     return (
         ("classes", f"{len(card.class_names):,}: {listing(card.class_names, MOST_CLASSES)}"),
         ("trained on", card.data),
-        ("network", card.preset.model.backbone or "euinet's own ResNet"),
+        ("network", _network(card)),
         ("parameters", f"{parameters:,}"),
         ("size in memory", f"{megabytes:.1f} MB"),
         ("preset", card.preset.name),
         ("seed", str(card.seed)),
         ("command", card.command or "not recorded"),
-        ("an image is read as", "; ".join(preprocessing)),
+        ("an image is read as", _read_as(card)),
         ("scoring", json.dumps(card.preset.scoring.model_dump(mode="json"))[1:-1].replace('"', "")),
     )
+
+
+def _network(card: ModelCard) -> str:
+    if card.backbone is not None:
+        return f"{card.backbone.name}, frozen, with heads of euinet's"
+    return card.preset.model.backbone or ("heads on embeddings" if card.width else "euinet's own ResNet")
+
+
+def _read_as(card: ModelCard) -> str:
+    if not card.reads_images:
+        return f"an embedding of {card.width:,} numbers, by a network that is not part of the model"
+    plain = card.preprocessing.to_plain()
+    return "; ".join(f"{name.replace('_', ' ')}: {value}" for name, value in plain.items())
 
 
 def _calibration(model: TrainedModel, measured: Measured) -> tuple[tuple[str, str], ...]:

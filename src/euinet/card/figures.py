@@ -29,7 +29,8 @@ def draw_all(measured: Measured) -> dict[str, Graphic]:
             graphics["histogram"] = draw_histogram(measured.check)
             if measured.curve.points:
                 graphics["promise"] = draw_promise(measured.curve, measured.check, measured.rejected.total)
-        graphics["stress"] = draw_stress(measured.stress)
+        if measured.stress is not None:
+            graphics["stress"] = draw_stress(measured.stress)
     return graphics
 
 

@@ -12,7 +12,7 @@ from euinet.data.far.noise import NOISE_IMAGES, NoiseKind, noise_images
 from euinet.data.far.sets import FarSet, far_names
 from euinet.data.split.fingerprint import dataset_fingerprint
 from euinet.data.split.stratify import stratified_choice
-from euinet.errors import DataError, UsageError
+from euinet.errors import DataError
 from euinet.judging.material import judging_material
 from euinet.judging.reading import reading_of
 from euinet.model.card import ModelCard
@@ -43,19 +43,18 @@ def gather(
     notify: Notify,
     limit: int,
     seed: int,
+    labels_file: Path | None = None,
 ) -> Gathered:
     """Return at most `limit` images of each unknown group and KNOWN_FACTOR times as many known ones.
 
-    Classes of `data` that the model does not know are held out. Raises UsageError when `data` does not fit
-    the model or a far set is nothing or holds only known images, DataError when data cannot be had.
+    Classes of `data` that the model does not know are held out. `labels_file`: of a table's rows. Raises
+    UsageError when `data` does not fit the model or a far set is nothing or holds only known images,
+    DataError when data cannot be had.
     """
     card = model.card
-    if not card.reads_images:
-        raise UsageError(
-            "The card shows images and what changes do to them; this model reads embeddings: use evaluate."
-        )
-    reading = reading_of(card, None, data_root, notify)  # pixels, which the card shows and changes
-    names = tuple(name for name in dict.fromkeys(far) if name not in NOISE)  # noise is there anyway
+    reading = reading_of(card, None, data_root, notify, labels_file)  # pixels, to be shown and changed
+    noise = NOISE if card.reads_images else ()
+    names = tuple(name for name in dict.fromkeys(far) if name not in noise)  # noise is there anyway
     dataset, labels, unknown, far_sets = judging_material(reading, model.seen, data, names)
     everything = _test_images(dataset, labels, unknown, card)
     geometry = (card.channels, card.image_size)
@@ -66,7 +65,7 @@ def gather(
     held_out = _chosen(everything, near, limit, seed, kind="near", name=_held_out(tuple(unknown.values())))
     groups = [held_out] if len(held_out) else []
     groups += [_far_group(one, limit, seed) for one in far_sets]
-    groups += [_noise_group(name, geometry, limit) for name in NOISE]
+    groups += [_noise_group(name, geometry, limit) for name in noise]
     return Gathered(
         dataset=dataset.name,
         fingerprint=dataset_fingerprint(dataset),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from euinet.answers import Answers, BoolArray, IntArray, PixelArray
+from euinet.answers import Answers, BoolArray, IntArray, StoredArray
 
 Kind = Literal["known", "near", "given", "far", "noise"]
 """near: classes of the same data set that the model was not taught; given: a user's own images, near or far
@@ -19,7 +19,7 @@ class Group:
 
     kind: Kind
     name: str  # of the group: a far set's name, or what it is
-    images: PixelArray  # (N, C, H, W)
+    images: StoredArray  # (N, C, H, W), or embeddings (N, F)
     labels: IntArray  # (N,), 0 … K−1 in the model's order where known, else negative
     class_names: Mapping[int, str]  # by label
     available: int  # images there were to choose the N from

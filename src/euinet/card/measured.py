@@ -31,7 +31,7 @@ class Measured:
     known: tuple[KnownRow, ...]
     unknown: tuple[UnknownRow, ...]
     detections: tuple[Detection, ...]
-    stress: Stress
+    stress: Stress | None  # None: embeddings, of which no change is known to be benign
     known_rejected: WrongImages
     known_misnamed: WrongImages
     near_accepted: WrongImages
@@ -39,7 +39,10 @@ class Measured:
 
 
 def measure(
-    calibration: Calibration | None, known: AnsweredGroup, unknown: Sequence[AnsweredGroup], stress: Stress
+    calibration: Calibration | None,
+    known: AnsweredGroup,
+    unknown: Sequence[AnsweredGroup],
+    stress: Stress | None,
 ) -> Measured:
     """Return all measures of a model with this calibration from its answers."""
     check, promise = None, None

@@ -71,6 +71,8 @@ def _passing_unknowns(measured: Measured) -> list[str]:
 
 
 def _fragile(measured: Measured) -> list[str]:
+    if measured.stress is None:
+        return []
     most = FRAGILE * measured.stress.unchanged.rejected.interval[1]
     named = []
     for row in measured.stress.rows:

@@ -15,7 +15,7 @@ SHOWN = 12
 class WrongImage:
     """One image, what it is, and the answer it got."""
 
-    image: PixelArray  # (C, H, W)
+    image: PixelArray | None  # (C, H, W); None: an embedding, which cannot be shown
     truth: str  # class name, or the far set's name
     label: str | None  # the model's answer; None: none of these
     best_class: str  # the classifier's own choice, rejected or not
@@ -59,7 +59,7 @@ def _shown(judged: AnsweredGroup, mask: BoolArray, sign: int) -> WrongImages:
 def _wrong(judged: AnsweredGroup, position: int) -> WrongImage:
     group, answer = judged.group, judged.answers[position]
     return WrongImage(
-        image=group.images[position],
+        image=group.images[position] if group.images.ndim == 4 else None,
         truth=group.class_names[int(group.labels[position])],
         label=answer.label,
         best_class=answer.best_class,

@@ -11,7 +11,7 @@ import typer
 
 from euinet.cli.options import (
     AnswerDeviceOption,
-    DataOption,
+    DataOrFeaturesOption,
     DataRootOption,
     Device,
     DeviceOption,
@@ -189,7 +189,9 @@ def export(
 @app.command()
 def card(
     model: ModelArgument,
-    data: DataOption,
+    data: DataOrFeaturesOption = "",
+    features: FeaturesOption = None,
+    labels: LabelsOption = None,
     ood: FarOption = None,
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("card.html"),
     device: DeviceOption = Device.auto,
@@ -204,6 +206,7 @@ def card(
     from euinet.model.opening import load
     from euinet.training.devices import make_fabric
 
+    source = one_source(data, features)
     loaded = load(model).torch(make_fabric(device.value, "32-true").device)
-    result = make_card(loaded, data, tuple(ood or ()), out, data_root, notify)
+    result = make_card(loaded, source, tuple(ood or ()), out, data_root, notify, labels=labels)
     print_result(result, json_, lambda _: f"Wrote {out}.")
