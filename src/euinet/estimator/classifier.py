@@ -117,7 +117,7 @@ class EuiNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             if len(layout.shape) == 1 and not embedded:
                 warnings.warn(
                     f"The {layout.shape[0]} columns of X are no image: they are laid out as blocks of one. "
-                    "Other classifiers are better for tables.",
+                    "If they are embeddings, say input='embeddings'; other tables have better classifiers.",
                     TableWarning,
                     stacklevel=2,
                 )
