@@ -1,4 +1,4 @@
-"""EuiNetClassifier on embeddings: a row is one when told, or when it can be no image; then it is not laid out."""
+"""EuiNetClassifier on embeddings: a row is one when told, or when it can be no image."""
 
 from __future__ import annotations
 

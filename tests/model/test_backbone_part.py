@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from backbones import WEIGHTS, backbone_graph
-from euinet.errors import ExportError, UsageError
+from euinet.errors import DataError, ExportError, UsageError
 from euinet.model.backbone_part import with_backbone, without_backbone
 from euinet.model.card import BackboneCard
 from euinet.model.decision_file import OUTPUTS
@@ -50,13 +50,13 @@ def test_rows_are_predicted_as_images_are() -> None:
     model = vector_model()
     rows = np.random.default_rng(2).normal(50, 20, (4, WIDTH))
     answers = model.predict(rows)
-    assert answers.paths == ("rows[0]", "rows[1]", "rows[2]", "rows[3]")
+    assert answers.paths == tuple(f"embeddings[{place}]" for place in range(4))
     np.testing.assert_array_equal(answers.ood_score, model.answer(rows.astype(np.float32)).ood_score)
     assert len(model.predict(rows[0])) == 1
     with pytest.raises(UsageError, match=rf"reads rows of {WIDTH} numbers: give an array \(N, {WIDTH}\)"):
         model.predict(rows[:, :3])
     rows[1, 2] = np.nan
-    with pytest.raises(UsageError, match="Row 1 has NaN"):
+    with pytest.raises(DataError, match=r"embeddings\[1\] has NaN"):
         model.predict(rows)
     assert [error is not None for error in model.predict(rows, keep_going=True).errors or ()] == [
         *(False, True, False, False)

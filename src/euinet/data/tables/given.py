@@ -55,7 +55,7 @@ def _of_array(given: Any, width: int) -> Iterator[Read]:
     if rows.dtype.kind not in "fiu" or (rows.size and (rows.ndim != 2 or rows.shape[1] != width)):
         raise UsageError(
             f"The embeddings are {str(rows.dtype)[:60]} of shape {rows.shape}, but the model reads rows of "
-            f"numbers, (N, {width}): give embeddings of the network that made its training data."
+            f"{width:,} numbers: give an array (N, {width}), made by the network that made its training data."
         )
     if not rows.size:
         return
