@@ -15,6 +15,8 @@ from euinet.answers import PixelArray
 from euinet.errors import UsageError
 from euinet.fitting import fit
 from tiny import TINY, quadrants
+from vectors import NAMES as VECTOR_NAMES
+from vectors import vector_dataset
 
 NAMES = np.array(["north-west", "north-east", "south-west", "south-east"])
 FAST: dict[str, Any] = {"preset": "report", "settings": TINY | {"scoring.epsilon": "0"}, "device": "cpu"}
@@ -99,6 +101,38 @@ def test_labels_that_do_not_fit_are_one_sentence(
 ) -> None:
     with pytest.raises(UsageError, match=said):
         fit(given[0], labels, **FAST)
+
+
+ROWS = {"alpha": 0.1, "settings": {"training.min_steps": 100, "training.epochs": 1, "model.disc_hidden": 8}}
+
+
+def test_embeddings_are_the_same_model_from_an_array_and_a_table(tmp_path: Path) -> None:
+    rows = vector_dataset(each=60).train
+    names = np.array(VECTOR_NAMES)[rows.labels]
+    np.save(tmp_path / "X.npy", rows.images)
+    (tmp_path / "y.csv").write_text("\n".join(["label", *names]))
+    np.savez(tmp_path / "t.npz", features=rows.images, label=names, split=["train"] * 200 + ["test"] * 40)
+    model = fit(tmp_path / "X.npy", tmp_path / "y.csv", **ROWS)
+    assert (model.class_names, model.card.width) == (VECTOR_NAMES, rows.images.shape[1])
+    assert model.card.command.startswith("euinet.fit('")
+    assert (np.array(model.predict(rows.images).best_classes) == rows.labels).mean() > 0.9
+    by_table, by_array = fit(tmp_path / "t.npz", **ROWS), fit(rows.images[:200], names[:200], **ROWS)
+    found = by_table.predict(rows.images).ood_score
+    np.testing.assert_allclose(found, by_array.predict(rows.images).ood_score, atol=1e-5)
+    with pytest.raises(UsageError, match=r"t\.npz holds embeddings, which have no image_size: leave it out"):
+        fit(tmp_path / "t.npz", image_size=32, **ROWS)
+
+
+def test_logits_of_a_table_are_the_answers(tmp_path: Path) -> None:
+    rows = vector_dataset(each=60).train
+    logits = np.random.default_rng(3).normal(size=(240, 4)).astype(np.float32)  # of a bad classifier
+    names = np.array(VECTOR_NAMES)[rows.labels]
+    np.savez(tmp_path / "both.npz", features=rows.images, logits=logits, label=names)
+    model = fit(tmp_path / "both.npz", **ROWS)
+    answers = model.predict(np.hstack([rows.images, logits]))
+    assert answers.best_classes.tolist() == logits.argmax(axis=1).tolist()
+    with pytest.raises(UsageError, match="no class can be held out"):
+        fit(tmp_path / "both.npz", hold_out=["sock"], **ROWS)
 
 
 def test_what_is_neither_data_nor_folder_is_one_sentence(tmp_path: Path) -> None:

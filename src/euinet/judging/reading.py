@@ -11,6 +11,7 @@ from euinet.data.far.sets import FarReader
 from euinet.data.sets.datasets import load_for_model
 from euinet.data.sets.folders import WholeFolder, load_whole_folder
 from euinet.data.tables.dataset import load_table, unlabelled_table, whole_table
+from euinet.data.tables.table import check_width
 from euinet.errors import DataError, UsageError
 from euinet.images.given import read_images
 from euinet.model.backbone import OnnxEmbedder
@@ -42,7 +43,9 @@ class Reading:
     def load(self, data: str) -> Dataset:
         """Return a named data set or a folder in its parts. Raises as `load_dataset` does."""
         if not self.card.reads_images:
-            return load_table(data, self.labels, self.notify)
+            dataset = load_table(data, self.labels, self.notify)
+            check_width(data, dataset.train.images.shape[1], self.card.width)
+            return dataset
         if self.embedder is None:
             square = self.card.preprocessing.square
             return load_for_model(data, self.card.channels, square, self.data_root, self.notify)
@@ -52,7 +55,9 @@ class Reading:
         """Return all labelled images of a folder, whatever part they are in, in the model's classes."""
         card = self.card
         if not card.reads_images:
-            return whole_table(folder, card.class_names, self.labels)
+            found = whole_table(folder, card.class_names, self.labels)
+            check_width(folder.name, found.images.images.shape[1], card.width)
+            return found
         if self.embedder is None:
             square = card.preprocessing.square
             return load_whole_folder(folder, square, card.class_names, card.channels, notify)
@@ -68,7 +73,9 @@ class Reading:
     def unlabelled(self, folder: str) -> LabelledImages:
         """Return all images of a folder that has no classes; what cannot be read is told."""
         if not self.card.reads_images:
-            return unlabelled_table(folder)
+            rows = unlabelled_table(folder)
+            check_width(folder, rows.images.shape[1], self.card.width)
+            return rows
         if self.embedder is not None:
             place, told = Path(folder), self.notify
             found = embed_unlabelled(

@@ -147,7 +147,10 @@ def test_a_table_by_its_path_is_read_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        (ROWS[:, :3], r"are float32 of shape \(24, 3\), but the model reads rows of 5 numbers: give an array \(N, 5\)"),
+        (
+            ROWS[:, :3],
+            r"are float32 of shape \(24, 3\), but the model reads rows of 5 numbers: give an array \(N, 5\)",
+        ),
         (ROWS[0, :3], r"are float32 of shape \(1, 3\)"),
         (ROWS[None], r"of shape \(1, 24, 5\)"),
         (ROWS > 50, "are bool of shape"),

@@ -23,7 +23,7 @@ from euinet.data.far.noise import noise_images
 from euinet.data.sets.datasets import DATASETS, load_dataset
 from euinet.data.split.fingerprint import image_digests
 from euinet.data.tables.reading import SUFFIXES, is_table, read_table
-from euinet.data.tables.table import row_digests
+from euinet.data.tables.table import check_width, row_digests
 from euinet.errors import DataError, UsageError
 from euinet.images.preprocessing import Preprocessing
 from euinet.system.close import did_you_mean
@@ -139,14 +139,10 @@ def _of_table(name: str, width: int) -> FarSet:
             f"made its training data make rows of it, and give those as a {', '.join(SUFFIXES)} file."
         )
     table = read_table(name)
-    if table.width != width:
-        raise UsageError(
-            f"The rows of the far set {name} have {table.width} numbers, but the model reads {width}: give "
-            "embeddings of the network that made its training data."
-        )
+    if not len(table):
+        raise DataError(f"The far set {name} has no rows: give embeddings.")
+    check_width(name, table.width, width)
     vectors, labels = table.vectors(), None
-    if not len(vectors):
-        raise DataError(f"The far set {name} has no rows.")
     if table.labels is not None:
         names, numbers = table.labels.classes(())
         labels = tuple(names[number] for number in numbers.tolist())

@@ -68,7 +68,8 @@ def find_rows(paths: Sequence[str], width: int, standard_input: BinaryIO | None 
                 f"no table of them ({', '.join(SUFFIXES)}), made by the network that made its training data."
             )
         tables.append(_from_stream(standard_input) if path == STANDARD_INPUT else read_table(path))
-        check_width(tables[-1], width)
+        if len(tables[-1]):
+            check_width(tables[-1].path, tables[-1].width, width)
     return Found(tuple(TableSource(t.path, t.rows, 0, len(t)) for t in tables), PassedOver())
 
 

@@ -143,12 +143,12 @@ def check_finite(vectors: StoredArray, name: str) -> None:
         )
 
 
-def check_width(table: Table, width: int) -> None:
-    """Raise UsageError where a table has rows of another width than a model reads; none fit any."""
-    if len(table) and table.width != width:
+def check_width(name: str | Path, found: int, wanted: int) -> None:
+    """Raise UsageError where rows have another width than a model reads."""
+    if found != wanted:
         raise UsageError(
-            f"The rows of {printable(str(table.path))} have {table.width:,} numbers, but the model reads "
-            f"{width:,}: give embeddings of the network that made its training data."
+            f"The rows of {printable(str(name))} have {found:,} numbers, but the model reads {wanted:,}: "
+            "give embeddings of the network that made its training data."
         )
 
 
