@@ -7,5 +7,5 @@ answered row by row (`inputs`).
 What is held in memory: of a .npy file of float32 or float16 nothing, it is mapped where it lies; of a
 Parquet or CSV file one float32 array, read a few megabytes at a time; of a .npz file its arrays. float64
 becomes a second array, in float32. Parts of the data are positions of rows, and no copies
-(`embedded/rows.py`).
+(`data/embedded/rows.py`).
 """
