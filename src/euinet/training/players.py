@@ -1,6 +1,7 @@
 """The three networks and their optimizers, made from a preset and a seed."""
 
 import copy
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,8 @@ from euinet.presets import GanSettings, OptimizerSettings, Preset, TrainingSetti
 from euinet.records import Split
 from euinet.system.files import expanded
 from euinet.training.synced_norm import sync_norms
+
+WIDE = 1280  # numbers a row, for which the preset `embeddings` has its rate
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def build_players(split: Split, preset: Preset, seed: int, fabric: Fabric) -> Pl
         # The trunk sees a share of each batch. The generator sees all of its own in every process.
         sync_norms(model.trunk)
     return Players(
-        *_set_up(fabric, model, preset.training.optimizer, _start_from_weights(model, preset.training)),
+        *_set_up(fabric, model, preset.training.optimizer, _groups(model, preset.training)),
         *_set_up(fabric, generator, preset.gan.generator_optimizer),
         *_set_up(fabric, gan_discriminator, preset.gan.disc_optimizer),
     )
@@ -104,15 +107,24 @@ def make_generator(settings: GanSettings, channels: int, image_size: int) -> nn.
     return kind(channels, image_size, settings.latent_size, width, settings.generator_bias)
 
 
-def _start_from_weights(model: EuiNet, settings: TrainingSettings) -> list[dict[str, Any]] | None:
-    """Load the trunk's weights if there is a file; return the optimizer's groups, slow ones last."""
-    if not settings.backbone_weights:
+def _groups(model: EuiNet, settings: TrainingSettings) -> list[dict[str, Any]] | None:
+    """Return the optimizer's groups, where some parameters learn at a rate of their own; those come last.
+
+    On rows of F numbers with a mean variance of 1 the classifier's rate is times √(WIDE/F): the fewer numbers
+    there are, the larger its weights must become. What comes from a file of weights, which are loaded here,
+    learns slowly.
+    """
+    rate = settings.optimizer.learning_rate
+    if isinstance(model.trunk, VectorTrunk) and model.trunk.embed is None:
+        own, rate = list(model.classifier.parameters()), rate * max(1.0, math.sqrt(WIDE / model.trunk.width))
+    elif settings.backbone_weights:
+        own = list(model.trunk.load_weights(expanded(settings.backbone_weights)))
+        rate *= settings.backbone_rate
+    else:
         return None
-    loaded = model.trunk.load_weights(expanded(settings.backbone_weights))
-    known = {id(parameter) for parameter in loaded}
-    new = [parameter for parameter in model.parameters() if id(parameter) not in known]
-    slow = settings.backbone_rate * settings.optimizer.learning_rate
-    return [{"params": new}, {"params": loaded, "lr": slow}]
+    known = {id(parameter) for parameter in own}
+    others = [parameter for parameter in model.parameters() if id(parameter) not in known]
+    return [{"params": others}, {"params": own, "lr": rate}]
 
 
 def _set_up(
