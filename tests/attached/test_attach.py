@@ -312,6 +312,10 @@ class TestHostile:
             attached(Averages(), *drawn(), normalise="-1..1")
         assert "\n" not in str(told.value)
 
+    def test_a_folder_that_is_not_there(self, file: Path, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match=r"nowhere does not exist: give image files, folders"):
+            attached(file, tmp_path / "nowhere")
+
     def test_a_layer_that_is_not_there(self) -> None:
         with pytest.raises(UsageError, match=r"has no linear layer 'tail': it has head\."):
             attached(Brightness(), *drawn(), normalise="-1..1", layer="tail")

@@ -38,6 +38,7 @@ from euinet.attached.normalising import Colours, best_normalising, normalising
 from euinet.errors import ExportError, UsageError
 from euinet.export.save import runtime_model, save_model
 from euinet.fitting import fit_split, own_randomness
+from euinet.images.given import read_images
 from euinet.model.backbone import OnnxEmbedder
 from euinet.model.model import Model
 from euinet.presets import get_preset, setting_text
@@ -165,6 +166,7 @@ def _best_colours(
     """Return the way to normalise under which the classifier is most often right on some known images."""
     images, numbers = a_few_labelled(known, labels, names, TRIED, found.reads)
     if not images:
+        next(iter(read_images(known, found.reads)), None)  # raises where there is no image at all
         raise UsageError(
             f"How {found.name} wants pixels to be normalised is not known, and without labels it cannot be "
             "found out: say it (--normalise imagenet, 0..1, -1..1, 0..255, or means/deviations)."
