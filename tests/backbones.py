@@ -90,9 +90,12 @@ def backbone_split(data: Path, cache_root: Path) -> Split:
     return split_dataset(dataset, ["fox"], vector_preset().data, 0)
 
 
-def save_backed(data: Path, cache_root: Path, folder: Path) -> Model:
-    """Write a model on that backbone that knows birds, cats and dogs: nothing was trained."""
+def save_backed(data: Path, cache_root: Path, folder: Path, **settings: str) -> Model:
+    """Write a model on that backbone that knows birds, cats and dogs: nothing was trained.
+
+    `settings` of its preset are for those who train it anew.
+    """
     split = backbone_split(data, cache_root)
-    saved = save_model(nearest_means(split, vector_preset(), toy_backbone()), folder)
+    saved = save_model(nearest_means(split, vector_preset(**settings), toy_backbone()), folder)
     save_known(split, folder)
     return saved
