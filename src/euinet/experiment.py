@@ -259,12 +259,14 @@ def evaluate(
         "logit_range": {
             "gain": list(logit_range.gain),
             "shift": list(logit_range.shift),
-            "distance_gain": logit_range.distance_gain,
+            "distance_gain": list(logit_range.distance_gain),
+            "distance_edge": list(logit_range.distance_edge),
             "disc_offset": logit_range.disc_offset,
         },
         "versions": versions(),
         "far": {one.name: far_decision_metrics(model.decide(one.images), known_scores, one) for one in far},
     }
+    metrics["expected"] = model.card.expects(metrics["alpha"])
     metrics["verdict"] = verdict(metrics, len(split.class_names), model.calibration)
     if not split.unknown_classes:
         return None, metrics

@@ -21,6 +21,7 @@ from euinet.data.tables.logits import with_logits
 from euinet.data.tables.reading import is_table
 from euinet.errors import UsageError
 from euinet.export.save import runtime_model, save_model
+from euinet.foresight.foresee import foresee
 from euinet.images.given import Images
 from euinet.images.preprocessing import Preprocessing, check_geometry
 from euinet.model.card import ModelCard
@@ -31,7 +32,7 @@ from euinet.model.seen import SeenImages
 from euinet.networks.trunks import trunk_maker
 from euinet.presets import Preset, ScoringSettings, get_preset, setting_text
 from euinet.records import Split
-from euinet.scoring.inference import raw_scores
+from euinet.scoring.inference import distance_weights, raw_scores
 from euinet.scoring.threshold import fit_logit_range
 from euinet.system.notify import Notify, silent
 from euinet.system.words import printable
@@ -150,8 +151,10 @@ def fit_split(
     alpha = achievable_alpha(preset.scoring, split, notify)
     with one_thread() if split.train.are_vectors else nullcontext():
         trained = train(split, preset, seed, folder, fabric, resume=resume, fresh=fresh, quiet=quiet)
+        expected = foresee(trained.model, split.train, preset, seed)
     leave_others(fabric)
-    return Fitted(trained, calibrated_model(trained.model, split, preset, seed, alpha, backbone))
+    model = calibrated_model(trained.model, split, preset, seed, alpha, backbone)
+    return Fitted(trained, replace(model, card=replace(model.card, expected=expected)))
 
 
 def with_filled_memory(preset: Preset, split: Split) -> Preset:
@@ -193,7 +196,7 @@ def calibrated_model(
         interpolation=reads.interpolation if reads else "bilinear",
         draft=reads.draft if reads else False,
         seed=seed,
-        logit_range=fit_logit_range(validation, preset.scoring),
+        logit_range=fit_logit_range(validation, preset.scoring, distance_weights(network)),
         preset=preset,
         metrics={},
     )

@@ -80,6 +80,8 @@ class ModelSettings(_Settings):
     # features of known images kept, a class (networks/memory.py); 0: none
     memory_per_class: int = Field(0, ge=0, le=10_000)
     memory_neighbours: int = Field(5, ge=1)
+    # "product": one distance, of neighbours times Mahalanobis'; "separate": three, each with its own weight
+    memory_kind: Literal["product", "separate"] = "product"
     # each embedding ends with the class logits that another classifier gave; they stay as they are
     logits_given: bool = False
 
@@ -113,6 +115,9 @@ class TrainingSettings(_Settings):
     # at the full rate, which is made for random weights, the first steps would undo it.
     backbone_weights: str = ""
     backbone_rate: float = Field(0.1, ge=0, le=1)
+    # Embeddings: the classifier is the softmax regression of least cross-entropy plus so much, times the
+    # numbers of a row, of its squared weights; 0: it learns as all else does.
+    head_decay: float = Field(0.0, ge=0)
     half_weights: bool = False  # round the finished weights to float16: half the file, the same decisions
     class_loss: ClassLoss = "cross_entropy"
     temperature: float = Field(1.0, gt=0)
@@ -192,6 +197,8 @@ class ScoringSettings(_Settings):
     # By how much the best logit, in its own deviations, is lowered for each deviation of the distance from
     # what the model remembers (model.memory_per_class); used with a fitted logit range.
     distance_scale: float = Field(0.0, ge=0)
+    # What a distance beyond two deviations counts for on top: that much of what lies beyond.
+    distance_tail: float = Field(0.0, ge=0)
     # "fixed" uses α and γ on the logits as they come. The others bring the logits to the range that α and γ
     # are made for, by validation images: one range for all classes, or one a class (scoring/threshold.py).
     logit_range: Literal["fixed", "shared", "per_class"] = "per_class"
@@ -298,7 +305,12 @@ _DIFFERENCES: dict[str, dict[str, object]] = {
     # For embeddings, of a frozen backbone or a table; how its values were chosen: docs/embeddings.md
     "embeddings": {
         "data": {"validation_fraction": 0.1, "calibration_fraction": 0.1},
-        "model": {"disc_input": "evidence", "memory_per_class": 120, "memory_neighbours": 3},
+        "model": {
+            "disc_input": "evidence",
+            "memory_kind": "separate",
+            "memory_per_class": 120,
+            "memory_neighbours": 5,
+        },
         "training": {
             "epochs": 3,
             "min_steps": 300,
@@ -307,6 +319,7 @@ _DIFFERENCES: dict[str, dict[str, object]] = {
             "schedule": "one_cycle",
             "average_decay": 0.99,
             "half_weights": True,
+            "head_decay": 2.5e-5,
             "disc_shapes_trunk": False,
         },
         "gan": {
@@ -329,6 +342,7 @@ _DIFFERENCES: dict[str, dict[str, object]] = {
             "disc_link": "surprise",
             "disc_known": 0.995,
             "distance_scale": 1.0,
+            "distance_tail": 2.0,
             "logit_range": "shared",
             "known_rejected": 0.01,
             "alpha": 0.01,

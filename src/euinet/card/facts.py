@@ -75,9 +75,20 @@ def _calibration(model: TrainedModel, measured: Measured) -> tuple[tuple[str, st
     return (
         ("alpha", "none is set" if calibration.alpha is None else f"{calibration.alpha:g}"),
         ("calibration images", f"{len(calibration):,}"),
+        *_expected(model.card, calibration.alpha),
         ("least alpha they allow", f"{measured.curve.least:g}"),
         ("thresholds", f"one a class, {spread}" if spread else f"one for all, {thresholds[0]:.4g}"),
     )
+
+
+def _expected(card: ModelCard, alpha: float | None) -> tuple[tuple[str, str], ...]:
+    """What the model should catch, class by class; nothing where there is no estimate."""
+    found = card.expects(alpha)
+    if found is None:
+        return ()
+    shares = sorted(found["by_class"].items(), key=lambda pair: (pair[1], pair[0]))
+    each = [f"{name} {share:.0%}" for name, share in shares]
+    return (("expected catch", found["sentence"]), ("of each class left out", listing(each, MOST_CLASSES)))
 
 
 def _data(model: TrainedModel, gathered: Gathered, limit: int, seed: int) -> tuple[tuple[str, str], ...]:

@@ -89,6 +89,7 @@ def attach(
         "classes": list(model.class_names),
         "alpha": model.alpha,
         "calibration_images": model.calibration_images,
+        "expected": model.card.expects(model.alpha),
     }
     print_result(result, json_, _attached)
 
@@ -123,6 +124,7 @@ def extend(
         "classes": list(done.model.class_names),
         "alpha": done.model.alpha,
         "calibration_images": done.model.calibration_images,
+        "expected": done.model.card.expects(done.model.alpha),
     }
     print_result(result, json_, _extended)
 
@@ -134,6 +136,8 @@ def _attached(result: dict[str, Any]) -> str:
         else f"At most {100 * result['alpha']:g} % of known images are rejected by mistake: "
         f"{result['calibration_images']} images promise it."
     )
+    if result["expected"]:
+        promise += f" {result['expected']['sentence']}"
     return f"{promise} Wrote {result['model']}, with {len(result['classes'])} classes."
 
 

@@ -18,15 +18,10 @@ from torch import Tensor, nn
 from euinet.model.card import LogitRange
 from euinet.networks.records import Outputs
 from euinet.presets import ScoringSettings
-from euinet.scoring.joint import apply_temperature, joint_ood_score, joint_scores
+from euinet.scoring.inference import distance_weights, raw_joint_scores
+from euinet.scoring.joint import apply_temperature, joint_ood_score
 from euinet.scoring.perturbation import perturb
-from euinet.scoring.threshold import (
-    RawScores,
-    apply_logit_range,
-    fit_logit_range,
-    join_raw_scores,
-    raw_threshold,
-)
+from euinet.scoring.threshold import RawScores, fit_logit_range, join_raw_scores
 
 
 class HeadsDetector(Detector):  # type: ignore[misc]  # pytorch-ood comes without types
@@ -102,7 +97,7 @@ class EuiNetDetector(HeadsDetector):
         Raises TrainingError when all best logits are the same.
         """
         read = [self.read(images[labels >= 0]) for images, labels in data_loader]
-        self.logit_range = fit_logit_range(join_raw_scores(read), self.settings)
+        self.logit_range = fit_logit_range(join_raw_scores(read), self.settings, distance_weights(self.model))
         return self
 
     def perturbed(self, images: Tensor) -> Tensor:
@@ -118,11 +113,7 @@ class EuiNetDetector(HeadsDetector):
         """Return h_a minus the best class score. Raises RequiresFittingException without a logit range."""
         if self.logit_range is None:
             raise RequiresFittingException()
-        settings = self.settings
-        scaled = apply_temperature(
-            apply_logit_range(self.logit_range, raw), settings.temperature, settings.temperature_rule
-        )
-        return joint_ood_score(joint_scores(scaled, raw_threshold(self.logit_range, raw, settings)))
+        return joint_ood_score(raw_joint_scores(raw, self.settings, self.logit_range))
 
 
 class EuiNetWithoutPerturbation(EuiNetDetector):

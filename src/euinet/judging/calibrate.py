@@ -67,16 +67,19 @@ def calibrate_saved(
     copy_record(record_path(path), record_path(target), model.description.network)
     calibration = cast(Calibration, calibrated.calibration)
     thresholds, count = calibration.thresholds(len(model.class_names)), len(calibration)
+    expected = model.card.expects(alpha)
     return {
         "model": str(target),
         "alpha": alpha,
         "per_class": per_class,
         "calibration_images": count,
         "source": source,
+        "expected": expected,
         "threshold": thresholds.tolist() if per_class else float(thresholds[0]),
         "sentence": f"At most {100 * alpha:g} % of known images are rejected by mistake"
         f"{', within those of each answer: a threshold for each class' if per_class else ''}. "
-        f"{count} images promise it: {source}. Wrote {target}.",
+        f"{count} images promise it: {source}. {expected['sentence'] + ' ' if expected else ''}"
+        f"Wrote {target}.",
     }
 
 

@@ -61,6 +61,7 @@ def evaluate_saved(
         far_scores.append(FarScores(far_set.name, judged.decide(far_set.images)))
         metrics["far"][far_set.name] = far_decision_metrics(far_scores[-1].decision, known_scores, far_set)
     tell_if_calibrated_with(known_scores, model.calibration, notify)
+    metrics["expected"] = card.expects(model.alpha)
     metrics["verdict"] = verdict(metrics, len(card.class_names), model.calibration)
     if record is not None:
         made = make_record(

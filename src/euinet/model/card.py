@@ -8,9 +8,12 @@ import numpy as np
 from euinet.errors import UsageError
 from euinet.images.preprocessing import Preprocessing
 from euinet.images.square import Interpolation
+from euinet.model.expected import Expected
 from euinet.presets import Preset
 
-AT_A_POINT = frozenset({"alpha", "id_accuracy", "known_rejected", "ood_accuracy", "threshold", "verdict"})
+AT_A_POINT = frozenset(
+    {"alpha", "expected", "id_accuracy", "known_rejected", "ood_accuracy", "threshold", "verdict"}
+)
 """Measures that hold at one operating point, of the test images, a far set or a detector: not at another."""
 
 
@@ -23,17 +26,26 @@ class LogitRange:
 
     gain: tuple[float, ...]  # K numbers above 0
     shift: tuple[float, ...]  # K numbers
-    distance_gain: float = 0.0  # how much a distance of 1 lowers all class logits
+    # how much each distance that the memory gives lowers all class logits, for 1 of it; P numbers
+    distance_gain: tuple[float, ...] = ()
+    distance_edge: tuple[float, ...] = ()  # P numbers, beyond which scoring.distance_tail counts on top
     disc_offset: float = 0.0  # what is taken from the logit of h before it enters eq. 4
 
     def __post_init__(self) -> None:
-        numbers = (*self.gain, *self.shift, self.distance_gain, self.disc_offset)
+        distances = (*self.distance_gain, *self.distance_edge)
+        numbers = (*self.gain, *self.shift, *distances, self.disc_offset)
         with np.errstate(over="ignore"):
             held = np.array(numbers, np.float32)  # as the network has them
         gains = held[: len(self.gain)]
-        if len(self.gain) != len(self.shift) or not np.isfinite(held).all() or (gains <= 0).any():
+        pairs = ((self.gain, self.shift), (self.distance_gain, self.distance_edge))
+        if (
+            any(len(one) != len(other) for one, other in pairs)
+            or not np.isfinite(held).all()
+            or (gains <= 0).any()
+        ):
             raise ValueError(
-                f"a logit range needs as many finite gains above 0 as finite shifts, as float32, not {self}"
+                "a logit range needs as many finite gains above 0 as finite shifts, and as many edges as "
+                f"gains of distances, as float32, not {self}"
             )
 
 
@@ -70,6 +82,7 @@ class ModelCard:
     data_fingerprint: str | None = None  # of the images that it was parted from (data/split/fingerprint.py)
     width: int = 0  # numbers of an embedding, which EuiNet reads in an image's place; 0: the image itself
     backbone: BackboneCard | None = None
+    expected: Expected | None = None  # what it should catch, by its own classes held out; None: not estimated
     resize: int = 0  # this and the next two as in images/square.py; the defaults of all models of pixels
     interpolation: Interpolation = "bilinear"
     draft: bool = False
@@ -99,6 +112,12 @@ class ModelCard:
     def network_shape(self) -> tuple[int, ...]:
         """What EuiNet reads: of a model with a backbone the embedding, (F,), else what goes in."""
         return (self.width,) if self.width else self.input_shape
+
+    def expects(self, alpha: float | None) -> dict[str, Any] | None:
+        """Return what the model should catch at α, for metrics.json; None where there is no estimate."""
+        if self.expected is None or alpha is None:
+            return None
+        return self.expected.metrics(self.class_names, alpha)
 
     def of_embeddings(self) -> "ModelCard":
         """Return the card of the same model without its backbone, which reads embeddings."""

@@ -16,6 +16,7 @@ from euinet.errors import StorageError
 from euinet.images.preprocessing import LARGEST_SIDE
 from euinet.images.square import LARGEST_RESIZE, Interpolation
 from euinet.model.card import BackboneCard, LogitRange, ModelCard
+from euinet.model.expected import Expected
 from euinet.presets import Preset, validate_preset
 from euinet.system.class_names import MOST_CLASSES, check_class_names
 
@@ -30,8 +31,17 @@ class _Range(BaseModel):
 
     gain: tuple[float, ...]
     shift: tuple[float, ...]
-    distance_gain: float = 0.0
+    distance_gain: tuple[float, ...] = Field((), max_length=16)
+    distance_edge: tuple[float, ...] = Field((), max_length=16)
     disc_offset: float = 0.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_distance(cls, values: Any) -> Any:
+        """Read ranges of models with one distance, whose gain was a number by itself."""
+        if isinstance(values, dict) and isinstance(gain := values.get("distance_gain"), int | float):
+            return values | {"distance_gain": (gain,), "distance_edge": (0.0,)}
+        return values
 
 
 class _Backbone(BaseModel):
@@ -48,6 +58,15 @@ class _Backbone(BaseModel):
         if not text.isprintable():  # what is printed on a terminal must not steer it
             raise ValueError("a backbone's description is no printable text")
         return text
+
+
+class _Expected(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    alphas: tuple[float, ...] = Field(max_length=100)
+    classes: tuple[int, ...] = Field(max_length=MOST_CLASSES)
+    caught: tuple[tuple[float, ...], ...] = Field(max_length=MOST_CLASSES)
+    auroc: tuple[float, ...] = Field(max_length=MOST_CLASSES)
 
 
 class _Card(BaseModel):
@@ -68,6 +87,7 @@ class _Card(BaseModel):
     data_fingerprint: str | None = None
     width: int = Field(0, ge=0, le=MOST_NUMBERS)
     backbone: _Backbone | None = None
+    expected: _Expected | None = None
     resize: int = Field(0, ge=0, le=LARGEST_RESIZE)
     interpolation: Interpolation = "bilinear"
     draft: bool = False
@@ -83,6 +103,8 @@ class _Card(BaseModel):
         classes = len(self.class_names)
         if len(self.known_classes) != classes:
             raise ValueError(f"{len(self.known_classes)} class numbers for {classes} classes")
+        if self.expected and not all(0 <= place < classes for place in self.expected.classes):
+            raise ValueError(f"an estimate of a class that is none of the {classes}")
         if len(self.logit_range.gain) != classes:
             raise ValueError(f"logit_range has {len(self.logit_range.gain)} gains for {classes} classes")
         return self
@@ -131,6 +153,7 @@ def checked_card(values: Mapping[str, Any]) -> ModelCard:
     found = {name: getattr(card, name) for name in _Card.model_fields}
     found |= {"preset": preset, "logit_range": LogitRange(**card.logit_range.model_dump())}
     found["backbone"] = card.backbone and BackboneCard(**card.backbone.model_dump())
+    found["expected"] = card.expected and Expected(**card.expected.model_dump())
     checked = ModelCard(**found)
     if preprocessing != checked.plain_preprocessing():
         raise ValueError("preprocessing that this version does not know, or that contradicts the model")

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from euinet.augmentations.poses import POSES
 from euinet.errors import UsageError
 from euinet.networks.discriminators import EvidenceDiscriminator, FeatureDiscriminator, PixelDiscriminator
-from euinet.networks.memory import KnownMemory
+from euinet.networks.memory import KnownDistances, KnownMemory
 from euinet.networks.records import Mixing, Outputs
 from euinet.networks.trunks import make_trunk
 from euinet.presets import ModelSettings
@@ -40,11 +40,10 @@ class EuiNet(nn.Module):
         sizes = self.trunk.feature_sizes
         self.classifier = nn.Linear(sizes[-1], classes)
         self.pose_head: nn.Linear | None = None  # there while training, where the preset asks for it
-        self.memory = (
-            KnownMemory(classes, settings.memory_per_class, sizes[-1], settings.memory_neighbours)
-            if settings.memory_per_class > 0
-            else None
-        )
+        self.memory: KnownMemory | KnownDistances | None = None
+        if settings.memory_per_class > 0:
+            kind = KnownDistances if settings.memory_kind == "separate" else KnownMemory
+            self.memory = kind(classes, settings.memory_per_class, sizes[-1], settings.memory_neighbours)
         self.discriminator: nn.Module
         if settings.disc_input == "pixels":
             if len(shape) == 1:

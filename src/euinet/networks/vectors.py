@@ -9,15 +9,18 @@ costs a hundredth of the accuracy (docs/embeddings.md).
 from collections.abc import Iterator
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from euinet.answers import StoredArray
 from euinet.networks import as_tensor
 from euinet.networks.discriminators import LEAK, GanDiscriminatorOutputs
 from euinet.networks.trunk import Trunk
+from euinet.records import LabelledImages
 
 SMALLEST = 1e-12  # of a variance, for rows that are all the same
 _ROWS = 8192  # read at a time
+_ITERATIONS = 100  # of L-BFGS, at most
 
 
 class Standardise(nn.Module):
@@ -62,6 +65,11 @@ class VectorTrunk(Trunk):
     def __init__(self, width: int, embedding: int = 0) -> None:
         super().__init__(Standardise(width), [], [width], 1, embedding)
         self.width = width
+
+    @property
+    def origin(self) -> Tensor | None:
+        """Where what the classifier reads has the embeddings' own origin, negated, (F,); None: nowhere."""
+        return self.stem.mean * self.stem.scale if self.embed is None else None
 
     def forward(self, vectors: Tensor) -> list[Tensor]:
         """Return the standardised embeddings (B, F), and the hidden layer's output if there is one."""
@@ -131,6 +139,33 @@ def fit_linear(rows: StoredArray, standardise: Standardise, layer: nn.Linear) ->
     solved = torch.linalg.solve(gram + ridge * torch.eye(width + 1, dtype=torch.float64), moment)
     layer.weight.copy_(solved[:-1].T)
     layer.bias.copy_(solved[-1])
+
+
+def fit_softmax(known: LabelledImages, standardise: Standardise, layer: nn.Linear, penalty: float) -> None:
+    """Give `layer` the weights W of the softmax regression with the least cross-entropy + penalty·‖W‖².
+
+    `known`: rows (N, ≥ F) with labels; what is read of them are the first F, standardised. By L-BFGS (Liu and
+    Nocedal 1989) from 0; the bias is free.
+    """
+    rows = torch.cat([standardise(part.float()) for part in _parts(known.images, layer.in_features)])
+    fit_softmax_rows(rows, as_tensor(known.labels), layer, penalty)
+
+
+def fit_softmax_rows(rows: Tensor, labels: Tensor, layer: nn.Linear, penalty: float) -> None:
+    """Do so for rows (N, F) that are standardised already, from the weights that `layer` has."""
+    optimizer = torch.optim.LBFGS(
+        layer.parameters(), max_iter=_ITERATIONS, tolerance_grad=1e-5, line_search_fn="strong_wolfe"
+    )
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        value = F.cross_entropy(layer(rows), labels) + penalty * layer.weight.square().sum()
+        value.backward()
+        return value
+
+    with torch.enable_grad():
+        optimizer.step(loss)
+    layer.zero_grad()
 
 
 def _parts(rows: StoredArray, width: int | None = None) -> Iterator[Tensor]:

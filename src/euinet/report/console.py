@@ -20,7 +20,10 @@ def console_table(metrics: dict[str, Any]) -> str:
         if rows:
             lines += ["", *_table(title, rows)]
     said = [f"- {sentence}" for sentence in metrics["verdict"]["shortcomings"]]
-    return "\n".join([*lines, "", *(said or [metrics["verdict"]["sentence"]])])
+    said = said or [metrics["verdict"]["sentence"]]
+    if expected := metrics.get("expected"):
+        said = [*said, "", expected["sentence"]]
+    return "\n".join([*lines, "", *said])
 
 
 def _accuracy_lines(metrics: dict[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ from euinet.answers import PixelArray
 from euinet.data.split.stratify import turn_by_turn
 from euinet.model.card import LogitRange
 from euinet.networks import as_tensor, channels_last, to_network_range
-from euinet.networks.memory import KnownMemory
+from euinet.networks.memory import KnownDistances, KnownMemory
 from euinet.networks.records import Outputs
 from euinet.presets import ScoringSettings
 from euinet.records import Decision, LabelledImages
@@ -87,16 +87,29 @@ def read_heads(model: nn.Module, images: Tensor) -> tuple[RawScores, Tensor]:
     return RawScores(outputs.class_logits, outputs.disc_logits, distance), outputs.features
 
 
+def distance_weights(model: nn.Module) -> list[float]:
+    """Return what each distance of an EuiNet's memory counts for beside the best logit; [] where all do."""
+    memory = getattr(model, "memory", None)
+    found: list[float] = memory.weights.tolist() if isinstance(memory, KnownDistances) else []
+    return found
+
+
 @torch.no_grad()
 def remember(model: nn.Module, known: LabelledImages) -> None:
     """Fill the memory of an EuiNet, if it keeps one, with features of known training images."""
     memory = getattr(model, "memory", None)
-    if not isinstance(memory, KnownMemory):
+    if not isinstance(memory, KnownMemory | KnownDistances):
         return
-    chosen = turn_by_turn(known.labels)[: max(len(memory.rows), SPREAD * len(memory.means))]
+    chosen = turn_by_turn(known.labels)[
+        : max(len(memory.rows), SPREAD * (1 + int(known.labels.max(initial=0))))
+    ]
     device = next(model.parameters()).device
     found = features_of(model, known.images[chosen]).to(device)
-    memory.remember(found, as_tensor(known.labels[chosen]).to(device))
+    labels = as_tensor(known.labels[chosen]).to(device)
+    if isinstance(memory, KnownDistances):
+        memory.remember(found, labels, getattr(model.trunk, "origin", None))
+    else:
+        memory.remember(found, labels)
 
 
 @torch.no_grad()
@@ -122,6 +135,6 @@ def raw_joint_scores(
 ) -> Tensor:
     """Return the joint scores (N, K+1) of what the network said, reject first."""
     scaled = apply_temperature(
-        apply_logit_range(logit_range, raw), settings.temperature, settings.temperature_rule
+        apply_logit_range(logit_range, raw, settings), settings.temperature, settings.temperature_rule
     )
     return joint_scores(scaled, raw_threshold(logit_range, raw, settings))

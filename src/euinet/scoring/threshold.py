@@ -22,6 +22,7 @@ from euinet.model.card import LogitRange
 from euinet.presets import ScoringSettings
 from euinet.scoring.joint import active_threshold, apply_temperature
 
+EDGE = 2.0  # deviations of known images' distances, beyond which scoring.distance_tail counts
 FEWEST = 30  # validation images a class needs for a range of its own: its deviation is then known to 13 %
 
 
@@ -31,7 +32,7 @@ class RawScores:
 
     class_logits: Tensor  # (N, K), as they leave the network
     disc_logits: Tensor  # (N,), the logit of h: h itself has no digits left for what is surely fake
-    distance: Tensor | None = None  # (N,) from what the model remembers of known images; None: it keeps none
+    distance: Tensor | None = None  # (N, P) from what the model remembers of known images; None: of none
 
     @property
     def disc_score(self) -> Tensor:
@@ -54,7 +55,8 @@ class RangeTensors(NamedTuple):
 
     gain: Tensor  # (K,)
     shift: Tensor  # (K,)
-    distance_gain: Tensor  # ()
+    distance_gain: Tensor  # (P,)
+    distance_edge: Tensor  # (P,)
     disc_offset: Tensor  # ()
 
     @staticmethod
@@ -65,22 +67,29 @@ class RangeTensors(NamedTuple):
         )
 
 
-def apply_logit_range(logit_range: LogitRange | RangeTensors, raw: RawScores) -> Tensor:
-    """Map all logits of an image, (N, K), by the range of its best class k and by its distance.
+def apply_logit_range(
+    logit_range: LogitRange | RangeTensors, raw: RawScores, settings: ScoringSettings
+) -> Tensor:
+    """Map all logits of an image, (N, K), by the range of its best class k and by its distances.
 
     One map for the whole row leaves the order of its classes as it is: the answer, if there is one, is the
     classifier's own.
     """
     logits = raw.class_logits
     best = logits.argmax(dim=1)
-    gain, shift = (
+    gain, shift, each, edge = (
         torch.as_tensor(v, dtype=logits.dtype, device=logits.device)
-        for v in (logit_range.gain, logit_range.shift)
+        for v in (logit_range.gain, logit_range.shift, logit_range.distance_gain, logit_range.distance_edge)
     )
     lowered = shift[best]
-    if raw.distance is not None:
-        lowered = lowered - logit_range.distance_gain * raw.distance
+    if raw.distance is not None and len(each):
+        lowered = lowered - (each * with_tail(raw.distance, edge, settings.distance_tail)).sum(dim=1)
     return gain[best].unsqueeze(1) * logits + lowered.unsqueeze(1)
+
+
+def with_tail(distance: Tensor, edge: Tensor, tail: float) -> Tensor:
+    """Return distances (N, P), and what lies beyond their edges (P,) `tail` times on top."""
+    return distance if tail == 0 else distance + tail * (distance - edge).relu()
 
 
 def raw_threshold(
@@ -91,7 +100,7 @@ def raw_threshold(
     return active_threshold(moved, settings.disc_scale, settings.disc_shift, settings.disc_link)
 
 
-def fit_logit_range(raw: RawScores, settings: ScoringSettings) -> LogitRange:
+def fit_logit_range(raw: RawScores, settings: ScoringSettings, weights: Sequence[float] = ()) -> LogitRange:
     """Return the map under which `settings.known_rejected` of the known images in `raw` are rejected.
 
     The best logit of each image is standardised by mean and standard deviation of those with the same
@@ -99,7 +108,8 @@ def fit_logit_range(raw: RawScores, settings: ScoringSettings) -> LogitRange:
     images). A gain then makes the median image lie `settings.known_lead` above that at the rejected share,
     and a shift puts exactly that share under the active threshold, h included. The offset of h is the logit
     that `settings.disc_known` of the images stay below: what h says among them then hardly moves the
-    threshold, and only what looks less real than they do raises it. "fixed" leaves all as it is. Raises
+    threshold, and only what looks less real than they do raises it. `weights` (P,): of each distance beside
+    the logit's own, 1; without, 1 each. "fixed" leaves all as it is. Raises
     TrainingError when the best logits are all the same, or some are no finite numbers.
     """
     classes = raw.class_logits.shape[1]
@@ -108,10 +118,14 @@ def fit_logit_range(raw: RawScores, settings: ScoringSettings) -> LogitRange:
     best, predicted = raw.class_logits.double().max(dim=1)
     mean, deviation = _moments(best, predicted, classes, per_class=settings.logit_range == "per_class")
     standardised = (best - mean[predicted]) / deviation[predicted]
-    distance_weight = 0.0
-    if raw.distance is not None and float(raw.distance.std()) > 0:
-        distance_weight = settings.distance_scale / float(raw.distance.double().std())
-        standardised = standardised - distance_weight * raw.distance.double()
+    each, edge = torch.zeros(2, 0, dtype=torch.float64)
+    if raw.distance is not None:
+        distance = raw.distance.double()
+        spread_of = distance.std(dim=0)
+        known = torch.tensor(list(weights) or [1.0] * distance.shape[1], dtype=torch.float64)
+        each = torch.where(spread_of > 0, settings.distance_scale * known / spread_of, 0.0)
+        edge = distance.mean(dim=0) + EDGE * spread_of
+        standardised = standardised - (each * with_tail(distance, edge, settings.distance_tail)).sum(dim=1)
     spread = float(standardised.median()) - low_quantile(standardised, settings.known_rejected)
     if not spread > 0:  # NaN too: all best logits are the same
         raise TrainingError(
@@ -131,7 +145,10 @@ def fit_logit_range(raw: RawScores, settings: ScoringSettings) -> LogitRange:
     gain = scale / deviation
     shift = common - gain * mean
     try:
-        return LogitRange(tuple(gain.tolist()), tuple(shift.tolist()), scale * distance_weight, disc_offset)
+        gains, shifts, distance_gain, distance_edge = (
+            tuple(values.tolist()) for values in (gain, shift, scale * each, edge)
+        )
+        return LogitRange(gains, shifts, distance_gain, distance_edge, disc_offset)
     except ValueError as error:
         raise TrainingError(
             "The network's scores of known validation images give no finite range: training diverged; lower "

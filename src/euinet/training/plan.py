@@ -9,7 +9,10 @@ from euinet.records import Split
 
 _Ignored = tuple[tuple[str, ...], Callable[[Preset], bool], str]
 
-_RANGE = ("scoring.known_rejected", "scoring.known_lead", "scoring.disc_known", "scoring.distance_scale")
+_RANGE = tuple(
+    f"scoring.{name}"
+    for name in ("known_rejected", "known_lead", "disc_known", "distance_scale", "distance_tail")
+)
 _WITHOUT_EFFECT: tuple[_Ignored, ...] = (  # settings, when nothing reads them, and why
     (
         ("model.trunk_widths", "model.blocks_per_stage"),
@@ -17,7 +20,12 @@ _WITHOUT_EFFECT: tuple[_Ignored, ...] = (  # settings, when nothing reads them, 
         "model.backbone names a network that has its own",
     ),
     (("model.disc_hidden",), lambda p: p.model.disc_input == "pixels", "model.disc_input is pixels"),
-    (("model.memory_neighbours",), lambda p: not p.model.memory_per_class, "model.memory_per_class is 0"),
+    (
+        ("model.memory_neighbours", "model.memory_kind"),
+        lambda preset: not preset.model.memory_per_class,
+        "model.memory_per_class is 0",
+    ),
+    (("scoring.distance_tail",), lambda p: p.scoring.distance_scale == 0, "scoring.distance_scale is 0"),
     (("training.backbone_rate",), lambda p: not p.training.backbone_weights, "no training.backbone_weights"),
     (("training.pose_weight",), lambda p: not p.training.poses, "training.poses is 0"),
     (("disc.reals",), lambda p: p.disc.only_fakes, "disc.outliers and disc.mixtures are 0"),

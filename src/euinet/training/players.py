@@ -1,7 +1,6 @@
 """The three networks and their optimizers, made from a preset and a seed."""
 
 import copy
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,17 +10,24 @@ from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
 from torch import nn
 from torch.optim import Adam
 
+from euinet.data.split.stratify import turn_by_turn
 from euinet.networks.discriminators import GanDiscriminator
 from euinet.networks.euinet import EuiNet
 from euinet.networks.generators import ConvolutionalGenerator, DenseGenerator
 from euinet.networks.trunks import trunk_maker
-from euinet.networks.vectors import VectorGanDiscriminator, VectorGenerator, VectorTrunk, fit_linear
+from euinet.networks.vectors import (
+    VectorGanDiscriminator,
+    VectorGenerator,
+    VectorTrunk,
+    fit_linear,
+    fit_softmax,
+)
 from euinet.presets import GanSettings, OptimizerSettings, Preset, TrainingSettings
 from euinet.records import Split
 from euinet.system.files import expanded
 from euinet.training.synced_norm import sync_norms
 
-WIDE = 1280  # numbers a row, for which the preset `embeddings` has its rate
+MOST_NUMBERS = 2**26  # of the rows that a classifier is fitted to: a quarter of a gigabyte
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ def build_players(split: Split, preset: Preset, seed: int, fabric: Fabric) -> Pl
         if preset.training.poses:
             model.add_pose_head()
         if isinstance(model.trunk, VectorTrunk):
-            measure(model, model.trunk, split)
+            measure(model, model.trunk, split, preset.training)
         generator, gan_discriminator = make_gan(preset.gan, model, shape)
     if fabric.world_size > 1:
         # The trunk sees a share of each batch. The generator sees all of its own in every process.
@@ -81,12 +87,23 @@ def build_players(split: Split, preset: Preset, seed: int, fabric: Fabric) -> Pl
     )
 
 
-def measure(model: EuiNet, trunk: VectorTrunk, split: Split) -> None:
-    """Tell a network that reads embeddings how they spread, and which logits came with them."""
+def measure(model: EuiNet, trunk: VectorTrunk, split: Split, settings: TrainingSettings) -> None:
+    """Tell a network that reads embeddings how they spread, and give it its classifier where that is found.
+
+    Of logits that came with the rows it is the layer that made them. Else, where the classifier reads the
+    rows themselves, eq. 2's first sum has nothing to do with the others and is convex: it starts from its
+    minimum, and stays.
+    """
     trunk.stem.measure(split.train.images)
     if model.given:
         fit_linear(split.train.images, trunk.stem, model.classifier)
-        model.classifier.requires_grad_(False)
+    elif trunk.embed is None and settings.head_decay > 0 and settings.class_loss == "cross_entropy":
+        chosen = turn_by_turn(split.train.labels)[: max(1, MOST_NUMBERS // trunk.width)]
+        known = split.train.where(chosen)
+        fit_softmax(known, trunk.stem, model.classifier, settings.head_decay * trunk.width)
+    else:
+        return
+    model.classifier.requires_grad_(False)
 
 
 def make_gan(settings: GanSettings, model: EuiNet, shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
@@ -110,21 +127,15 @@ def make_generator(settings: GanSettings, channels: int, image_size: int) -> nn.
 def _groups(model: EuiNet, settings: TrainingSettings) -> list[dict[str, Any]] | None:
     """Return the optimizer's groups, where some parameters learn at a rate of their own; those come last.
 
-    On rows of F numbers with a mean variance of 1 the classifier's rate is times √(WIDE/F): the fewer numbers
-    there are, the larger its weights must become. What comes from a file of weights, which are loaded here,
-    learns slowly.
+    What comes from a file of weights, which are loaded here, learns slowly.
     """
-    rate = settings.optimizer.learning_rate
-    if isinstance(model.trunk, VectorTrunk) and model.trunk.embed is None:
-        own, rate = list(model.classifier.parameters()), rate * max(1.0, math.sqrt(WIDE / model.trunk.width))
-    elif settings.backbone_weights:
-        own = list(model.trunk.load_weights(expanded(settings.backbone_weights)))
-        rate *= settings.backbone_rate
-    else:
+    if not settings.backbone_weights:
         return None
-    known = {id(parameter) for parameter in own}
-    others = [parameter for parameter in model.parameters() if id(parameter) not in known]
-    return [{"params": others}, {"params": own, "lr": rate}]
+    loaded = model.trunk.load_weights(expanded(settings.backbone_weights))
+    known = {id(parameter) for parameter in loaded}
+    new = [parameter for parameter in model.parameters() if id(parameter) not in known]
+    slow = settings.backbone_rate * settings.optimizer.learning_rate
+    return [{"params": new}, {"params": loaded, "lr": slow}]
 
 
 def _set_up(
