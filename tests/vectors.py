@@ -53,7 +53,7 @@ def nearest_means(split: Split, preset: Preset, backbone: FrozenBackbone | None 
     torch.manual_seed(0)
     network = EuiNet(preset.model, rows.shape[1:], classes)
     assert isinstance(network.trunk, VectorTrunk)
-    measure(network, network.trunk, split)
+    measure(network, network.trunk, split, preset.training)
     with torch.no_grad():
         read = network.trunk(torch.from_numpy(rows))[0]
         means = torch.stack([read[labels == k].mean(dim=0) for k in range(classes)])

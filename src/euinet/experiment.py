@@ -260,6 +260,7 @@ def evaluate(
             "gain": list(logit_range.gain),
             "shift": list(logit_range.shift),
             "distance_gain": list(logit_range.distance_gain),
+            "distance_floor": list(logit_range.distance_floor),
             "distance_edge": list(logit_range.distance_edge),
             "disc_offset": logit_range.disc_offset,
         },

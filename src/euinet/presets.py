@@ -197,7 +197,8 @@ class ScoringSettings(_Settings):
     # By how much the best logit, in its own deviations, is lowered for each deviation of the distance from
     # what the model remembers (model.memory_per_class); used with a fitted logit range.
     distance_scale: float = Field(0.0, ge=0)
-    # What a distance beyond two deviations counts for on top: that much of what lies beyond.
+    # What a distance beyond two deviations above the mean counts for on top: that much of what lies beyond.
+    # With it, a distance below two deviations under the mean counts as that.
     distance_tail: float = Field(0.0, ge=0)
     # "fixed" uses α and γ on the logits as they come. The others bring the logits to the range that α and γ
     # are made for, by validation images: one range for all classes, or one a class (scoring/threshold.py).

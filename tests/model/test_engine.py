@@ -94,7 +94,9 @@ def test_a_later_format_is_named(tmp_path: Path) -> None:
 
 
 # which older files lack
-MAY_LACK = frozenset({"command", "data_fingerprint", "width", "backbone", "resize", "interpolation", "draft"})
+MAY_LACK = frozenset(
+    {"command", "data_fingerprint", "width", "backbone", "expected", "resize", "interpolation", "draft"}
+)
 
 
 def card(**changes: Any) -> dict[str, Any]:

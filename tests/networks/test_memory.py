@@ -1,9 +1,18 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from scipy.stats import multivariate_normal
+from sklearn.neighbors import NearestNeighbors
 
-from euinet.networks.memory import KnownMemory
+from euinet.networks.memory import (
+    PROJECTION_RIDGE,
+    RELATIVE_RIDGE,
+    KnownDistances,
+    KnownMemory,
+    Moments,
+)
 
 
 def test_distance_by_hand() -> None:
@@ -13,7 +22,8 @@ def test_distance_by_hand() -> None:
     distance = memory(torch.tensor([[4.0, 0.0], [3.0, 3.0]]))
     # (4, 0): cosines 1, 0, −1, the two largest mean 0.5; two deviations of 2 from (2, 0): (1² + 0²) / 2
     # (3, 3): 0.7071 twice; from (2, 0) it is (0.5² + 3²) / 2, from (0, 5) (1.5² + 2²) / 2, which is less
-    assert distance.exp().tolist() == pytest.approx([0.5 * 0.5, (1 - 2**-0.5) * 3.125], rel=2e-3)
+    expected = [0.5 * 0.5, (1 - 2**-0.5) * 3.125]
+    assert distance.exp().squeeze(1).tolist() == pytest.approx(expected, rel=2e-3)
 
 
 def test_the_spread_is_that_within_classes() -> None:
@@ -74,3 +84,92 @@ def test_rows_without_an_image_are_near_to_nothing() -> None:
 def test_nothing_to_remember_is_refused() -> None:
     with pytest.raises(ValueError, match="no known images"):
         KnownMemory(4, 1, 2, 1).remember(torch.zeros(0, 2), torch.zeros(0, dtype=torch.int64))
+
+
+class TestDistances:
+    """The memory with three distances, beside scikit-learn and formulas written out."""
+
+    @staticmethod
+    def known(count: int = 300, width: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
+        draw = torch.Generator().manual_seed(2)
+        labels = torch.arange(count) % 3
+        centres = 3 * torch.randn(3, width, generator=draw)
+        spread = torch.linspace(0.3, 2, width)
+        return centres[labels] + spread * torch.randn(count, width, generator=draw), labels
+
+    def filled(self, origin: torch.Tensor | None = None, neighbours: int = 3) -> KnownDistances:
+        memory = KnownDistances(classes=3, per_class=20, features=5, neighbours=neighbours)
+        memory.remember(*self.known(), origin)
+        return memory
+
+    def strange(self) -> torch.Tensor:
+        return 4 * torch.randn(50, 5, generator=torch.Generator().manual_seed(9))
+
+    def test_neighbours_are_the_nearest_rows_by_direction_from_the_origin(self) -> None:
+        features, labels = self.known()
+        origin = torch.tensor([10.0, 0, 0, 0, 0])
+        rows = torch.cat([features[labels == k][:20] for k in range(3)]) + origin
+        found = self.filled(origin)(self.strange())[:, 0].numpy()
+        nearest = NearestNeighbors(n_neighbors=3, metric="cosine").fit(rows.numpy())
+        distances, _ = nearest.kneighbors((self.strange() + origin).numpy())
+        np.testing.assert_allclose(found, distances.mean(axis=1), atol=2e-3)
+
+    def test_projection_is_that_of_linear_discriminants(self) -> None:
+        """LDA's log-posterior of a class less what all share, with a covariance that is shrunk."""
+        features, labels = (values.double().numpy() for values in self.known())
+        means = np.stack([features[labels == k].mean(axis=0) for k in range(3)])
+        around = features - means[labels.astype(int)]
+        covariance = around.T @ around / len(around)
+        covariance += np.eye(5) * covariance.trace() / 5 * PROJECTION_RIDGE
+        spread = multivariate_normal(mean=np.zeros(5), cov=covariance)
+        shown = self.strange().double().numpy()
+        odds = np.stack([spread.logpdf(shown - mean) for mean in means]) - spread.logpdf(
+            shown - features.mean(axis=0)
+        )
+        found = self.filled()(self.strange())[:, 1]
+        np.testing.assert_allclose(found, -odds.max(axis=0), rtol=2e-3, atol=2e-2)
+
+    def test_relative_is_the_nearest_class_s_mahalanobis_less_that_of_all(self) -> None:
+        features, labels = (values.double().numpy() for values in self.known())
+        means = np.stack([features[labels == k].mean(axis=0) for k in range(3)])
+        around = features - means[labels.astype(int)]
+
+        def squared(shown: np.ndarray, centre: np.ndarray, rows: np.ndarray) -> np.ndarray:
+            covariance = rows.T @ rows / len(rows)
+            covariance += np.eye(5) * covariance.trace() / 5 * RELATIVE_RIDGE
+            away = shown - centre
+            found: np.ndarray = (away @ np.linalg.inv(covariance) * away).sum(axis=1) / 5
+            return found
+
+        shown, middle = self.strange().double().numpy(), features.mean(axis=0)
+        nearest = np.stack([squared(shown, mean, around) for mean in means]).min(axis=0)
+        expected = nearest - squared(shown, middle, features - middle)
+        np.testing.assert_allclose(self.filled()(self.strange())[:, 2], expected, rtol=5e-3, atol=2e-2)
+
+    def test_moments_without_a_class_are_those_of_the_others(self) -> None:
+        features, labels = self.known()
+        other = labels != 1
+        fewer = labels[other] - (labels[other] > 1).long()
+        expected = Moments.of(features[other], fewer, 2)
+        found = Moments.of(features, labels, 3).without(1, features[~other])
+        for name, value in found._asdict().items():
+            torch.testing.assert_close(value, getattr(expected, name), msg=name)
+
+    def test_a_class_without_an_image_is_never_the_nearest_projection(self) -> None:
+        memory = KnownDistances(classes=3, per_class=1, features=2, neighbours=1)
+        memory.remember(torch.tensor([[1.0, 0.0], [0.0, 1.0]] * 4), torch.tensor([0, 2] * 4))
+        found = memory(torch.tensor([[50.0, 50.0], [-50.0, 30.0]]))
+        assert found.isfinite().all()
+        assert memory.offset[1] < -1000
+
+    def test_nothing_to_remember_is_an_error(self) -> None:
+        memory = KnownDistances(classes=2, per_class=1, features=2, neighbours=1)
+        with pytest.raises(ValueError, match="no known images"):
+            memory.remember(torch.empty(0, 2), torch.empty(0, dtype=torch.int64))
+
+    def test_what_half_numbers_cannot_hold_stays_whole(self) -> None:
+        """Classes that hardly spread have inverses beyond 65,504."""
+        features, labels = self.known()
+        memory = KnownDistances(classes=3, per_class=5, features=5, neighbours=1)
+        memory.remember(features * 1e-4, labels)
+        assert memory(features * 1e-4).isfinite().all()

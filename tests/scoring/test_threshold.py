@@ -15,6 +15,7 @@ from euinet.scoring.baselines import threshold_accepting
 from euinet.scoring.comparison import check_finite
 from euinet.scoring.inference import decide_from_scores
 from euinet.scoring.threshold import (
+    EDGE,
     RawScores,
     apply_logit_range,
     fit_logit_range,
@@ -153,16 +154,30 @@ def test_fixed_leaves_the_logits_as_they_come(settings: MakeSettings) -> None:
     assert (fixed.gain, fixed.shift) == ((1, 1), (0, 0))
 
 
-def test_an_image_s_logits_are_all_mapped_by_its_best_class() -> None:
+def test_an_image_s_logits_are_all_mapped_by_its_best_class(settings: MakeSettings) -> None:
     raw = RawScores(torch.tensor([[3.0, 0.0], [1.0, 4.0]]), torch.zeros(2))
-    mapped = apply_logit_range(LogitRange((2.0, 10.0), (-1.0, 0.5)), raw)
+    mapped = apply_logit_range(LogitRange((2.0, 10.0), (-1.0, 0.5)), raw, settings())
     assert mapped.tolist() == [[5, -1], [10.5, 40.5]]
 
 
-def test_distance_lowers_all_logits_of_an_image() -> None:
-    raw = RawScores(torch.tensor([[3.0, 0.0], [1.0, 4.0]]), torch.zeros(2), torch.tensor([0.5, 2.0]))
-    mapped = apply_logit_range(LogitRange((2.0, 10.0), (-1.0, 0.5), 3.0), raw)
-    assert mapped.tolist() == [[5 - 1.5, -1 - 1.5], [10.5 - 6, 40.5 - 6]]
+def test_distances_lower_all_logits_of_an_image(settings: MakeSettings) -> None:
+    logits = torch.tensor([[3.0, 0.0], [1.0, 4.0]])
+    raw = RawScores(logits, torch.zeros(2), torch.tensor([[0.5, 1.0], [2.0, 0.0]]))
+    mapped = apply_logit_range(
+        LogitRange((2.0, 10.0), (-1.0, 0.5), (3.0, 1.0), (0.0, 0.0), (9.0, 9.0)), raw, settings()
+    )
+    # 3·0.5 + 1 = 2.5 and 3·2 + 0 = 6
+    assert mapped.tolist() == [[5 - 2.5, -1 - 2.5], [10.5 - 6, 40.5 - 6]]
+
+
+def test_what_lies_beyond_the_edge_counts_on_top_and_below_the_floor_as_the_floor(
+    settings: MakeSettings,
+) -> None:
+    raw = RawScores(torch.tensor([[3.0, 0.0]] * 3), torch.zeros(3), torch.tensor([[1.0], [3.0], [-9.0]]))
+    chosen = settings(distance_scale=1, distance_tail=2)
+    mapped = apply_logit_range(LogitRange((1.0, 1.0), (0.0, 0.0), (0.5,), (-1.0,), (2.0,)), raw, chosen)
+    # 1 is below the edge: 0.5·1; 3 is 1 beyond it: 0.5·(3 + 2·1); −9 counts as −1
+    assert mapped[:, 0].tolist() == [3 - 0.5, 3 - 2.5, 3 + 0.5]
 
 
 def test_what_lies_far_off_is_rejected_first(settings: MakeSettings) -> None:
@@ -170,13 +185,34 @@ def test_what_lies_far_off_is_rejected_first(settings: MakeSettings) -> None:
     raw = RawScores(
         torch.tensor([[5.0, 0.0], [5.5, 0.0], [6.0, 0.0], [6.5, 0.0], [7.0, 0.0]]),
         torch.full((5,), -100.0),
-        torch.tensor([0.0, 0.0, 0.0, 0.0, 4.0]),
+        torch.tensor([[0.0], [0.0], [0.0], [0.0], [4.0]]),
     )
     fitted = fit_logit_range(raw, settings(known_rejected=0.2, distance_scale=2))
     assert rejected(raw, settings(), fitted) == [4]
     deviation, spread = raw.class_logits[:, 0].std().item(), raw.distance.std().item()  # type: ignore[union-attr]
-    assert fitted.distance_gain == pytest.approx(fitted.gain[0] * deviation * 2 / spread, rel=1e-5)
+    assert fitted.distance_gain == pytest.approx((fitted.gain[0] * deviation * 2 / spread,), rel=1e-5)
+    assert fitted.distance_edge == pytest.approx((0.8 + EDGE * spread,), rel=1e-5)
+    assert fitted.distance_floor == pytest.approx((0.8 - EDGE * spread,), rel=1e-5)
     assert rejected(raw, settings(), fit_logit_range(raw, settings(known_rejected=0.2))) == [0]
+
+
+def test_each_distance_counts_by_its_weight(settings: MakeSettings) -> None:
+    """Of two distances in units of their own, one that counts for nothing and one for half a logit."""
+    raw = made_up(200)
+    draw = torch.Generator().manual_seed(5)
+    distances = torch.randn(200, 2, generator=draw) * torch.tensor([10.0, 0.1])
+    fitted = fit_logit_range(replace(raw, distance=distances), settings(distance_scale=1), [0.0, 0.5])
+    alike = fit_logit_range(replace(raw, distance=distances), settings(distance_scale=1))
+    assert fitted.distance_gain[0] == 0
+    deviation = raw.class_logits.amax(dim=1).double().std().item()
+    spread = distances.double().std(dim=0)
+    assert fitted.distance_gain[1] == pytest.approx(0.5 * fitted.gain[0] * deviation / spread[1].item())
+    assert alike.distance_gain[0] / alike.distance_gain[1] == pytest.approx((spread[1] / spread[0]).item())
+
+
+def test_a_distance_that_never_varies_counts_for_nothing(settings: MakeSettings) -> None:
+    raw = replace(made_up(50), distance=torch.full((50, 1), 3.0))
+    assert fit_logit_range(raw, settings(distance_scale=1)).distance_gain == (0,)
 
 
 def test_parts_are_joined_with_their_distances_if_they_have_any() -> None:
@@ -185,10 +221,10 @@ def test_parts_are_joined_with_their_distances_if_they_have_any() -> None:
     assert torch.equal(joined.class_logits, torch.cat([one.class_logits, two.class_logits]))
     assert torch.equal(joined.disc_logits, torch.cat([one.disc_logits, two.disc_logits]))
     assert joined.distance is None
-    far = [replace(part, distance=part.disc_logits + 1) for part in (one, two)]
+    far = [replace(part, distance=part.disc_logits.unsqueeze(1) + 1) for part in (one, two)]
     distance = join_raw_scores(far).distance
     assert distance is not None
-    assert torch.equal(distance, joined.disc_logits + 1)
+    assert torch.equal(distance, joined.disc_logits.unsqueeze(1) + 1)
 
 
 def test_each_class_is_measured_by_its_own_images(settings: MakeSettings) -> None:

@@ -36,6 +36,7 @@ class WholeDecision(nn.Module):
     gain: Tensor
     shift: Tensor
     distance_gain: Tensor
+    distance_floor: Tensor
     distance_edge: Tensor
     disc_offset: Tensor
 
@@ -57,7 +58,7 @@ class WholeDecision(nn.Module):
         """Return the decision for uint8 images (N, C, H, W); see `decision_file.constants` for the others."""
         reading = read_perturbed(self.network, to_network_range(images), self.settings)
         raw = reading.raw
-        ranges = RangeTensors(self.gain, self.shift, self.distance_gain, self.distance_edge, self.disc_offset)
+        ranges = RangeTensors(*(getattr(self, name) for name in RangeTensors._fields))
         judged = judge(raw_joint_scores(raw, self.settings, ranges), thresholds)
         best = judged.best_classes
         # compared as float32, as Calibration.p_values does

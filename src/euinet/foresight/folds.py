@@ -112,7 +112,7 @@ class _Parts:
 
     def _with_tails(self, parts: Tensor) -> Tensor:
         """Return parts with the distances' tails, as the decision counts them."""
-        distances = with_tail(parts[:, 1:], torch.tensor(EDGE), self.tail)
+        distances = with_tail(parts[:, 1:], torch.tensor(-EDGE), torch.tensor(EDGE), self.tail)
         return torch.cat([parts[:, :1], distances], dim=1)
 
 

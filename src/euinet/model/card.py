@@ -28,24 +28,24 @@ class LogitRange:
     shift: tuple[float, ...]  # K numbers
     # how much each distance that the memory gives lowers all class logits, for 1 of it; P numbers
     distance_gain: tuple[float, ...] = ()
-    distance_edge: tuple[float, ...] = ()  # P numbers, beyond which scoring.distance_tail counts on top
+    # P numbers each, where scoring.distance_tail is above 0: below the floor a distance counts as the floor,
+    # above the edge the tail counts on top
+    distance_floor: tuple[float, ...] = ()
+    distance_edge: tuple[float, ...] = ()
     disc_offset: float = 0.0  # what is taken from the logit of h before it enters eq. 4
 
     def __post_init__(self) -> None:
-        distances = (*self.distance_gain, *self.distance_edge)
+        distances = (*self.distance_gain, *self.distance_floor, *self.distance_edge)
         numbers = (*self.gain, *self.shift, *distances, self.disc_offset)
         with np.errstate(over="ignore"):
             held = np.array(numbers, np.float32)  # as the network has them
         gains = held[: len(self.gain)]
-        pairs = ((self.gain, self.shift), (self.distance_gain, self.distance_edge))
-        if (
-            any(len(one) != len(other) for one, other in pairs)
-            or not np.isfinite(held).all()
-            or (gains <= 0).any()
-        ):
+        each = {len(self.distance_gain), len(self.distance_floor), len(self.distance_edge)}
+        alike = len(self.gain) == len(self.shift) and len(each) == 1
+        if not alike or not np.isfinite(held).all() or (gains <= 0).any():
             raise ValueError(
-                "a logit range needs as many finite gains above 0 as finite shifts, and as many edges as "
-                f"gains of distances, as float32, not {self}"
+                "a logit range needs as many finite gains above 0 as finite shifts, and as many floors and "
+                f"edges as gains of distances, as float32, not {self}"
             )
 
 

@@ -32,6 +32,7 @@ class _Range(BaseModel):
     gain: tuple[float, ...]
     shift: tuple[float, ...]
     distance_gain: tuple[float, ...] = Field((), max_length=16)
+    distance_floor: tuple[float, ...] = Field((), max_length=16)
     distance_edge: tuple[float, ...] = Field((), max_length=16)
     disc_offset: float = 0.0
 
@@ -40,7 +41,8 @@ class _Range(BaseModel):
     def _one_distance(cls, values: Any) -> Any:
         """Read ranges of models with one distance, whose gain was a number by itself."""
         if isinstance(values, dict) and isinstance(gain := values.get("distance_gain"), int | float):
-            return values | {"distance_gain": (gain,), "distance_edge": (0.0,)}
+            alone = {"distance_gain": (gain,), "distance_floor": (0.0,), "distance_edge": (0.0,)}
+            return values | alone
         return values
 
 

@@ -14,7 +14,8 @@ def model_facts(
 
     `threshold` is of `ood_score`; one a class, in the order of `class_names`, where `per_class`. `settings`
     are those of temperature, perturbation and eq. 4: α is `disc_scale`, γ `disc_shift`. `preprocessing` is
-    how an image file becomes pixels (images/square.py); None where the model reads no images.
+    how an image file becomes pixels (images/square.py); None where the model reads no images. `expected`: the
+    share caught, by α, of unknowns as near as the classes are to each other; None where it is not estimated.
     """
     card, calibration = model.card, model.calibration
     thresholds = [0.0] if calibration is None else calibration.thresholds(len(card.class_names)).tolist()
@@ -31,6 +32,7 @@ def model_facts(
         "alpha": None if calibration is None else calibration.alpha,
         "per_class": per_class,
         "calibration_images": 0 if calibration is None else len(calibration),
+        "expected": _expected(card),
         "threshold": thresholds if per_class else thresholds[0],
         "settings": card.preset.scoring.model_dump(mode="json"),
         "preset": card.preset.name,
@@ -38,6 +40,15 @@ def model_facts(
         "euinet_version": VERSION,
         "features": {"record": record, "inbox": inbox, "neighbours": neighbours},
     }
+
+
+def _expected(card: ModelCard) -> dict[str, Any] | None:
+    """Return what should be caught of near unknowns, by α; None where it was not estimated."""
+    found = card.expected
+    if found is None:
+        return None
+    caught = [round(found.caught_at(alpha), 4) for alpha in found.alphas]
+    return {"alphas": list(found.alphas), "caught": caught, "classes": len(found.classes)}
 
 
 def _preprocessing(card: ModelCard) -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ from euinet.model.card import LogitRange
 from euinet.presets import ScoringSettings
 from euinet.scoring.joint import active_threshold, apply_temperature
 
-EDGE = 2.0  # deviations of known images' distances, beyond which scoring.distance_tail counts
+EDGE = 2.0  # deviations of known images' distances, from their mean to floor and edge
 FEWEST = 30  # validation images a class needs for a range of its own: its deviation is then known to 13 %
 
 
@@ -56,6 +56,7 @@ class RangeTensors(NamedTuple):
     gain: Tensor  # (K,)
     shift: Tensor  # (K,)
     distance_gain: Tensor  # (P,)
+    distance_floor: Tensor  # (P,)
     distance_edge: Tensor  # (P,)
     disc_offset: Tensor  # ()
 
@@ -77,19 +78,28 @@ def apply_logit_range(
     """
     logits = raw.class_logits
     best = logits.argmax(dim=1)
-    gain, shift, each, edge = (
+    found = logit_range
+    gain, shift, each, floor, edge = (
         torch.as_tensor(v, dtype=logits.dtype, device=logits.device)
-        for v in (logit_range.gain, logit_range.shift, logit_range.distance_gain, logit_range.distance_edge)
+        for v in (found.gain, found.shift, found.distance_gain, found.distance_floor, found.distance_edge)
     )
     lowered = shift[best]
     if raw.distance is not None and len(each):
-        lowered = lowered - (each * with_tail(raw.distance, edge, settings.distance_tail)).sum(dim=1)
+        counted = with_tail(raw.distance, floor, edge, settings.distance_tail)
+        lowered = lowered - (each * counted).sum(dim=1)
     return gain[best].unsqueeze(1) * logits + lowered.unsqueeze(1)
 
 
-def with_tail(distance: Tensor, edge: Tensor, tail: float) -> Tensor:
-    """Return distances (N, P), and what lies beyond their edges (P,) `tail` times on top."""
-    return distance if tail == 0 else distance + tail * (distance - edge).relu()
+def with_tail(distance: Tensor, floor: Tensor, edge: Tensor, tail: float) -> Tensor:
+    """Return distances (N, P) as they count: not below a floor (P,), and `tail` times on top beyond an edge.
+
+    Without the floor an image of which one part is surer than of any known one could make up for what the
+    others see. With a `tail` of 0 they are returned as they come.
+    """
+    if tail == 0:
+        return distance
+    held = torch.maximum(distance, floor)
+    return held + tail * (held - edge).relu()
 
 
 def raw_threshold(
@@ -118,14 +128,15 @@ def fit_logit_range(raw: RawScores, settings: ScoringSettings, weights: Sequence
     best, predicted = raw.class_logits.double().max(dim=1)
     mean, deviation = _moments(best, predicted, classes, per_class=settings.logit_range == "per_class")
     standardised = (best - mean[predicted]) / deviation[predicted]
-    each, edge = torch.zeros(2, 0, dtype=torch.float64)
+    each, floor, edge = torch.zeros(3, 0, dtype=torch.float64)
     if raw.distance is not None:
         distance = raw.distance.double()
         spread_of = distance.std(dim=0)
         known = torch.tensor(list(weights) or [1.0] * distance.shape[1], dtype=torch.float64)
         each = torch.where(spread_of > 0, settings.distance_scale * known / spread_of, 0.0)
-        edge = distance.mean(dim=0) + EDGE * spread_of
-        standardised = standardised - (each * with_tail(distance, edge, settings.distance_tail)).sum(dim=1)
+        floor, edge = (distance.mean(dim=0) + side * EDGE * spread_of for side in (-1, 1))
+        counted = with_tail(distance, floor, edge, settings.distance_tail)
+        standardised = standardised - (each * counted).sum(dim=1)
     spread = float(standardised.median()) - low_quantile(standardised, settings.known_rejected)
     if not spread > 0:  # NaN too: all best logits are the same
         raise TrainingError(
@@ -145,10 +156,8 @@ def fit_logit_range(raw: RawScores, settings: ScoringSettings, weights: Sequence
     gain = scale / deviation
     shift = common - gain * mean
     try:
-        gains, shifts, distance_gain, distance_edge = (
-            tuple(values.tolist()) for values in (gain, shift, scale * each, edge)
-        )
-        return LogitRange(gains, shifts, distance_gain, distance_edge, disc_offset)
+        numbers = [tuple(values.tolist()) for values in (gain, shift, scale * each, floor, edge)]
+        return LogitRange(numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], disc_offset)
     except ValueError as error:
         raise TrainingError(
             "The network's scores of known validation images give no finite range: training diverged; lower "

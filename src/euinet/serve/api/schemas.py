@@ -115,6 +115,14 @@ class Features(BaseModel):
     neighbours: bool
 
 
+class Expected(BaseModel):
+    """Estimated by leaving known classes out in turn; not promised."""
+
+    alphas: list[float]
+    caught: list[float] = Field(description="Mean share of a class left out that is rejected, by alpha.")
+    classes: int = Field(description="How many were left out.")
+
+
 class ModelFacts(BaseModel):
     """What the model is."""
 
@@ -128,6 +136,7 @@ class ModelFacts(BaseModel):
     alpha: float | None = Field(description="Promised share of known images rejected by mistake.")
     per_class: bool
     calibration_images: int
+    expected: Expected | None = Field(description="What should be caught of near unknowns; null: not known.")
     threshold: float | list[float] = Field(description="Of ood_score: above it an image is rejected.")
     settings: dict[str, Any] = Field(description="Temperature, perturbation and eq. 4.")
     preset: str

@@ -190,7 +190,19 @@ class Operating {
     }
     const found = this.record ? ` The record shows ${percent(1 - this.points[this.at].coverage.share, 2)}.` : "";
     const each = this.app.model.per_class ? " of each answer" : "";
-    return `Promised by ${images} calibration images: at most ${text} of known images${each} are rejected by mistake.${found}`;
+    return `Promised by ${images} calibration images: at most ${text} of known images${each} are rejected by mistake.${found}${this.expected()}`;
+  }
+
+  expected() {
+    const found = this.app.model.expected;
+    if (!found) return "";
+    const after = found.alphas.findIndex((alpha) => alpha >= this.alpha);
+    const high = after < 0 ? found.alphas.length - 1 : after;
+    const low = Math.max(0, high - 1);
+    const [from, to] = [found.alphas[low], found.alphas[high]];
+    const share = to > from ? Math.min(1, Math.max(0, (this.alpha - from) / (to - from))) : 0;
+    const caught = found.caught[low] + share * (found.caught[high] - found.caught[low]);
+    return ` Expected, not promised: ${percent(caught)} of unknowns as near as the classes are to each other are caught (estimated by leaving out ${found.classes} of them in turn).`;
   }
 
   showRecord() {
