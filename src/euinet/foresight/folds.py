@@ -20,6 +20,7 @@ from euinet.scoring.threshold import EDGE, with_tail
 
 MOST_FOLDS = 20  # classes that are taken for unknown
 MOST_ROWS, MOST_NUMBERS = 20_000, 2**24  # of the training part, which are read
+ITERATIONS = 25  # of a fold's classifier, which starts from that of all classes
 LEARNED = 0.8  # share of a known class's rows that the heads of a fold learn from
 FEWEST_CLASSES, FEWEST_ROWS = 3, 5  # below these, classes and rows of one, there is nothing to learn from
 _LEAST = 1e-9  # deviation that counts as one
@@ -84,7 +85,7 @@ class _Parts:
         self.classifier = nn.Linear(rows.shape[1], self.classes)
         nn.init.zeros_(self.classifier.weight)
         nn.init.zeros_(self.classifier.bias)
-        fit_softmax_rows(rows[learned], labels[learned], self.classifier, penalty)
+        fit_softmax_rows(rows[learned], labels[learned], self.classifier, penalty, 2 * ITERATIONS)
 
     def fold(self, label: int) -> Fold:
         """Return what a model without the class `label` says of it, and of the others' last fifth."""
@@ -96,7 +97,7 @@ class _Parts:
         with torch.no_grad():
             heads.weight.copy_(self.classifier.weight[kept])
             heads.bias.copy_(self.classifier.bias[kept])
-        fit_softmax_rows(self.rows[learns], fewer[learns], heads, self.penalty)
+        fit_softmax_rows(self.rows[learns], fewer[learns], heads, self.penalty, ITERATIONS)
         own = self.rows[self.learned & ~other]
         memory = KnownDistances(self.classes - 1, self.per_class, self.rows.shape[1], self.neighbours)
         memory.remember(

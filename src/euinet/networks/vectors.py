@@ -151,10 +151,12 @@ def fit_softmax(known: LabelledImages, standardise: Standardise, layer: nn.Linea
     fit_softmax_rows(rows, as_tensor(known.labels), layer, penalty)
 
 
-def fit_softmax_rows(rows: Tensor, labels: Tensor, layer: nn.Linear, penalty: float) -> None:
+def fit_softmax_rows(
+    rows: Tensor, labels: Tensor, layer: nn.Linear, penalty: float, iterations: int = _ITERATIONS
+) -> None:
     """Do so for rows (N, F) that are standardised already, from the weights that `layer` has."""
     optimizer = torch.optim.LBFGS(
-        layer.parameters(), max_iter=_ITERATIONS, tolerance_grad=1e-5, line_search_fn="strong_wolfe"
+        layer.parameters(), max_iter=iterations, tolerance_grad=1e-5, line_search_fn="strong_wolfe"
     )
 
     def loss() -> Tensor:
