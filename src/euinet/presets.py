@@ -314,7 +314,7 @@ _DIFFERENCES: dict[str, dict[str, object]] = {
         },
         "training": {
             "epochs": 3,
-            "min_steps": 300,
+            "min_steps": 150,
             "batch_size": 256,
             "optimizer": {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.99},
             "schedule": "one_cycle",
