@@ -26,8 +26,8 @@ def test_between_the_alphas_that_are_kept_it_is_interpolated() -> None:
 
 def test_the_sentence_names_the_weakest_class_and_promises_nothing() -> None:
     assert FOUND.sentence(NAMES, 0.05) == (
-        "Expected to catch 60% of unknowns as near as your own classes are to each other at alpha 0.05 "
-        "(weakest: coat, 50%): estimated by leaving out 2 known classes in turn, not promised."
+        "Expected to catch 60 % of unknowns as near as your own classes are to each other at alpha 0.05 "
+        "(weakest: coat, 50 %): estimated by leaving out 2 known classes in turn, not promised."
     )
 
 

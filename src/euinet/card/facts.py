@@ -87,7 +87,7 @@ def _expected(card: ModelCard, alpha: float | None) -> tuple[tuple[str, str], ..
     if found is None:
         return ()
     shares = sorted(found["by_class"].items(), key=lambda pair: (pair[1], pair[0]))
-    each = [f"{name} {share:.0%}" for name, share in shares]
+    each = [f"{name} {100 * share:.0f} %" for name, share in shares]
     return (("expected catch", found["sentence"]), ("of each class left out", listing(each, MOST_CLASSES)))
 
 

@@ -58,7 +58,11 @@ class Expected:
         shares = self.by_class(alpha)
         weakest = int(np.argmin(shares))
         return (
-            f"Expected to catch {np.mean(shares):.0%} of unknowns as near as your own classes are to each "
-            f"other at alpha {alpha:g} (weakest: {names[self.classes[weakest]]}, {shares[weakest]:.0%}): "
+            f"Expected to catch {_percent(np.mean(shares))} of unknowns as near as your own classes are to each "
+            f"other at alpha {alpha:g} (weakest: {names[self.classes[weakest]]}, {_percent(shares[weakest])}): "
             f"estimated by leaving out {len(shares)} known classes in turn, not promised."
         )
+
+
+def _percent(share: float | np.floating[Any]) -> str:
+    return f"{100 * share:.0f} %"
