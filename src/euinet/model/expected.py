@@ -57,12 +57,13 @@ class Expected:
         """Return the estimate at α in words, for a model with these class names."""
         shares = self.by_class(alpha)
         weakest = int(np.argmin(shares))
+        caught, least = _percent(float(np.mean(shares))), _percent(shares[weakest])
         return (
-            f"Expected to catch {_percent(np.mean(shares))} of unknowns as near as your own classes are to each "
-            f"other at alpha {alpha:g} (weakest: {names[self.classes[weakest]]}, {_percent(shares[weakest])}): "
-            f"estimated by leaving out {len(shares)} known classes in turn, not promised."
+            f"Expected to catch {caught} of unknowns as near as your own classes are to each other at alpha "
+            f"{alpha:g} (weakest: {names[self.classes[weakest]]}, {least}): estimated by leaving out "
+            f"{len(shares)} known classes in turn, not promised."
         )
 
 
-def _percent(share: float | np.floating[Any]) -> str:
+def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
