@@ -152,6 +152,8 @@ def fit_split(
     with one_thread() if split.train.are_vectors else nullcontext():
         trained = train(split, preset, seed, folder, fabric, resume=resume, fresh=fresh, quiet=quiet)
         expected = foresee(trained.model, split.train, preset, seed)
+        if backbone is not None and backbone.card.finetuned_epochs:
+            expected = None  # it has learned the classes that were left out
     leave_others(fabric)
     model = calibrated_model(trained.model, split, preset, seed, alpha, backbone)
     return Fitted(trained, replace(model, card=replace(model.card, expected=expected)))

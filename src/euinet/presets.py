@@ -375,6 +375,16 @@ _DIFFERENCES: dict[str, dict[str, object]] = {
 }
 
 
+WITH_LOGITS = {
+    "model.logits_given": "true",
+    "model.memory_kind": "product",
+    "model.memory_neighbours": "3",
+    "scoring.distance_tail": "0",
+}
+"""What is other than in `embeddings` where rows end with a classifier's logits: of a network that has learned
+these very classes one distance tells more than three, and leaving them out in turn tells nothing."""
+
+
 def preset_names() -> tuple[str, ...]:
     """Return the names that `get_preset` knows."""
     return tuple(_DIFFERENCES)

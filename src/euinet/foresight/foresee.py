@@ -23,7 +23,7 @@ def foresee(model: nn.Module, known: LabelledImages, preset: Preset, seed: int) 
     trunk, memory, penalty = model.trunk, model.memory, preset.training.head_decay
     if not (isinstance(trunk, VectorTrunk) and isinstance(memory, KnownDistances)):
         return None
-    if trunk.embed is not None or penalty == 0:
+    if trunk.embed is not None or model.given or penalty == 0:
         return None
     found = folds(
         known,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from euinet.data.tables.reading import given_logits
 from euinet.errors import UsageError
-from euinet.presets import Preset
+from euinet.presets import WITH_LOGITS, Preset, changed_settings, get_preset
 from euinet.records import Dataset
 
 
@@ -24,4 +24,4 @@ def with_logits(preset: Preset, place: str | Path, dataset: Dataset, *, held_out
             f"The rows of {place} end with {logits} logits, but {why}: correct them, or rename the column to "
             "learn a classifier of its own."
         )
-    return preset.model_copy(update={"model": preset.model.model_copy(update={"logits_given": True})})
+    return get_preset(preset.name, WITH_LOGITS | changed_settings(preset))
