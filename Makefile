@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 # A file of tests to a process, and a thread to each: two threads in two processes on two cores wait for each other.
 PARALLEL := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: help install reproduce test docs check check-full seeds readings benchmark million kills detection splits promise drift models load abuse constraints clean test-browser screenshots page-speed mutate
+.PHONY: help install reproduce test docs check check-full seeds readings benchmark million kills detection worlds splits promise drift models load abuse constraints clean test-browser screenshots page-speed mutate
 
 help:
 	@echo "make reproduce   the report's experiment on MNIST, into $(OUT) (SEED=$(SEED); another seed needs another OUT)"
@@ -24,6 +24,7 @@ help:
 	@echo "make million     what scoring 1,000 … 1,000,000 images costs (ten minutes, 2 GB of disk)"
 	@echo "make kills       commands killed at random moments end with the same results (half an hour)"
 	@echo "make detection   ten digits held out × three seeds × all detectors (under two hours)"
+	@echo "make worlds      near and far on a frozen backbone, each class held out (WORLDS='clothes=FOLDER …'; an hour for two)"
 	@echo "make splits      six digits known, and Fashion-MNIST's classes held out (an hour and a half)"
 	@echo "make promise     whether the promised share of false alarms is kept, copies planted too (half an hour)"
 	@echo "make drift       how often drift is cried when there is none, and when there is (an hour)"
@@ -109,6 +110,11 @@ DETECTION := $(BIN)/euinet benchmark --jobs 2 --far fashion-mnist --far letters
 
 detection: $(STAMP)
 	$(DETECTION) --data mnist --hold-out each --seeds 3 --out runs/detection-mnist
+
+WORLDS ?= digits=scikit-learn
+
+worlds: $(STAMP)
+	$(BIN)/python benchmarks/worlds.py docs/results/worlds.csv $(WORLDS)
 
 splits: $(STAMP)
 	$(DETECTION) --data mnist --hold-out six-four --seeds 1 --out runs/detection-six-four
