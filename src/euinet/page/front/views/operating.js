@@ -202,7 +202,7 @@ class Operating {
     const [from, to] = [found.alphas[low], found.alphas[high]];
     const share = to > from ? Math.min(1, Math.max(0, (this.alpha - from) / (to - from))) : 0;
     const caught = found.caught[low] + share * (found.caught[high] - found.caught[low]);
-    return ` Expected, not promised: ${percent(caught)} of unknowns as near as the classes are to each other are caught (estimated by leaving out ${found.classes} of them in turn).`;
+    return ` Expected, not promised: ${percent(caught, 0)} of unknowns as near as the classes are to each other are caught (estimated by leaving out ${found.classes} of them in turn).`;
   }
 
   showRecord() {
