@@ -40,6 +40,7 @@ from euinet.export.save import runtime_model, save_model
 from euinet.fitting import fit_split, own_randomness
 from euinet.images.given import read_images
 from euinet.model.backbone import OnnxEmbedder
+from euinet.model.conformal import check_alpha
 from euinet.model.model import Model
 from euinet.presets import WITH_LOGITS, get_preset, setting_text
 from euinet.records import LabelledImages
@@ -95,7 +96,8 @@ def attach(
     A module that cannot be written as ONNX gives a model that reads rows of `classifier_rows`, and `notify`
     is told why. Raises UsageError, DataError and StorageError, one sentence each.
     """
-    wanted = {**WITH_LOGITS, "scoring.alpha": alpha, **(settings or {})}
+    promised = None if alpha is None else check_alpha(alpha)
+    wanted = {**WITH_LOGITS, "scoring.alpha": promised, **(settings or {})}
     preset = get_preset("embeddings", {path: setting_text(path, value) for path, value in wanted.items()})
     names = None if class_names is None else tuple(map(str, class_names))
     if names is None and labels is not None and all(isinstance(label, str) for label in labels):

@@ -126,6 +126,8 @@ def train(
     held_out, changed = (hold_out,) if hold_out else (), overrides(set_)
     if finetune and (not backbone or weights == "none"):
         raise UsageError("--finetune opens the last stages of a --backbone with weights: give that, too.")
+    if weights != "auto" and not backbone:
+        raise UsageError("--weights are of a --backbone: name the network that they belong to, too.")
     if weights == "none" and backbone:
         changed["model.backbone"], backbone = backbone, ""
     chosen = get_preset(preset or ("embeddings" if backbone or table else "default"), changed)
