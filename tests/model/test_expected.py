@@ -9,13 +9,22 @@ from typing import Any
 import pytest
 
 import euinet
-from euinet.export.save import save_model
+from euinet.export.save import runtime_model, save_model
 from euinet.model.check import checked_card
 from euinet.model.expected import Expected
-from vectors import vector_trained
+from euinet.model.model import Model
+from euinet.page.facts import model_facts
+from euinet.report.console import console_table
+from vectors import vector_model, vector_trained
 
 NAMES = ("coat", "hat", "shoe")
 FOUND = Expected((0.01, 0.05, 0.1), (0, 2), ((0.1, 0.5, 0.6), (0.3, 0.7, 0.8)), (0.8, 0.9))
+
+
+def with_estimate(found: Expected) -> Model:
+    """The small world's model, with an estimate in its card."""
+    trained = vector_trained()
+    return runtime_model(replace(trained, card=replace(trained.card, expected=found)), "clouds")
 
 
 def test_between_the_alphas_that_are_kept_it_is_interpolated() -> None:
@@ -77,3 +86,28 @@ def test_a_range_of_one_distance_is_read_as_older_models_have_it() -> None:
     ranges = {key: plain["logit_range"][key] for key in ("gain", "shift", "disc_offset")}
     found = checked_card(plain | {"logit_range": ranges | {"distance_gain": 0.25}}).logit_range
     assert (found.distance_gain, found.distance_floor, found.distance_edge) == ((0.25,), (0.0,), (0.0,))
+
+
+def test_the_page_gets_the_means_by_alpha_and_null_where_there_are_none() -> None:
+    model = vector_model()
+    assert model_facts(model, "clouds")["expected"] is None
+    told = model_facts(with_estimate(FOUND), "clouds")["expected"]
+    assert told == {"alphas": [0.01, 0.05, 0.1], "caught": [0.2, 0.6, 0.7], "classes": 2}
+
+
+def test_the_last_lines_of_a_run_say_it_after_the_verdict() -> None:
+    metrics: dict[str, Any] = {
+        "data": "clouds",
+        "held_out": [],
+        "n_id": 5,
+        "n_ood": 0,
+        "id_accuracy": 0.8,
+        "ood_accuracy": None,
+        "closed_set_accuracy": 1.0,
+        "near": {},
+        "verdict": {"shortcomings": ["It is small."], "sentence": ""},
+    }
+    plain = console_table(metrics)
+    assert plain.endswith("- It is small.")
+    said = console_table(metrics | {"expected": FOUND.metrics(NAMES, 0.05)})
+    assert said == f"{plain}\n\n{FOUND.sentence(NAMES, 0.05)}"
