@@ -222,7 +222,7 @@ class TestFile:
             ({"normalise": "nan,0,0/1,1,1"}, "does not say how"),
             ({"settings": {"model.disc_input": "pixels"}}, "embeddings have none"),
             ({"settings": {"data.augmentation": 1}}, "embeddings are no images"),
-            ({"alpha": 0.9}, "scoring.alpha"),
+            ({"alpha": 0.9}, "alpha is 0.9, but must lie between 0 and 0.5"),
         ],
     )
     def test_wrong_options_are_one_sentence(
